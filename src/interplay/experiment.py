@@ -1,0 +1,388 @@
+"""Fit, judge, append one result record.
+
+One path for the command line and the benches: choose epochs on validation, refit on train + valid for that many, read
+the test part once. Each bench row runs in a process of its own, so that its seconds and its peak memory are its own.
+Records in `results/*.jsonl` are appended, never edited; the tables of README and docs are rendered from them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from interplay.benches import BENCHES, Bench, Entry
+from interplay.data.read import load
+from interplay.data.split import Split, split
+from interplay.errors import BadSetting, InterplayError, Mismatch, unknown
+from interplay.evaluate.compare import compare
+from interplay.evaluate.replay import Judged, replay, replay_queries, validation
+from interplay.fitted import Fitted, built, manifest
+from interplay.systems import SYSTEMS
+from interplay.types import TEST, Dataset, Run
+
+Progress = Callable[[str, Mapping[str, Any]], None]
+PACKAGES = ("interplay", "numpy", "scipy", "numba", "polars", "torch")
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# One fit, one judgement
+
+
+def dataset(name: str | Path) -> Dataset:
+    """A data set by name, a directory, a file, or the built-in `market` (`market:SEED`)."""
+    kind, _, seed = str(name).partition(":")
+    if kind == "market" and not Path(str(name)).exists():
+        from interplay.worlds.market import market
+
+        return market(seed=int(seed or 0)).dataset
+    return load(name)
+
+
+def fit(
+    system: str,
+    parts: Split,
+    *,
+    on: str = "train",
+    settings: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    metric: str = "ndcg@20",
+    seconds: float | None = None,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> Fitted:
+    """Fit on the split's train part, or choose the epochs there and refit on train + valid for that many.
+
+    A system that learns in epochs is judged by `metric` on the validation part; nothing reads the test part here.
+    """
+    if on not in ("train", "train+valid"):
+        raise BadSetting(f"--on is {on!r}; expected 'train' or 'train+valid'")
+    settings = dict(settings or {})
+    common: dict[str, Any] = {"seed": seed, "seconds": seconds} | ({"progress": progress} if progress else {})
+    begun = time.perf_counter()
+    model = built(system, settings)
+    learns = system in SYSTEMS and SYSTEMS[system].epochs
+    facts: dict[str, Any] = {}
+    if on == "train" or learns:
+        judge = validation(parts, metric) if learns else None
+        run = Run(validation=judge, checkpoint=checkpoint and checkpoint / "choose", **common)
+        model.fit(parts.fitted("train"), run=run)
+        facts = {"chosen_on": metric, **getattr(model, "fitted", {})} if learns else {}
+    if on == "train+valid":
+        epochs = facts.get("best_epoch")
+        model = built(system, settings)
+        run = Run(epochs=epochs, checkpoint=checkpoint and checkpoint / "refit", **common)
+        model.fit(parts.fitted(on), run=run)
+    told = manifest(
+        system, parts.dataset, settings, run, model, seconds=time.perf_counter() - begun, choice=facts,
+        split={"rule": parts.rule, "seed": parts.seed, "hash": parts.hash, "on": on},
+    )  # fmt: skip
+    return Fitted(model=model, dataset=parts.fitted(on), manifest=told)
+
+
+def evaluate(
+    fitted: Fitted,
+    data: Dataset,
+    *,
+    metrics: Sequence[str] = ("recall@20", "ndcg@20"),
+    history: str | None = None,
+    seen: str = "drop",
+) -> Judged:
+    """Judge a fitted system on the test part of the very split it was fitted with."""
+    told = fitted.manifest
+    if told["data"]["fingerprint"] != data.fingerprint:
+        raise Mismatch(
+            f"this model was fitted on {told['data']['name']!r} ({told['data']['n_events']} events, fingerprint "
+            f"{told['data']['fingerprint'][:12]}); the data given are {data.name!r} ({len(data.events)} events, "
+            f"{data.fingerprint[:12]}). Evaluate on the data it was fitted on, or fit it again"
+        )
+    if "split" not in told:
+        raise Mismatch("this model was fitted on everything, so no test part is left; fit it with a split to judge it")
+    parts = split(data, told["split"]["rule"], seed=told["split"]["seed"])
+    if parts.hash != told["split"]["hash"]:
+        raise Mismatch(
+            f"the split {parts.rule} with seed {parts.seed} has hash {parts.hash[:12]}; the model was fitted with "
+            f"{told['split']['hash'][:12]}. It was made by another version: fit it again"
+        )
+    return replay(
+        fitted.model, parts, which=TEST, on=told["split"]["on"], metrics=tuple(metrics), seen=seen, history=history
+    )
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Benches
+
+
+def results_root() -> Path:
+    """`results/` of the checkout, or INTERPLAY_RESULTS."""
+    named = os.environ.get("INTERPLAY_RESULTS")
+    if named:
+        return Path(named)
+    checkout = Path(__file__).resolve().parents[2]
+    return checkout / "results" if (checkout / "pyproject.toml").exists() else Path.cwd() / "results"
+
+
+def bench(name: str) -> Bench:
+    """The bench called `name`, or a refusal with the nearest names."""
+    if name not in BENCHES:
+        raise unknown("bench", name, BENCHES)
+    return BENCHES[name]
+
+
+def records(name: str) -> list[dict[str, Any]]:
+    """Everything recorded for a bench, oldest first."""
+    path = results_root() / f"{name}.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines() if line] if path.exists() else []
+
+
+def recorded(page: Bench) -> dict[tuple[str, int], dict[str, Any]]:
+    """The newest record of each (label, seed) of the bench's present version."""
+    return {(r["label"], r["seed"]): r for r in records(page.name) if r["version"] == page.version}
+
+
+def run_bench(
+    name: str,
+    *,
+    systems: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+    resume: bool = False,
+    said: Callable[[str], None] = print,
+) -> list[dict[str, Any]]:
+    """Run the rows of a bench, each in its own process, and append one record each. `resume` skips what stands."""
+    page = bench(name)
+    known = {e.label for e in page.entries} | {e.system for e in page.entries}
+    for wanted in systems or ():
+        if wanted not in known:
+            raise unknown(f"row of bench {name!r}", wanted, known)
+    done = recorded(page)
+    new = []
+    for entry in page.entries:
+        if systems and entry.label not in systems and entry.system not in systems:
+            continue
+        for seed in seeds if seeds is not None else entry.seeds:
+            if resume and (entry.label, seed) in done:
+                said(f"{name} {entry.label} seed {seed}: recorded, skipped")
+                continue
+            said(f"{name} {entry.label} seed {seed}: running")
+            command = [sys.executable, "-m", "interplay.experiment", "row", name, entry.label, str(seed)]
+            if subprocess.run(command, check=False).returncode:
+                raise InterplayError(f"{name} {entry.label} seed {seed} failed; its error stands above")
+            new.append(record := records(name)[-1])
+            said(f"{name} {entry.label} seed {seed}: {_figures(record['metrics'])} in {record['seconds']['all']:.0f} s")
+    return new
+
+
+def run_row(name: str, label: str, seed: int, *, keep: bool = True) -> dict[str, Any]:
+    """One row of a bench in this process: fit, judge, and (keep) append the record."""
+    page = bench(name)
+    entry = page.entry(label)
+    begun = time.perf_counter()
+    data = dataset(page.data)
+    loaded = time.perf_counter()
+    checkpoint = None
+    if keep:
+        checkpoint = Path(os.environ.get("INTERPLAY_CACHE", Path.home() / ".cache" / "interplay"))
+        checkpoint = checkpoint / "runs" / f"{name}-{page.version}-{label}-{seed}"
+    if page.kind == "search":
+        fitted = Fitted.learn(entry.system, data, settings=entry.settings, run=Run(seed=seed))
+        fit_done = time.perf_counter()
+        judged = replay_queries(fitted.model, data, split="test", metrics=page.metrics)
+    else:
+        parts = split(data, page.split, seed=page.split_seed)
+        fitted = fit(
+            entry.system, parts, on=page.on, settings=entry.settings, seed=seed, metric=page.select,
+            seconds=entry.seconds, checkpoint=checkpoint, progress=_said,
+        )  # fmt: skip
+        fit_done = time.perf_counter()
+        judged = replay(fitted.model, parts, which=TEST, on=page.on, metrics=page.metrics)
+    end = time.perf_counter()
+    record = {
+        "bench": name,
+        "version": page.version,
+        "label": label,
+        "system": entry.system,
+        "seed": seed,
+        "metrics": {m: round(float(v), 6) for m, v in judged.mean().items()},
+        "groups": judged.groups(),
+        "config": {"settings": dict(entry.settings), "seconds": entry.seconds},
+        "fitted": fitted.manifest["fitted"],
+        "choice": fitted.manifest.get("choice", {}),
+        "protocol": judged.protocol,
+        "command": f"interplay bench {name} --systems {label} --seeds {seed}",
+        "packages": {p: _version(p) for p in PACKAGES},
+        "machine": {"cpu": platform.machine(), "cores": os.cpu_count(), "threads": os.environ.get("OMP_NUM_THREADS")},
+        "seconds": {
+            "load": round(loaded - begun, 2), "fit": round(fit_done - loaded, 2), "evaluate": round(end - fit_done, 2),
+            "all": round(end - begun, 2),
+        },
+        "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "commit": _commit(),
+        "data": fitted.manifest["data"],
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }  # fmt: skip
+    if keep:
+        record["users"] = _keep_users(name, page.version, label, seed, judged)
+        root = results_root()
+        root.mkdir(parents=True, exist_ok=True)
+        with open(root / f"{name}.jsonl", "a") as out:
+            out.write(json.dumps(record, sort_keys=True, default=str) + "\n")
+    return record
+
+
+def verify(name: str, *, seed: int | None = None, said: Callable[[str], None] = print) -> bool:
+    """Rerun one recorded row, drawn at random, and say whether its metrics come out again (within .0005)."""
+    page = bench(name)
+    held = list(recorded(page).values())
+    if not held:
+        raise BadSetting(f"bench {name!r} has no record yet; run it first: interplay bench {name}")
+    record = held[int(np.random.default_rng(seed).integers(len(held)))]
+    again = run_row(name, record["label"], record["seed"], keep=False)
+    gap = max(abs(again["metrics"][m] - v) for m, v in record["metrics"].items())
+    said(f"{name} {record['label']} seed {record['seed']}: recorded {_figures(record['metrics'])}")
+    said(f"{'':{len(name)}} again: {_figures(again['metrics'])}; largest difference {gap:.6f}")
+    return gap <= 5e-4
+
+
+def _keep_users(name: str, version: int, label: str, seed: int, judged: Judged) -> dict[str, str]:
+    """Write the per-user table beside the records; returns its path and hash."""
+    path = results_root() / "users" / f"{name}-{version}-{label}-{seed}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = {m: np.asarray(v, np.float32) for m, v in judged.users.items()}
+    pl.DataFrame(columns).write_parquet(path, compression="zstd", compression_level=19)
+    return {"file": f"users/{path.name}", "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Tables
+
+
+def table(name: str) -> str:
+    """The bench as Markdown: the protocol above, ours beside the published figures, intervals and paired tests."""
+    page = bench(name)
+    held = recorded(page)
+    if not held:
+        return f"*No record of bench `{name}` yet: `interplay bench {name}`.*"
+    first = page.metrics[0]
+    users = {}
+    for entry in page.entries:
+        own = [r for (label, _), r in held.items() if label == entry.label]
+        if own:
+            users[entry.label] = [_read_users(r) for r in own]
+    rows = compare(users, metrics=page.metrics, baseline=page.baseline if page.baseline in users else next(iter(users)))
+    some = next(iter(held.values()))
+    head = [
+        "system", *page.metrics, f"95 % of {first}", f"against {rows.baseline}", "published", "fit s", "all s", "GiB",
+    ]  # fmt: skip
+    lines = [
+        f"{page.about}",
+        "",
+        f"Protocol: {_protocol(some['protocol'])} Seeds are averaged; intervals are bootstrap over users (10,000); "
+        f"the paired test against `{rows.baseline}` is Holm-corrected.",
+        "",
+        "| " + " | ".join(head) + " |",
+        "|" + "|".join("---" for _ in head) + "|",
+    ]
+    for group in page.columns():
+        if group:
+            lines.append(f"| **{group}** |" + " |" * (len(head) - 1))
+        for entry in page.entries:
+            if entry.column != group or entry.label not in users:
+                continue
+            own = [r for (label, _), r in held.items() if label == entry.label]
+            row = rows[entry.label]
+            cells = [f"{entry.shown}" + (f" ({len(own)} seeds)" if len(own) > 1 else "")]
+            cells += [_short(row.mean[m]) for m in page.metrics]
+            cells.append(f"{_short(row.low[first])} to {_short(row.high[first])}")
+            cells.append("" if entry.label == rows.baseline else f"{row.verdict} ({row.difference[first]:+.4f})")
+            cells.append(entry.published_text())
+            cells.append(f"{np.mean([r['seconds']['fit'] for r in own]):.0f}")
+            cells.append(f"{np.mean([r['seconds']['all'] for r in own]):.0f}")
+            cells.append(f"{max(r['peak_memory'] for r in own) / 2**30:.1f}")
+            lines.append("| " + " | ".join(cells) + " |")
+    if page.note:
+        lines += ["", page.note]
+    return "\n".join(lines)
+
+
+def _read_users(record: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
+    path = results_root() / record["users"]["file"]
+    if not path.exists():
+        raise BadSetting(f"{path} is missing, though a record names it; restore it or run: {record['command']}")
+    return {c.name: c.to_numpy() for c in pl.read_parquet(path)}
+
+
+def render(paths: Iterable[Path]) -> list[Path]:
+    """Fill every `<!-- table:NAME -->` ... `<!-- end -->` in these files; returns the files that changed."""
+    changed = []
+    pattern = re.compile(r"(<!-- table:([\w-]+) -->\n).*?(<!-- end -->)", re.S)
+    for path in paths:
+        text = path.read_text()
+        new = pattern.sub(lambda m: f"{m[1]}{table(m[2])}\n{m[3]}", text)
+        if new != text:
+            path.write_text(new)
+            changed.append(path)
+    return changed
+
+
+def _short(value: float) -> str:
+    return f"{value:.4f}".replace("0.", ".", 1) if 0 <= value < 1 else f"{value:.4f}"
+
+
+def _figures(metrics: Mapping[str, float]) -> str:
+    return ", ".join(f"{m} {_short(v)}" for m, v in metrics.items())
+
+
+def _protocol(told: Mapping[str, Any]) -> str:
+    return "; ".join(f"{k.replace('_', ' ')} {v}" for k, v in told.items() if isinstance(v, str | int | float)) + "."
+
+
+def _said(stage: str, facts: Mapping[str, Any]) -> None:
+    print(f"  {stage}: " + ", ".join(f"{k} {v:.5g}" if isinstance(v, float) else f"{k} {v}" for k, v in facts.items()))
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str:
+    root = Path(__file__).resolve().parents[2]
+    said = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False)
+    dirty = subprocess.run(
+        ["git", "status", "--porcelain", "src"], cwd=root, capture_output=True, text=True, check=False
+    )
+    return said.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`row BENCH LABEL SEED` runs one row here; `docs` renders the tables of README and docs."""
+    if arguments[:1] == ["row"]:
+        run_row(arguments[1], arguments[2], int(arguments[3]))
+    elif arguments[:1] == ["docs"]:
+        root = results_root().parent
+        for path in render([root / "README.md", *sorted((root / "docs").rglob("*.md"))]):
+            print(f"rendered {path.relative_to(root)}")
+    else:
+        print("usage: python -m interplay.experiment row BENCH LABEL SEED | docs", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,225 @@
+"""A fitted system with its names: what `fit` leaves behind, and what everything that serves opens.
+
+    from interplay.fitted import Fitted
+    model = Fitted.learn("ease", frame)                 # pandas, Polars or Arrow; or a Dataset
+    model.recommend(users=["ada", "grace"], k=10)
+    model.similar_items(["lamp-12"], k=5)
+    model.save("here"); Fitted.load("here")
+
+External ids go in and come out; inside, everything is an index.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+import interplay
+from interplay.data.store import load_model, save_model
+from interplay.data.tables import from_frames
+from interplay.errors import BadSetting, Mismatch, Unsupported
+from interplay.recipe import Recipe, load_recipe
+from interplay.systems import system
+from interplay.types import Array, Dataset, Events, Id, Ids, Ragged, Requests, RuleSet, Run, Slates, State
+
+FORMAT = 1
+
+
+def built(name: str, *overrides: Mapping[str, Any]) -> Any:
+    """A new, unfitted system by its row's name, or a recipe by its file (`shop.toml`)."""
+    if name.endswith(".toml"):
+        return load_recipe(name).build(*overrides)
+    row = system(name)
+    return load_recipe(row.recipe).build(*overrides) if row.recipe else row.build(*overrides)
+
+
+class Fitted:
+    """A fitted model, the data it answers from, and a manifest that says where both came from."""
+
+    def __init__(self, *, model: Any, dataset: Dataset, manifest: Mapping[str, Any]) -> None:
+        self.model = model
+        self.dataset = dataset  # the log (histories) and the catalogue that requests are built from
+        self.manifest = dict(manifest)
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest["system"])
+
+    # ---------------------------------------------------------------------------------------------- learn, keep, open
+
+    @staticmethod
+    def learn(
+        name: str, data: Any, *, settings: Mapping[str, Any] | None = None, run: Run | None = None, **tables: Any
+    ) -> Fitted:
+        """Fit a system or recipe on everything in `data`: a Dataset, or a frame of interactions (user_id, item_id, ...).
+
+        `tables` are further frames of the data format: items=, users=.
+        """
+        dataset = data if isinstance(data, Dataset) else from_frames("frame", data, **tables)
+        run = run or Run()
+        model = built(name, settings or {})
+        begun = time.perf_counter()
+        model.fit(dataset, run=run)
+        return Fitted(
+            model=model, dataset=dataset,
+            manifest=manifest(name, dataset, settings or {}, run, model, seconds=time.perf_counter() - begun),
+        )  # fmt: skip
+
+    def save(self, path: str | Path) -> None:
+        """Write a model directory; an existing one is replaced only when the new one is complete."""
+        d = self.dataset
+        log = {k: v for k, v in d.events.history_columns().items()} | {"user": d.events.user}
+        tables = {"users.log": pl.DataFrame(log)}
+        if d.catalogue is not None:
+            tables["catalogue"] = d.catalogue
+        recipe = {"recipe": self._recipe().text} if self.name.endswith(".toml") else {}
+        facts = {"kinds": list(d.events.kinds), "ordered": d.events.ordered}
+        save_model(path, {**self.manifest, **recipe, "log": facts}, self.model.state(), d.users, d.items, tables=tables)
+
+    def _recipe(self) -> Recipe:
+        return load_recipe(self.name)
+
+    @staticmethod
+    def load(path: str | Path) -> Fitted:
+        """Open a model directory; refuses one of another version or a broken one with a sentence."""
+        loaded = load_model(path)
+        told = loaded.manifest
+        if told.get("format") != FORMAT:
+            raise Mismatch(
+                f"{path} holds a model of format {told.get('format')!r}; this Interplay reads format {FORMAT}. "
+                f"Fit it again: interplay fit {told.get('system', 'SYSTEM')} --data ... --out {path}"
+            )
+        if "recipe" in told:
+            model = Recipe.parse(told["recipe"], name=told["system"]).build(told["settings"])
+        else:
+            model = built(told["system"], told["settings"])
+        log = loaded.tables["users.log"]
+        column = lambda name: log[name].to_numpy() if name in log.columns else None  # noqa: E731
+        events = Events(
+            user=column("user"), item=column("item"), time=column("time"), value=column("value"), kind=column("kind"),
+            session=column("session"), kinds=tuple(told["log"]["kinds"]), ordered=told["log"]["ordered"],
+        )  # fmt: skip
+        dataset = Dataset(
+            name=told["data"]["name"], users=loaded.users, items=loaded.items, events=events,
+            catalogue=loaded.tables.get("catalogue"),
+        )  # fmt: skip
+        return Fitted(model=model.restore(loaded.state), dataset=dataset, manifest=told)
+
+    # ------------------------------------------------------------------------------------------------ the answering face
+
+    def recommend(
+        self,
+        users: Sequence[Id] | None = None,
+        *,
+        histories: Sequence[Sequence[Id]] | None = None,
+        queries: Sequence[str] | None = None,
+        k: int = 10,
+        exclude: Sequence[Id] = (),
+        allow: Sequence[Id] | None = None,
+        where: str | None = None,
+        seen: bool = False,
+    ) -> pl.DataFrame:
+        """The best k items for each user, history or query: columns request, user_id, rank (from 1), item_id, score.
+
+        `users` nobody has heard of are strangers; `exclude` withholds items from all, `allow` shows nothing else,
+        `where` is a predicate over catalogue columns; `seen=True` lets known items come back.
+        """
+        requests = self.requests(
+            users, histories=histories, queries=queries, k=k, exclude=exclude, allow=allow, where=where, seen=seen
+        )
+        slates = self.model.retrieve(requests, k)
+        row, place = np.nonzero(slates.items >= 0)
+        listed = None if users is None else [users[i] for i in row]
+        return pl.DataFrame(
+            {
+                "request": row,
+                "user_id": listed if listed is not None else [None] * len(row),
+                "rank": place + 1,
+                "item_id": [self.dataset.items[i] for i in slates.items[row, place]],
+                "score": slates.scores[row, place],
+            },
+            strict=False,
+        )
+
+    def requests(
+        self,
+        users: Sequence[Id] | None = None,
+        *,
+        histories: Sequence[Sequence[Id]] | None = None,
+        queries: Sequence[str] | None = None,
+        k: int = 10,
+        exclude: Sequence[Id] = (),
+        allow: Sequence[Id] | None = None,
+        where: str | None = None,
+        seen: bool = False,
+    ) -> Requests:
+        """What `recommend` asks, as a batch."""
+        given = [len(g) for g in (users, histories, queries) if g is not None]
+        if not given or len(set(given)) > 1:
+            raise BadSetting(
+                f"recommend takes users, histories or queries, of one length; found lengths {given or 'none'}"
+            )
+        n = given[0]
+        rows = np.full(n, -1, np.int32) if users is None else self.dataset.users.index(users)
+        rules = self.rules(n, exclude=exclude, allow=allow, where=where, seen=seen)
+        more: dict[str, Any] = {"k": k, "rules": rules, "query": None if queries is None else list(queries)}
+        if histories is None:
+            return Requests.of(self.dataset, rows, **more)
+        lists = [[i for i in self.dataset.items.index(h).tolist() if i >= 0] for h in histories]
+        return Requests(user=rows, history=Ragged.of(lists), **more)
+
+    def rules(
+        self, n: int, *, exclude: Sequence[Id] = (), allow: Sequence[Id] | None = None, where: str | None = None,
+        seen: bool = False,
+    ) -> RuleSet:  # fmt: skip
+        """One RuleSet for n requests that share their rules."""
+        from interplay.cascade.rules import compile_rules
+
+        return compile_rules(
+            self.dataset, n, where=where, exclude=list(exclude), allow=None if allow is None else list(allow),
+            withhold_seen=not seen,
+        )  # fmt: skip
+
+    def similar_items(self, items: Sequence[Id], *, k: int = 10) -> pl.DataFrame:
+        """The k items most like each given one: columns item_id, rank, similar_id, score."""
+        if not hasattr(self.model, "similar_items"):
+            raise Unsupported(f"{self.name} knows no similar items; systems that do: item-knn, ease, minilm, lightgcn")
+        slates: Slates = self.model.similar_items(self.dataset.items.index(items), k)
+        row, place = np.nonzero(slates.items >= 0)
+        return pl.DataFrame(
+            {
+                "item_id": [items[i] for i in row],
+                "rank": place + 1,
+                "similar_id": [self.dataset.items[i] for i in slates.items[row, place]],
+                "score": slates.scores[row, place],
+            },
+            strict=False,
+        )
+
+
+def manifest(
+    name: str, dataset: Dataset, settings: Mapping[str, Any], run: Run, model: Any, *, seconds: float, **more: Any
+) -> dict[str, Any]:
+    """What a model directory says about itself."""
+    return {
+        "format": FORMAT,
+        "interplay": interplay.__version__,
+        "system": name,
+        "settings": dict(settings),
+        "seed": run.seed,
+        "data": {
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "n_users": dataset.n_users,
+            "n_items": dataset.n_items,
+            "n_events": len(dataset.events),
+        },
+        "fitted": dict(getattr(model, "fitted", {})) | {"seconds": round(seconds, 3)},
+        **more,
+    }

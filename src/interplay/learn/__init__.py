@@ -1,0 +1,1 @@
+"""What gradient models share: one loop, losses, negatives, layers."""

@@ -1,0 +1,105 @@
+"""Meaning that query and item share: both become vectors of one text encoder.
+
+minilm    Reimers and Gurevych, EMNLP 2019 (sentence embeddings); Wang et al., NeurIPS 2020 (MiniLM)
+
+Learns nothing from behaviour: one unit vector for each item with a text, 4 * 384 bytes each. Encoding is the whole cost,
+some 200 short texts a second on two cores; what was encoded before is not encoded again.
+A request without a query asks for more of what it has seen: the mean vector of its last items becomes the query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from interplay.data.encode import encode_texts
+from interplay.errors import BadData, unknown
+from interplay.ops.sparse import history_matrix
+from interplay.ops.topk import best, best_dot
+from interplay.types import Array, Dataset, Requests, Rows, Run, Slates, State, World
+
+ENCODERS: dict[str, Callable[..., Array]] = {"minilm": encode_texts}  # texts -> float32[n, dim], unit length
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseConfig:
+    encoder: str = "minilm"  # a name in ENCODERS
+    batch: int = 64  # texts encoded at once
+    window: int = 20  # without a query: the last so many items of the history speak
+
+
+class Dense:
+    """Search by cosine; without a query, items whose texts mean what the history's texts mean."""
+
+    def __init__(self, config: DenseConfig = DenseConfig()) -> None:
+        self.config = config
+
+    def fit(self, dataset: Dataset, *, run: Run = Run(), world: World | None = None) -> Dense:
+        texts = dataset.texts()
+        told = np.array([bool(t.strip()) for t in texts], bool)
+        if not told.any():
+            raise BadData(
+                f"{self.config.encoder} reads texts; no item of {dataset.name!r} has a title, text or categories. "
+                "Add an items table with one of these columns"
+            )
+        self.rows = Rows.of(dataset)
+        said = self._encode([t for t, has in zip(texts, told, strict=True) if has], progress=run.progress)
+        self.vectors = np.zeros((len(texts), said.shape[1]), np.float32)  # items x dim, zero for an item without text
+        self.vectors[told] = said
+        self.fitted = {"dim": int(said.shape[1]), "items_without_text": int((~told).sum())}
+        return self
+
+    def _encode(self, texts: Sequence[str], progress: Any = None) -> Array:
+        if self.config.encoder not in ENCODERS:
+            raise unknown("encoder", self.config.encoder, ENCODERS)
+        return ENCODERS[self.config.encoder](texts, batch=self.config.batch, progress=progress)
+
+    def retrieve(self, requests: Requests, n: int) -> Slates:
+        """The items nearest in meaning, best first; items without a text are left out.
+
+        A request that says nothing (no query, no known item) gets what is popular.
+        """
+        wanted = self.wanted(requests)
+        mute = ~wanted.any(axis=1)
+        out = best_dot(wanted, self.vectors, requests, n, self.rows, bias=np.where(self.told, 0, -np.inf).astype("f4"))
+        if mute.any():
+            rest = requests.take(np.flatnonzero(mute))
+            popular = best(lambda part: np.tile(self.rows.popularity, (len(part), 1)), rest, n, self.rows)
+            out.items[mute], out.scores[mute] = popular.items, popular.scores
+        return out
+
+    @property
+    def told(self) -> Array:
+        """bool[n_items]: which items have a text."""
+        return self.vectors.any(axis=1)
+
+    def wanted(self, requests: Requests) -> Array:
+        """float32[len(requests), dim]: unit vectors of the queries, or of the histories' means; zero if neither."""
+        recent = history_matrix(requests.history.last(self.config.window), self.rows.n_items)
+        mean = recent @ self.vectors
+        out = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
+        asked = [i for i, q in enumerate(requests.query or ()) if q is not None and q.strip()]
+        if asked:
+            out[asked] = self._encode([requests.query[i] for i in asked])  # type: ignore[index, misc]
+        return out.astype(np.float32)
+
+    def similar_items(self, items: Array, n: int) -> Slates:
+        """The nearest other items of each given item."""
+        known = np.where((np.asarray(items) < self.rows.n_items) & self.told[np.minimum(items, self.rows.n_items - 1)],
+                         items, -1)  # fmt: skip
+        out = Slates.empty(len(known), min(n, max(self.rows.n_items, 1)))
+        held = np.flatnonzero(known >= 0)
+        slates = self.retrieve(Requests.strangers([[i] for i in known[held].tolist()]), n)
+        out.items[held], out.scores[held] = slates.items, slates.scores
+        return out
+
+    def state(self) -> State:
+        return State.joined(rows=self.rows.state(), items=State(arrays={"vectors": self.vectors}))
+
+    def restore(self, state: State) -> Dense:
+        self.rows = Rows.restore(state.within("rows"))
+        self.vectors = state.within("items").arrays["vectors"]
+        return self

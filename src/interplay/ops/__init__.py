@@ -1,0 +1,1 @@
+"""Numerics that several rooms share: sparse matrices, top-k, text, statistics."""

@@ -1,0 +1,149 @@
+"""The leading singular vectors of a sparse matrix.
+
+exact        block Lanczos with full reorthogonalisation on the smaller side (Golub and Underwood, 1977), grown until
+             the residual of every wanted pair is below 1e-6 of the largest value
+randomized   subspace iteration from a random start (Halko, Martinsson and Tropp, 2011): a few products, less exact
+
+Both work on float64 blocks, so that nearly all arithmetic is matrix-matrix.
+Memory: 8 bytes * min(rows, columns) * the size of the basis (exact: 2 to 5 times the rank; randomized: rank + 32).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numba
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
+
+from interplay.errors import unknown
+from interplay.ops.threads import spread
+from interplay.types import Array
+
+TOLERANCE = 1e-6  # of the largest value: the residual at which a pair counts as found
+DENSE = 800  # a side this short is decomposed whole
+BLOCK = 32  # vectors grown at once
+POWERS = 6  # rounds of the randomized method
+
+
+def top_right_singular(x: sp.csr_array, rank: int, *, method: str = "exact", seed: int = 0) -> tuple[Array, Array]:
+    """(values float64[r], vectors float64[columns, r]) of x, largest first; r = min(rank, rows, columns).
+
+    The sign of a vector is chosen so that its largest entry is positive; a value of 0 has a vector of zeros.
+    `method` is a name in METHODS.
+
+    >>> values, vectors = top_right_singular(sp.csr_array([[3.0, 0.0], [0.0, 4.0]]), 1)
+    >>> values.round(6).tolist(), np.abs(vectors[:, 0]).round(6).tolist()
+    ([4.0], [0.0, 1.0])
+    """
+    if method not in METHODS:
+        raise unknown("method of decomposition", method, METHODS)
+    x = sp.csr_array(x, dtype=np.float64)
+    rank, wide = min(rank, *x.shape), x.shape[0] < x.shape[1]
+    if rank < 1 or not x.nnz:
+        return np.zeros(max(rank, 0)), np.zeros((x.shape[1], max(rank, 0)))
+    side = x if wide else sp.csr_array(x.T)  # side @ side.T is the smaller of the two Gram matrices
+    other = sp.csr_array(side.T)
+    if min(x.shape) <= max(DENSE, 2 * rank):
+        squares, found = scipy.linalg.eigh((side @ other).toarray())
+        squares, found = squares[::-1][:rank], found[:, ::-1][:, :rank]
+    else:
+        squares, found = METHODS[method](side, other, rank, np.random.default_rng(seed))
+    values = np.sqrt(np.maximum(squares, 0.0))
+    values[values <= 1e-9 * values[0]] = 0.0
+    if wide:
+        found = product(other, np.ascontiguousarray(found)) * np.divide(1.0, values, where=values > 0, out=np.zeros(rank))
+    else:
+        found = found * (values > 0)
+    signs = np.where(found[np.abs(found).argmax(axis=0), np.arange(rank)] < 0, -1.0, 1.0)
+    return values, found * signs
+
+
+def product(x: sp.csr_array, dense: Array) -> Array:
+    """x @ dense for a dense block, on every core; the type is that of `dense`."""
+    out = np.zeros((x.shape[0], dense.shape[1]), dense.dtype)
+    spread(lambda lo, hi: _product(x.indptr, x.indices, x.data, dense, out, lo, hi), x.shape[0], max(512, x.shape[0] // 16))
+    return out
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _product(indptr, indices, data, dense, out, lo, hi):  # type: ignore[no-untyped-def]
+    for row in range(lo, hi):
+        line = out[row]
+        for at in range(indptr[row], indptr[row + 1]):
+            value, other = data[at], dense[indices[at]]
+            for column in range(len(line)):
+                line[column] += value * other[column]
+
+
+def _lanczos(side: sp.csr_array, other: sp.csr_array, rank: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Leading eigenpairs of side @ other, which is symmetric: the basis grows by a block until they are found."""
+    n = side.shape[0]
+    width = min(max(BLOCK, min(_parts(side), rank)), n)  # a value as often repeated as there are parts needs as many starts
+    basis = np.empty((min(n, 3 * rank + 4 * width), n))  # row j is a vector
+    small = np.zeros((len(basis), len(basis)))  # the matrix as the basis sees it
+    basis[:width] = scipy.linalg.qr(rng.standard_normal((n, width)), mode="economic", check_finite=False)[0].T
+    size, check = width, rank + width
+    while True:
+        fresh = np.ascontiguousarray(basis[size - width : size].T)
+        fresh = product(side, product(other, fresh))
+        seen = _orthogonal(basis[:size], fresh)
+        small[:size, size - width : size] = seen
+        small[size - width : size, :size] = seen.T
+        block, coupling = scipy.linalg.qr(fresh, mode="economic", overwrite_a=True, check_finite=False)
+        if size >= check or size + width > n:
+            values, turned = scipy.linalg.eigh(small[:size, :size], check_finite=False)
+            values, turned = values[::-1][:rank], turned[:, ::-1][:, :rank]
+            residual = np.linalg.norm(coupling @ turned[size - width :], axis=0)
+            if size + width > n or residual.max() <= TOLERANCE * values[0]:
+                return values, basis[:size].T @ turned
+            check = size + max(2 * width, size // 10)
+        if size + width > len(basis):
+            longer = min(n, size + size // 2 + width)
+            basis = np.concatenate([basis, np.empty((longer - len(basis), n))])
+            small = np.pad(small, (0, longer - len(small)))
+        spent = np.abs(coupling.diagonal()) <= 1e-12 * np.abs(small[0, 0])
+        if spent.any():  # the space is exhausted in these directions: go on from new ones, which nothing leads to
+            block[:, spent] = rng.standard_normal((n, int(spent.sum())))
+            for _ in range(2):
+                _orthogonal(basis[:size], block)
+                block = scipy.linalg.qr(block, mode="economic", check_finite=False)[0]
+        basis[size : size + width] = block.T
+        size += width
+
+
+def _orthogonal(basis: Array, block: Array) -> Array:
+    """Take the part along the basis (rows) out of `block`, in place and twice, since once leaves rounding behind."""
+    along = basis @ block
+    block -= basis.T @ along
+    again = basis @ block
+    block -= basis.T @ again
+    return along + again
+
+
+def _parts(side: sp.csr_array) -> int:
+    """How many groups of rows share no column with each other; rows without entries do not count."""
+    rows, columns = side.shape
+    graph = sp.block_array([[sp.csr_array((rows, rows)), side], [None, sp.csr_array((columns, columns))]]).tocsr()
+    _, labels = connected_components(graph, directed=False)
+    return len(np.unique(labels[:rows][np.diff(side.indptr) > 0]))
+
+
+def _subspace(side: sp.csr_array, other: sp.csr_array, rank: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Leading eigenpairs of side @ other after POWERS rounds from a random start."""
+    block = rng.standard_normal((side.shape[0], min(rank + BLOCK, side.shape[0])))
+    for _ in range(POWERS):
+        block = scipy.linalg.qr(block, mode="economic", overwrite_a=True, check_finite=False)[0]
+        block = product(side, product(other, np.ascontiguousarray(block)))
+    block = scipy.linalg.qr(block, mode="economic", overwrite_a=True, check_finite=False)[0]
+    half = product(other, np.ascontiguousarray(block))
+    values, turned = scipy.linalg.eigh(half.T @ half, check_finite=False)
+    return values[::-1][:rank], block @ turned[:, ::-1][:, :rank]
+
+
+METHODS: dict[str, Callable[[sp.csr_array, sp.csr_array, int, np.random.Generator], tuple[Array, Array]]] = {
+    "exact": _lanczos,
+    "randomized": _subspace,
+}

@@ -1,0 +1,256 @@
+"""The first n of many: rules obeyed before the cut, ties broken by a fixed hash of the item's name.
+
+`best` takes a function that scores a block of requests against every item; `best_dot` takes two tables of vectors and
+never writes the scores out whole: blocks of users x items stay in cache and are merged into a running top n.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numba
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from interplay.types import Array, Ragged, Requests, Rows, RuleSet, Slates
+
+BLOCK = 1024  # requests and items per block; the block of scores is 4 MiB and stays in cache
+
+
+def best(score: Callable[[Requests], Array], requests: Requests, n: int, rows: Rows, *, block: int = BLOCK) -> Slates:
+    """The n best items of each request under its rules. `score(block)` returns float32[len(block), rows.n_items].
+
+    An item whose score is NaN or -inf is not shown.
+    """
+    n = min(n, max(rows.n_items, 1))
+    out = Slates.empty(len(requests), n)
+    if not rows.n_items:
+        return out
+    rank = tie_rank(rows.keys)
+
+    def select(part: Requests, scores: Array, items: Array, kept: Array) -> None:
+        _Merger(part, rows.n_items, rank, items, kept).offer(scores, 0).close()
+
+    for lo, part in requests.blocks(block):
+        scores = np.ascontiguousarray(score(part), np.float32)
+        halves = [(a, min(a + -(-len(part) // THREADS), len(part))) for a in range(0, len(part), -(-len(part) // THREADS))]
+        _each(
+            lambda a, b: select(part.slice(a, b), scores[a:b], out.items[lo + a : lo + b], out.scores[lo + a : lo + b]),  # noqa: B023
+            halves if len(part) > 8 else [(0, len(part))],
+        )
+    return out
+
+
+def best_dot(users: Array, items: Array, requests: Requests, n: int, rows: Rows, *, bias: Array | None = None) -> Slates:
+    """The n items with the largest inner product: users float32[len(requests), d], items float32[rows.n_items, d].
+
+    `bias` (float32[rows.n_items]) is added to every request's scores.
+    """
+    n = min(n, max(rows.n_items, 1))
+    out = Slates.empty(len(requests), n)
+    if not rows.n_items:
+        return out
+    users, items = np.ascontiguousarray(users, np.float32), np.ascontiguousarray(items, np.float32)
+    rank = tie_rank(rows.keys)
+
+    def one(lo: int, hi: int) -> None:
+        merger = _Merger(requests.slice(lo, hi), rows.n_items, rank, out.items[lo:hi], out.scores[lo:hi])
+        width = max(BLOCK, BLOCK * BLOCK // (hi - lo))
+        buffer = np.empty(((hi - lo), min(width, rows.n_items)), np.float32)
+        for start in range(0, rows.n_items, width):
+            stop = min(start + width, rows.n_items)
+            scores = buffer[:, : stop - start]
+            np.matmul(users[lo:hi], items[start:stop].T, out=scores)
+            if bias is not None:
+                scores += bias[start:stop]
+            merger.offer(scores, start)
+        merger.close()
+
+    spans = [(lo, min(lo + BLOCK, len(requests))) for lo in range(0, len(requests), BLOCK)]
+    if len(spans) == 1:
+        one(*spans[0])
+    elif spans:
+        with _blas().limit(limits=1, user_api="blas"):  # one BLAS thread for each of ours: no thread waits for another
+            _each(one, spans)
+    return out
+
+
+THREADS = max(1, min(int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1), os.cpu_count() or 1))
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS, thread_name_prefix="topk")
+
+
+def _each(work: Callable[[int, int], None], spans: list[tuple[int, int]]) -> None:
+    """Run `work(lo, hi)` for every span, on as many threads as there are cores."""
+    if len(spans) == 1 or THREADS == 1:
+        for span in spans:
+            work(*span)
+    else:
+        list(_pool().map(lambda span: work(*span), spans))
+
+
+class _Merger:
+    """A running top n of some requests, to which blocks of scores are offered."""
+
+    def __init__(self, part: Requests, n_items: int, rank: Array, items: Array, kept: Array) -> None:
+        hidden = withheld(part, n_items)
+        self.rules = (hidden.offsets, hidden["item"], *_compiled(part.rules, len(part), n_items), rank)
+        self.items, self.kept, self.sizes = items, kept, np.zeros(len(part), np.int32)
+
+    def offer(self, scores: Array, start: int) -> _Merger:
+        _merge(scores, start, *self.rules, self.items, self.kept, self.sizes)
+        return self
+
+    def close(self) -> None:
+        _ordered(self.items, self.kept, self.rules[-1])
+
+
+def withheld(requests: Requests, n_items: int) -> Ragged:
+    """Per request the sorted items that its own exclusions, and its history where that is asked, hide."""
+    rules, parts = requests.rules, []
+    if rules.withhold_seen:
+        parts.append(requests.history)
+    if rules.exclude is not None:
+        parts.append(rules.exclude)
+    if not parts:
+        return Ragged(offsets=np.zeros(len(requests) + 1, np.int64), columns={"item": np.zeros(0, np.int32)})
+    owner = np.concatenate([p.owner for p in parts])
+    item = np.concatenate([p["item"] for p in parts])
+    keep = (item >= 0) & (item < n_items)
+    joint = np.sort(owner[keep].astype(np.int64) * n_items + item[keep])
+    offsets = np.searchsorted(joint, np.arange(len(requests) + 1, dtype=np.int64) * n_items)
+    return Ragged(offsets=offsets, columns={"item": (joint % max(n_items, 1)).astype(np.int32)})
+
+
+def tie_rank(keys: Array) -> Array:
+    """int32[n]: the place of each item when ordered by its key; equal scores go to the lowest place."""
+    rank = np.empty(len(keys), np.int32)
+    rank[np.argsort(keys, kind="stable")] = np.arange(len(keys), dtype=np.int32)
+    return rank
+
+
+def _compiled(rules: RuleSet, n: int, n_items: int) -> tuple[Array, Array, Array]:
+    """Masks as bool[m, n_items] with the ragged list of masks per row; items newer than the masks pass."""
+    if rules.masks is None or not len(rules.masks):
+        return np.zeros((0, 1), np.bool_), np.zeros(n + 1, np.int64), np.zeros(0, np.int32)
+    masks = np.ascontiguousarray(rules.masks[:, :n_items], np.bool_)
+    if masks.shape[1] < n_items:
+        masks = np.pad(masks, ((0, 0), (0, n_items - masks.shape[1])), constant_values=True)
+    if rules.applied is not None:
+        return masks, rules.applied.offsets, rules.applied["mask"].astype(np.int32)
+    m = len(masks)
+    return masks, np.arange(n + 1, dtype=np.int64) * m, np.tile(np.arange(m, dtype=np.int32), n)
+
+
+@numba.njit(inline="always")
+def _before(score_a, tie_a, score_b, tie_b):  # type: ignore[no-untyped-def]
+    return score_a > score_b or (score_a == score_b and tie_a < tie_b)
+
+
+@numba.njit
+def _sift(items, scores, rank, size, at):  # type: ignore[no-untyped-def]
+    """Restore the heap whose root is the worst kept item."""
+    while True:
+        child = 2 * at + 1
+        if child >= size:
+            return
+        right = child + 1
+        if right < size and _before(scores[child], rank[items[child]], scores[right], rank[items[right]]):
+            child = right
+        if _before(scores[child], rank[items[child]], scores[at], rank[items[at]]):
+            return
+        items[at], items[child] = items[child], items[at]
+        scores[at], scores[child] = scores[child], scores[at]
+        at = child
+
+
+@numba.njit
+def _offer(item, score, items, scores, rank, size, n):  # type: ignore[no-untyped-def]
+    """Put one candidate into the heap; returns the new size."""
+    if size < n:
+        at = size
+        items[at], scores[at] = item, score
+        while at > 0:
+            parent = (at - 1) // 2
+            if _before(scores[parent], rank[items[parent]], scores[at], rank[items[at]]):
+                items[at], items[parent] = items[parent], items[at]
+                scores[at], scores[parent] = scores[parent], scores[at]
+                at = parent
+            else:
+                break
+        return size + 1
+    if _before(score, rank[item], scores[0], rank[items[0]]):
+        items[0], scores[0] = item, score
+        _sift(items, scores, rank, size, 0)
+    return size
+
+
+@numba.njit
+def _hidden(item, lo, hi, listed):  # type: ignore[no-untyped-def]
+    end = hi
+    while lo < hi:
+        middle = (lo + hi) // 2
+        if listed[middle] < item:
+            lo = middle + 1
+        else:
+            hi = middle
+    return lo < end and listed[lo] == item
+
+
+@numba.njit(nogil=True, cache=True)
+def _merge(scores, start, offsets, listed, masks, of, applied, rank, kept_items, kept, sizes):  # type: ignore[no-untyped-def]
+    n, width = kept.shape[1], scores.shape[1]
+    for row in range(scores.shape[0]):
+        size = sizes[row]
+        line, items, best_scores = scores[row], kept_items[row], kept[row]
+        floor = best_scores[0] if size == n else np.float32(-np.inf)
+        for begin in range(0, width, 32):
+            end = min(begin + 32, width)
+            if size == n:  # most stretches hold nothing good enough; this test is done 8 scores at a time
+                reach = 0
+                for j in range(begin, end):
+                    reach += line[j] >= floor
+                if reach == 0:
+                    continue
+            for j in range(begin, end):
+                score = line[j]
+                if not score >= floor or score == -np.inf:
+                    continue
+                item = start + j
+                if _hidden(item, offsets[row], offsets[row + 1], listed):
+                    continue
+                shown = True
+                for m in range(of[row], of[row + 1]):
+                    if not masks[applied[m], item]:
+                        shown = False
+                        break
+                if shown:
+                    size = _offer(item, score, items, best_scores, rank, size, n)
+                    if size == n:
+                        floor = best_scores[0]
+        sizes[row] = size
+
+
+@numba.njit(nogil=True, cache=True)
+def _ordered(kept_items, kept, rank):  # type: ignore[no-untyped-def]
+    """Each row from best to worst, padding last: the heap is emptied from its worst end."""
+    for row in range(kept.shape[0]):
+        items, scores = kept_items[row], kept[row]
+        size = 0
+        while size < len(items) and items[size] >= 0:
+            size += 1
+        for end in range(size - 1, 0, -1):
+            items[0], items[end] = items[end], items[0]
+            scores[0], scores[end] = scores[end], scores[0]
+            _sift(items, scores, rank, end, 0)

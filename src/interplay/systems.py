@@ -1,0 +1,64 @@
+"""The page of published systems: one row each.
+
+Other numbers are a row; another loss, encoder or sampler is a function in its family's file and a row; another idea is
+a new file in `models/`. Listing the systems imports none of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from interplay.configure import configured
+from interplay.errors import unknown
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """A name, what builds it, where it was published, what it needs and what it must solve."""
+
+    name: str
+    about: str  # one line, for people
+    model: str = ""  # "linear:Ease", a class in models/
+    config: str = ""  # its settings, in the same file
+    preset: Mapping[str, Any] = field(default_factory=dict)
+    recipe: str = ""  # instead of a class: a file in recipes/
+    paper: str = ""
+    kind: str = "model"  # model, policy, world, judge, benchmark, checklist
+    needs: frozenset[str] = frozenset({"interactions"})  # tables or columns: interactions, timestamp, order, texts, queries
+    solves: frozenset[str] = frozenset()  # puzzles in worlds/puzzles.py
+    epochs: bool = False  # learns in epochs: how many is chosen on validation
+
+    def settings(self) -> type:
+        """The config dataclass of this system."""
+        return getattr(importlib.import_module(f"interplay.models.{self.model.split(':')[0]}"), self.config)  # type: ignore[no-any-return]
+
+    def build(self, *overrides: Mapping[str, Any]) -> Any:
+        """A new, unfitted instance: field defaults, then the preset, then the overrides."""
+        module, _, name = self.model.partition(":")
+        cls = getattr(importlib.import_module(f"interplay.models.{module}"), name)
+        return cls(configured(self.settings(), self.preset, *overrides))
+
+
+ROWS: tuple[System, ...] = (
+    System(
+        name="popular", about="What most people touched", model="counts:Popular", config="PopularConfig",
+        paper="Folklore; the floor of every table", solves=frozenset(),
+    ),
+    System(
+        name="trending", about="What people touch of late, as of the request", model="counts:Trending",
+        config="TrendingConfig", paper="Folklore", needs=frozenset({"interactions", "timestamp"}),
+        solves=frozenset({"fashion"}),
+    ),
+)  # fmt: skip
+
+SYSTEMS: dict[str, System] = {row.name: row for row in ROWS}
+
+
+def system(name: str) -> System:
+    """The row called `name`, or a refusal with the nearest names."""
+    if name not in SYSTEMS:
+        raise unknown("system", name, SYSTEMS)
+    return SYSTEMS[name]
