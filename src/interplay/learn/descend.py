@@ -240,7 +240,7 @@ class _Loop:
                 raise BadSetting(self.stopped)
             return
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         if self.descent.clip > 0:
             nn.utils.clip_grad_norm_(self.moving, self.descent.clip)
         self.optimiser.step()

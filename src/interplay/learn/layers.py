@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own custom)
@@ -16,7 +17,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 def mlp(sizes: Sequence[int], activation: str = "relu", dropout: float = 0.0, *, last: bool = False) -> nn.Sequential:
     """Linear layers of the given widths with an activation (and dropout) between them; `last`: also after the last."""
     parts: list[nn.Module] = []
-    for i, (wide, out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (wide, out) in enumerate(pairwise(sizes)):
         parts.append(nn.Linear(wide, out))
         if i + 2 < len(sizes) or last:
             parts.append(ACTIVATIONS[activation]())

@@ -58,9 +58,7 @@ class Popularity:
         at = np.searchsorted(self.steps, generator.random(size) * self.steps[-1], side="right")
         return np.minimum(at, len(self.steps) - 1)
 
-    def outside(
-        self, users: Array, generator: np.random.Generator, *, keys: Array, each: int | None = None
-    ) -> Array:
+    def outside(self, users: Array, generator: np.random.Generator, *, keys: Array, each: int | None = None) -> Array:
         """int64[n], or [n, each]: draws from those outside each user's keys."""
         shape = (len(users),) if each is None else (len(users), each)
         return _rejected(users, lambda size: self.draw(size, generator), shape, len(self.steps), keys)

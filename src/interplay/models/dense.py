@@ -2,8 +2,8 @@
 
 minilm    Reimers and Gurevych, EMNLP 2019 (sentence embeddings); Wang et al., NeurIPS 2020 (MiniLM)
 
-Learns nothing from behaviour: one unit vector for each item with a text, 4 * 384 bytes each. Encoding is the whole cost,
-some 200 short texts a second on two cores; what was encoded before is not encoded again.
+Learns nothing from behaviour: one unit vector for each item with a text, 4 * 384 bytes each. Encoding is the whole
+cost, some 200 short texts a second on two cores; what was encoded before is not encoded again.
 A request without a query asks for more of what it has seen: the mean vector of its last items becomes the query.
 """
 
@@ -47,10 +47,16 @@ class Dense:
             )
         self.rows = Rows.of(dataset)
         said = self._encode([t for t, has in zip(texts, told, strict=True) if has], progress=run.progress)
-        self.vectors = np.zeros((len(texts), said.shape[1]), np.float32)  # items x dim, zero for an item without text
-        self.vectors[told] = said
+        vectors = np.zeros((len(texts), said.shape[1]), np.float32)
+        vectors[told] = said
+        self._hold(vectors)
         self.fitted = {"dim": int(said.shape[1]), "items_without_text": int((~told).sum())}
         return self
+
+    def _hold(self, vectors: Array) -> None:
+        self.vectors = vectors  # items x dim, zero for an item without text
+        self.told = vectors.any(axis=1)  # bool[n_items]
+        self.muted = np.where(self.told, 0, -np.inf).astype(np.float32)  # added to scores
 
     def _encode(self, texts: Sequence[str], progress: Any = None) -> Array:
         if self.config.encoder not in ENCODERS:
@@ -64,17 +70,12 @@ class Dense:
         """
         wanted = self.wanted(requests)
         mute = ~wanted.any(axis=1)
-        out = best_dot(wanted, self.vectors, requests, n, self.rows, bias=np.where(self.told, 0, -np.inf).astype("f4"))
+        out = best_dot(wanted, self.vectors, requests, n, self.rows, bias=self.muted)
         if mute.any():
             rest = requests.take(np.flatnonzero(mute))
             popular = best(lambda part: np.tile(self.rows.popularity, (len(part), 1)), rest, n, self.rows)
             out.items[mute], out.scores[mute] = popular.items, popular.scores
         return out
-
-    @property
-    def told(self) -> Array:
-        """bool[n_items]: which items have a text."""
-        return self.vectors.any(axis=1)
 
     def wanted(self, requests: Requests) -> Array:
         """float32[len(requests), dim]: unit vectors of the queries, or of the histories' means; zero if neither."""
@@ -88,8 +89,8 @@ class Dense:
 
     def similar_items(self, items: Array, n: int) -> Slates:
         """The nearest other items of each given item."""
-        known = np.where((np.asarray(items) < self.rows.n_items) & self.told[np.minimum(items, self.rows.n_items - 1)],
-                         items, -1)  # fmt: skip
+        known = np.where(np.asarray(items) < self.rows.n_items, items, -1)
+        known = np.where(self.told[known], known, -1)
         out = Slates.empty(len(known), min(n, max(self.rows.n_items, 1)))
         held = np.flatnonzero(known >= 0)
         slates = self.retrieve(Requests.strangers([[i] for i in known[held].tolist()]), n)
@@ -101,5 +102,5 @@ class Dense:
 
     def restore(self, state: State) -> Dense:
         self.rows = Rows.restore(state.within("rows"))
-        self.vectors = state.within("items").arrays["vectors"]
+        self._hold(state.within("items").arrays["vectors"])
         return self

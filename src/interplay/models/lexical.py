@@ -6,8 +6,8 @@ Learns one weight for each (item, term): 8 bytes each, held twice (by item and b
 Departs from the papers: the idf is ln(1 + (N - df + 1/2) / (df + 1/2)), which is never negative, and the constant
 factor k1 + 1 is left out, as in Lucene; neither changes an order but for terms in more than half of all texts.
 A request without a query asks for more of what it has seen: the strongest terms of its last items become the query.
-The arithmetic is our own, on sparse matrices: whole batches at once, rules before the cut, and the same numbers on every
-run (a library's vocabulary order depends on the interpreter's hash seed). A test compares it with bm25s.
+The arithmetic is our own, on sparse matrices: whole batches at once, rules before the cut, and the same numbers on
+every run (a library's vocabulary order depends on the interpreter's hash seed). A test compares it with bm25s.
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ class Bm25:
 
     def scores(self, requests: Requests) -> Array:
         """float32[len(requests), n_items]; -inf where a query shares no term with the item."""
-        queries = requests.query or [None] * len(requests)
-        asked = np.array([q is not None for q in queries], bool)
-        wanted = self._counted(terms([q or "" for q in queries], stem=self.config.stem))
+        queries = [q or "" for q in requests.query or [""] * len(requests)]
+        asked = np.array([bool(q.strip()) for q in queries], bool)
+        wanted = self._counted(terms(queries, stem=self.config.stem))
         if not asked.all():
             wanted = sp.csr_array(wanted + sp.diags_array((~asked).astype(np.float32)) @ self._alike(requests))
         scores = (wanted @ self.by_term).toarray()

@@ -1,7 +1,8 @@
 """The leading singular vectors of a sparse matrix.
 
 exact        block Lanczos with full reorthogonalisation on the smaller side (Golub and Underwood, 1977), grown until
-             the residual of every wanted pair is below 1e-6 of the largest value
+             the residual of every wanted pair is below 1e-5 of the largest value (which
+             leaves the values an error of its square)
 randomized   subspace iteration from a random start (Halko, Martinsson and Tropp, 2011): a few products, less exact
 
 Both work on float64 blocks, so that nearly all arithmetic is matrix-matrix.
@@ -22,9 +23,10 @@ from interplay.errors import unknown
 from interplay.ops.threads import spread
 from interplay.types import Array
 
-TOLERANCE = 1e-6  # of the largest value: the residual at which a pair counts as found
+TOLERANCE = 1e-5  # of the largest value: the residual at which a pair counts as found
 DENSE = 800  # a side this short is decomposed whole
-BLOCK = 32  # vectors grown at once
+BLOCK = 8  # vectors grown at once
+STRETCH = 4096  # rows of a tall matrix that one thread takes at a time
 POWERS = 6  # rounds of the randomized method
 
 
@@ -82,45 +84,76 @@ def _lanczos(side: sp.csr_array, other: sp.csr_array, rank: int, rng: np.random.
     """Leading eigenpairs of side @ other, which is symmetric: the basis grows by a block until they are found."""
     n = side.shape[0]
     width = min(max(BLOCK, min(_parts(side), rank)), n)  # a value as often repeated as there are parts needs as many starts
-    basis = np.empty((min(n, 3 * rank + 4 * width), n))  # row j is a vector
+    basis = np.empty((min(n, 4 * max(rank, width)), n))  # row j is a vector
     small = np.zeros((len(basis), len(basis)))  # the matrix as the basis sees it
-    basis[:width] = scipy.linalg.qr(rng.standard_normal((n, width)), mode="economic", check_finite=False)[0].T
-    size, check = width, rank + width
+    block, coupling = _orthonormal(rng.standard_normal((n, width)))
+    basis[:width], before, size, check = block.T, np.zeros((0, n)), width, 3 * rank
     while True:
-        fresh = np.ascontiguousarray(basis[size - width : size].T)
-        fresh = product(side, product(other, fresh))
-        seen = _orthogonal(basis[:size], fresh)
-        small[:size, size - width : size] = seen
-        small[size - width : size, :size] = seen.T
-        block, coupling = scipy.linalg.qr(fresh, mode="economic", overwrite_a=True, check_finite=False)
-        if size >= check or size + width > n:
-            values, turned = scipy.linalg.eigh(small[:size, :size], check_finite=False)
-            values, turned = values[::-1][:rank], turned[:, ::-1][:, :rank]
+        fresh = product(side, product(other, block))
+        latest = basis[size - width : size]
+        if len(before):
+            _subtract(before, coupling.T, fresh)
+        own = _inner(latest, fresh)
+        small[size - width : size, size - width : size] = (own + own.T) / 2
+        _subtract(latest, own, fresh)
+        _subtract(basis[:size], _inner(basis[:size], fresh), fresh)  # what rounding left along the basis
+        block, coupling = _orthonormal(fresh)
+        full = size + width > n
+        if size >= check or full:
+            wanted = (size - rank, size - 1)
+            values, turned = scipy.linalg.eigh(small[:size, :size], subset_by_index=wanted, check_finite=False)
+            values, turned = values[::-1], turned[:, ::-1]
             residual = np.linalg.norm(coupling @ turned[size - width :], axis=0)
-            if size + width > n or residual.max() <= TOLERANCE * values[0]:
-                return values, basis[:size].T @ turned
-            check = size + max(2 * width, size // 10)
+            if full or residual.max() <= TOLERANCE * values[0]:
+                return values, _combined(basis[:size], turned)
+            check = size + size // 8
         if size + width > len(basis):
             longer = min(n, size + size // 2 + width)
             basis = np.concatenate([basis, np.empty((longer - len(basis), n))])
             small = np.pad(small, (0, longer - len(small)))
-        spent = np.abs(coupling.diagonal()) <= 1e-12 * np.abs(small[0, 0])
-        if spent.any():  # the space is exhausted in these directions: go on from new ones, which nothing leads to
+        spent = ~coupling.any(axis=1)
+        if spent.any():  # the space is exhausted in these directions: go on from new ones, to which nothing leads
             block[:, spent] = rng.standard_normal((n, int(spent.sum())))
             for _ in range(2):
-                _orthogonal(basis[:size], block)
-                block = scipy.linalg.qr(block, mode="economic", check_finite=False)[0]
+                _subtract(basis[:size], _inner(basis[:size], block), block)
+                block[:, spent] -= block[:, ~spent] @ (block[:, ~spent].T @ block[:, spent])
+                block[:, spent] = _orthonormal(block[:, spent])[0]
         basis[size : size + width] = block.T
-        size += width
+        small[size : size + width, size - width : size] = coupling
+        small[size - width : size, size : size + width] = coupling.T
+        before, size = latest, size + width
 
 
-def _orthogonal(basis: Array, block: Array) -> Array:
-    """Take the part along the basis (rows) out of `block`, in place and twice, since once leaves rounding behind."""
-    along = basis @ block
-    block -= basis.T @ along
-    again = basis @ block
-    block -= basis.T @ again
-    return along + again
+def _orthonormal(block: Array) -> tuple[Array, Array]:
+    """(q, r) with block = q r and orthonormal columns of q; where r has a row of zeros, q has a column of zeros."""
+    coupling = np.eye(block.shape[1])
+    for _ in range(2):
+        squares, turned = np.linalg.eigh(block.T @ block)
+        held = squares > 1e-15 * max(squares[-1], 1e-15)
+        root = np.where(held, np.sqrt(np.maximum(squares, 0.0)), 0.0)
+        block = block @ (turned * np.divide(1.0, root, where=held, out=np.zeros(len(root))))
+        coupling = (turned * root).T @ coupling
+    return block, coupling
+
+
+def _inner(basis: Array, block: Array) -> Array:
+    """basis @ block; the parts are summed in a fixed order."""
+    n = len(block)
+    parts: dict[int, Array] = {}
+    spread(lambda lo, hi: parts.update({lo: basis[:, lo:hi] @ block[lo:hi]}), n, STRETCH)
+    return sum((parts[lo] for lo in sorted(parts)), np.zeros((len(basis), block.shape[1])))
+
+
+def _subtract(basis: Array, along: Array, block: Array) -> None:
+    """block -= basis.T @ along"""
+    spread(lambda lo, hi: np.subtract(block[lo:hi], basis[:, lo:hi].T @ along, out=block[lo:hi]), len(block), STRETCH)
+
+
+def _combined(basis: Array, turned: Array) -> Array:
+    """basis.T @ turned"""
+    out = np.empty((basis.shape[1], turned.shape[1]))
+    spread(lambda lo, hi: np.matmul(basis[:, lo:hi].T, turned, out=out[lo:hi]), len(out), STRETCH)
+    return out
 
 
 def _parts(side: sp.csr_array) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -19,8 +19,10 @@ WORD = re.compile(r"\w\w+")
 
 # The words that Lucene's English analyser has left out since its first years: they match nearly every text.
 STOP_WORDS = frozenset(
-    "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this "
-    "to was will with".split()
+    WORD.findall(
+        "an and are as at be but by for if in into is it no not of on or such that the their then there these they "
+        "this to was will with"
+    )
 )
 
 
@@ -54,7 +56,9 @@ def _stemmer(language: str):  # type: ignore[no-untyped-def]
         raise extra("PyStemmer", "lexical") from None
     if language not in Stemmer.algorithms():
         close = nearest(language, Stemmer.algorithms())
-        raise BadSetting(f"stem is {language!r}; expected 'none' or a Snowball language, nearest: {close or ['english']}")
+        raise BadSetting(
+            f"stem is {language!r}; expected 'none' or a Snowball language, nearest: {close or ['english']}"
+        )
     return Stemmer.Stemmer(language)  # a new one for each call: a stemmer must not be shared between threads
 
 
@@ -73,4 +77,4 @@ def packed(strings: Sequence[str]) -> dict[str, Array]:
 def unpacked(arrays: dict[str, Array]) -> list[str]:
     """What `packed` was given."""
     joined, offsets = arrays["bytes"].tobytes(), arrays["offsets"].tolist()
-    return [joined[a:b].decode() for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    return [joined[a:b].decode() for a, b in pairwise(offsets)]

@@ -1,0 +1,1 @@
+"""Retrieve, fuse, rank, arrange: the one path of every request."""

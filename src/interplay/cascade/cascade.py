@@ -1,0 +1,405 @@
+"""The path of a request: sources are asked, their lists fused, ranked, arranged into a page, and the answer explained.
+
+    understand   with a query it is a search, without one a feed; standing rules and hard wishes join the request's own
+    retrieve     every source that serves this kind of request gives its best items, rules obeyed before the cut
+    rank         the lists are fused; a ranker, where there is one, orders the candidates anew
+    rules        (the trace counts what each rule hides; nothing is filtered after the fact)
+    page         variety, caps and pins
+
+Learns nothing itself: it fits its sources. `retrieve` answers as it would be served and lets a source's error through;
+`respond` goes on without a source that fails or is late, and its trace says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from interplay.cascade.fuse import FusionConfig, fused
+from interplay.cascade.page import Page, PageConfig
+from interplay.cascade.rules import Catalogue, compile_rules, together
+from interplay.cascade.trace import traces
+from interplay.errors import BadData, BadSetting, InterplayError, Unsupported
+from interplay.ops.topk import best_dot
+from interplay.types import (
+    EVERYTHING,
+    Array,
+    Dataset,
+    Events,
+    Reply,
+    Requests,
+    Rows,
+    RuleSet,
+    Run,
+    Slates,
+    State,
+    World,
+)
+
+log = logging.getLogger("interplay.cascade")
+
+FEED, SEARCH = "feed", "search"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Source:
+    """One retriever of a cascade, and what it is asked for."""
+
+    retriever: Any
+    serves: str = "both"  # "search" (requests with a query), "feed" (those without) or "both"
+    weight: float = 1.0  # its say in the fusion
+    n: int = 200  # items it is asked for
+    seconds: float | None = None  # later than this it is left out of a served answer
+    optional: bool = False  # a fit without the tables it needs leaves it out
+    says: str = ""  # the reason given for an item that it gave
+
+    def __post_init__(self) -> None:
+        if self.serves not in ("both", FEED, SEARCH):
+            raise BadSetting(f"a source serves {self.serves!r}; expected 'feed', 'search' or 'both'")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manner:
+    """How one kind of request is answered."""
+
+    fusion: FusionConfig = field(default_factory=FusionConfig)
+    page: PageConfig = field(default_factory=PageConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CascadeConfig:
+    feed: Manner = field(default_factory=Manner)
+    search: Manner = field(default_factory=Manner)
+    where: tuple[str, ...] = ()  # rules for everybody, over catalogue columns
+
+
+@dataclass(kw_only=True, eq=False)
+class Answer:
+    """What happened to the requests of one kind, for the trace."""
+
+    kind: str
+    rows: Array  # which requests of the batch
+    requests: Requests  # ... with all rules that held
+    notes: list[list[str]]  # per request: what was understood and what was not
+    lists: dict[str, Slates] = field(default_factory=dict)  # what each source gave
+    seconds: dict[str, float] = field(default_factory=dict)  # per source and stage, for the whole batch
+    dropped: dict[str, str] = field(default_factory=dict)  # source -> why it is missing
+    ranked: Slates | None = None  # candidates before the page
+    slates: Slates | None = None  # the page
+
+
+class Cascade:
+    """Sources, fusion, an optional ranker and a page, behind the verbs of one system."""
+
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        *,
+        config: CascadeConfig = CascadeConfig(),
+        ranker: Any = None,
+    ) -> None:
+        if not sources:
+            raise BadSetting("a cascade needs at least one source")
+        self.sources, self.config, self.ranker = dict(sources), config, ranker
+        self.features: Any = None  # a FeatureView for the ranker; whoever serves keeps it up to date
+        self.catalogue = Catalogue(None)
+
+    # -------------------------------------------------------------------------------------------------------- learning
+
+    def fit(self, dataset: Dataset, *, run: Run = Run(), world: World | None = None) -> Cascade:
+        """Fit every source, then the page; a source marked optional is left out where its tables are missing."""
+        begun, self.fitted = time.perf_counter(), {}
+        self.left_out: dict[str, str] = {}
+        for i, (name, source) in enumerate(self.sources.items()):
+            run.progress(f"fitting {name}", {"source": i + 1, "of": len(self.sources)})
+            left = None if run.seconds is None else max(run.seconds - (time.perf_counter() - begun), 1.0)
+            own = replace(run, seconds=left, checkpoint=None if run.checkpoint is None else run.checkpoint / name)
+            try:
+                source.retriever.fit(dataset, run=own, world=world)
+            except (BadData, Unsupported) as problem:
+                if not source.optional:
+                    raise
+                log.warning("source %s is left out: %s", name, problem)
+                self.left_out[name] = str(problem)
+            else:
+                self.fitted[name] = getattr(source.retriever, "fitted", {})
+        if len(self.left_out) == len(self.sources):
+            raise BadData("no source could be fitted: " + "; ".join(f"{n}: {p}" for n, p in self.left_out.items()))
+        if self.left_out:
+            self.fitted["left_out"] = self.left_out
+        self.rows = Rows.of(dataset)
+        tables = {n: s.retriever.vectors for n, s in self.active().items() if hasattr(s.retriever, "vectors")}
+        self.pages = {k: Page(getattr(self.config, k).page).fit(dataset, tables) for k in (FEED, SEARCH)}
+        if self.ranker is not None and hasattr(self.ranker, "fit"):
+            run.progress("fitting the ranker", {})
+            self.ranker.fit(dataset, run=run, world=world)
+        self.standing = EVERYTHING
+        return self.attend(dataset)
+
+    def attend(self, source: Catalogue | Dataset | pl.DataFrame) -> Cascade:
+        """Take over a newer catalogue: standing rules and wishes are about its columns from now on."""
+        self.catalogue = Catalogue.of(source)
+        if self.config.where:
+            masks = [self.catalogue.mask(w, strict=False)[: self.rows.n_items] for w in self.config.where]
+            self.standing = RuleSet(masks=np.stack(masks), names=self.config.where, withhold_seen=False)
+        return self
+
+    def active(self) -> dict[str, Source]:
+        """The sources that were fitted."""
+        return {n: s for n, s in self.sources.items() if n not in self.left_out}
+
+    def partial_fit(self, events: Events) -> Cascade:
+        """Hand new events to every source that can learn from them at once; the others wait for the next fit."""
+        for source in self.active().values():
+            if hasattr(source.retriever, "partial_fit"):
+                source.retriever.partial_fit(events)
+        return self
+
+    def forget(self, users: Array) -> Cascade:
+        """Erase what is kept of these users, here and in every source."""
+        known = np.asarray(users)[(np.asarray(users) >= 0) & (np.asarray(users) < self.rows.n_users)]
+        events = self.rows.events.copy()
+        events[known] = 0
+        self.rows = replace(self.rows, events=events)
+        for source in self.active().values():
+            if hasattr(source.retriever, "forget"):
+                source.retriever.forget(users)
+        return self
+
+    def state(self) -> State:
+        standing = {} if self.standing.masks is None else {"masks": self.standing.masks}
+        ranker = {} if self.ranker is None else {"ranker": self.ranker.state()}
+        return State.joined(
+            rows=self.rows.state(), path=State(arrays=standing, facts={"left_out": self.left_out}),
+            source=State.joined(**{n: s.retriever.state() for n, s in self.active().items()}),
+            page=State.joined(**{kind: page.state() for kind, page in self.pages.items()}), **ranker,
+        )  # fmt: skip
+
+    def restore(self, state: State) -> Cascade:
+        """Give a new cascade of the same recipe what another knew; `attend` brings the catalogue that wishes need."""
+        path = state.within("path")
+        self.rows, self.left_out, self.fitted = Rows.restore(state.within("rows")), dict(path.facts["left_out"]), {}
+        for name, source in self.active().items():
+            source.retriever.restore(state.within("source").within(name))
+        pages = state.within("page")
+        self.pages = {k: Page(getattr(self.config, k).page).restore(pages.within(k)) for k in (FEED, SEARCH)}
+        if self.ranker is not None:
+            self.ranker.restore(state.within("ranker"))
+        self.standing = EVERYTHING
+        if "masks" in path.arrays:
+            masks = path.arrays["masks"]
+            self.standing = RuleSet(masks=masks, names=self.config.where, withhold_seen=False)
+        return self
+
+    # ------------------------------------------------------------------------------------------------------- answering
+
+    def retrieve(self, requests: Requests, n: int) -> Slates:
+        """At most n items for each request, as they would be served, best first."""
+        return self._merged(self._answers(requests, n, forgiving=False), len(requests), n)
+
+    def respond(self, requests: Requests, *, trace: bool = True, ids: Sequence[str] | None = None) -> Reply:
+        """Pages of `requests.k` items; with `trace`, how each came about (`ids` are the request ids to name there)."""
+        answers = self._answers(requests, requests.k, forgiving=True)
+        slates = self._merged(answers, len(requests), requests.k)
+        if not trace:
+            return Reply(slates=slates)
+        return Reply(slates=slates, trace=traces(self, answers, requests, ids))
+
+    def similar_items(self, items: Array, n: int) -> Slates:
+        """What the sources that know similar items say together, fused as for a feed."""
+        able = {name: s for name, s in self.active().items() if hasattr(s.retriever, "similar_items")}
+        if not able:
+            raise Unsupported(f"none of the sources {sorted(self.active())} knows similar items")
+        lists = {name: s.retriever.similar_items(items, max(n, s.n)) for name, s in able.items()}
+        return fused(lists, {k: s.weight for k, s in able.items()}, self.config.feed.fusion, self.rows, self._width(n))
+
+    def _width(self, n: int) -> int:
+        return min(n, max(self.rows.n_items, 1))
+
+    def _answers(self, requests: Requests, n: int, *, forgiving: bool) -> list[Answer]:
+        asked = [q is not None and bool(q.strip()) for q in requests.query or [None] * len(requests)]
+        kinds = np.array(asked, bool)
+        answers = []
+        for kind, rows in ((SEARCH, np.flatnonzero(kinds)), (FEED, np.flatnonzero(~kinds))):
+            if len(rows):
+                whole = len(rows) == len(requests)
+                answer = self._understand(kind, rows, requests if whole else requests.take(rows))
+                self._retrieve(answer, n, forgiving)
+                self._rank(answer, n)
+                self._page(answer, n)
+                answers.append(answer)
+        return answers
+
+    def _understand(self, kind: str, rows: Array, requests: Requests) -> Answer:
+        begun, n = time.perf_counter(), len(requests)
+        notes: list[list[str]] = [[] for _ in range(n)]
+        rules = requests.rules
+        if self.standing.masks is not None:
+            rules = together(rules, self.standing, n)
+        if requests.wishes is not None and any(requests.wishes):
+            wished = [self._wished(requests, i, notes[i]) for i in range(n)]
+            hard = compile_rules(self.catalogue, n, where=wished, withhold_seen=False, strict=False)
+            rules = together(rules, hard, n)
+        answer = Answer(kind=kind, rows=rows, requests=replace(requests, rules=rules), notes=notes)
+        answer.seconds["understand"] = time.perf_counter() - begun
+        return answer
+
+    def _wished(self, requests: Requests, i: int, notes: list[str]) -> list[str]:
+        """The sentences of one request's hard wishes; what cannot be obeyed is noted."""
+        out = []
+        for wish in (requests.wishes or ())[i]:
+            if wish.until is not None and requests.at is not None and requests.at[i] > wish.until:
+                notes.append(f"the wish {wish.text!r} has run out")
+            elif not wish.hard or wish.where is None:
+                notes.append(f"the wish {wish.text!r} is soft; no source or ranker here weighs it")
+            else:
+                sentence = wish.where if wish.wanted else f"not ({wish.where})"
+                try:
+                    self.catalogue.mask(sentence, strict=False)
+                except InterplayError as problem:
+                    notes.append(f"the wish {wish.text!r} cannot be obeyed: {problem}")
+                else:
+                    out.append(sentence)
+        return out
+
+    def _retrieve(self, answer: Answer, n: int, forgiving: bool) -> None:
+        begun = time.perf_counter()
+        asked = {name: s for name, s in self.active().items() if s.serves in ("both", answer.kind)}
+        if not asked:
+            raise Unsupported(
+                f"no source of this cascade serves a {answer.kind}; its sources are {sorted(self.active())}"
+            )
+        timed = {name: s.seconds for name, s in asked.items() if s.seconds is not None and forgiving}
+        running: dict[str, Future[tuple[Slates, float]]] = {
+            name: _pool().submit(_timed, asked[name], answer.requests, n) for name in timed
+        }
+        problem: Exception | None = None
+        for name, source in asked.items():
+            try:
+                if name in running:
+                    left = timed[name] - (time.perf_counter() - begun)
+                    answer.lists[name], took = running[name].result(timeout=max(left, 0.0))
+                else:
+                    answer.lists[name], took = _timed(source, answer.requests, n)
+                answer.seconds[name] = took
+            except TimeoutError as late:
+                problem = late
+                answer.dropped[name] = f"later than {source.seconds} s"
+            except Exception as error:
+                if not forgiving:
+                    raise
+                problem = error
+                answer.dropped[name] = f"{type(error).__name__}: {error}"
+            if name in answer.dropped:
+                log.warning("source %s is left out of an answer: %s", name, answer.dropped[name])
+        if not answer.lists:
+            raise Unsupported(f"no source could answer: {answer.dropped}") from problem
+        answer.seconds["retrieve"] = time.perf_counter() - begun
+
+    def _rank(self, answer: Answer, n: int) -> None:
+        begun = time.perf_counter()
+        fusion = getattr(self.config, answer.kind).fusion
+        weights = {name: s.weight for name, s in self.sources.items()}
+        candidates = self._width(max(fusion.candidates, n))
+        answer.ranked = fused(answer.lists, weights, fusion, self.rows, candidates)
+        if self.ranker is not None:
+            answer.ranked = _carried(answer.ranked, self.ranker.rank(answer.requests, answer.ranked, self.features))
+        answer.seconds["rank"] = time.perf_counter() - begun
+
+    def _page(self, answer: Answer, n: int) -> None:
+        begun, page, ranked = time.perf_counter(), self.pages[answer.kind], answer.ranked
+        assert ranked is not None
+        order = page.order(ranked.items, ranked.scores, self._width(n))
+        held = order >= 0
+        at = np.maximum(order, 0)
+        columns = {k: np.take_along_axis(c, at, 1) for k, c in ranked.columns.items()}
+        columns["ranked"] = np.where(held, order, -1).astype(np.int32)  # place before the page; -1 for a pin
+        slates = Slates(
+            items=np.where(held, np.take_along_axis(ranked.items, at, 1), -1),
+            scores=np.where(held, np.take_along_axis(ranked.scores, at, 1), -np.inf).astype(np.float32),
+            columns=columns,
+        )
+        pinned = page.arrays["pinned"]
+        if len(pinned):
+            allowed = self._allowed(answer.requests, pinned)
+            for item, place, may in zip(pinned, page.arrays["pinned_at"], allowed.T, strict=True):
+                slates = _pinned(slates, int(item), int(place), may)
+        answer.slates = slates
+        answer.seconds["page"] = time.perf_counter() - begun
+
+    def _allowed(self, requests: Requests, items: Array) -> Array:
+        """bool[len(requests), len(items)]: which of a few items each request's rules let through."""
+        bias = np.full(self.rows.n_items, -np.inf, np.float32)
+        bias[items] = 0
+        nothing = np.zeros((len(requests), 1), np.float32)
+        shown = best_dot(
+            nothing, np.zeros((self.rows.n_items, 1), np.float32), requests, len(items), self.rows, bias=bias
+        )
+        return (shown.items[:, :, None] == items[None, None, :]).any(axis=1)
+
+    def _merged(self, answers: Sequence[Answer], n_requests: int, n: int) -> Slates:
+        """The pages of all kinds in the order of the requests, with a column for every source."""
+        out = Slates.empty(n_requests, self._width(n))
+        columns: dict[str, Array] = {"source": np.zeros(out.items.shape, np.int64)}
+        columns |= {f"part_{name}": np.zeros(out.items.shape, np.float32) for name in self.sources}
+        columns["ranked"] = np.full(out.items.shape, -1, np.int32)
+        for answer in answers:
+            assert answer.slates is not None
+            width = answer.slates.items.shape[1]
+            out.items[answer.rows, :width], out.scores[answer.rows, :width] = answer.slates.items, answer.slates.scores
+            for name, column in answer.slates.columns.items():
+                columns.setdefault(name, np.zeros(out.items.shape, column.dtype))[answer.rows, :width] = column
+        return replace(out, columns=columns)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(8, thread_name_prefix="source")
+
+
+def _timed(source: Source, requests: Requests, n: int) -> tuple[Slates, float]:
+    begun = time.perf_counter()
+    return source.retriever.retrieve(requests, max(source.n, n)), time.perf_counter() - begun
+
+
+def _carried(before: Slates, after: Slates) -> Slates:
+    """The ranker's order with the columns that came before it."""
+    n, m = before.items.shape
+    row = np.repeat(np.arange(n), m)
+    size = int(before.items.max(initial=0)) + 2
+    key = row * size + before.items.ravel() + 1
+    order = np.argsort(key, kind="stable")
+    wanted = np.repeat(np.arange(n), after.items.shape[1]) * size + after.items.ravel() + 1
+    at = order[np.minimum(np.searchsorted(key[order], wanted), len(order) - 1)] if len(order) else order
+    columns = {k: c.ravel()[at].reshape(after.items.shape) for k, c in before.columns.items()}
+    return replace(after, columns={**columns, **after.columns})
+
+
+def _pinned(slates: Slates, item: int, place: int, may: Array) -> Slates:
+    """`item` at `place` (from 0) of every row that may show it; what stood there moves down by one."""
+    n, k = slates.items.shape
+    if place >= k:
+        return slates
+    gone = (slates.items == item) & may[:, None]
+    rank = np.cumsum(~gone, axis=1) - 1
+    spot = np.minimum(place, (~gone & (slates.items >= 0)).sum(axis=1))[:, None]  # a short list is not torn apart
+    key = np.where(gone, np.inf, rank + (rank >= spot) * may[:, None])
+    key = np.concatenate([key, np.where(may[:, None], spot, np.inf)], axis=1)
+    order = np.argsort(key, axis=1, kind="stable")[:, :k]
+
+    def laid(column: Array, value: Any) -> Array:
+        wide = np.concatenate([column, np.full((n, 1), value, column.dtype)], axis=1)
+        return np.take_along_axis(wide, order, 1)
+
+    return Slates(
+        items=laid(slates.items, item), scores=laid(slates.scores, 0.0),
+        columns={name: laid(c, -1 if name == "ranked" else 0) for name, c in slates.columns.items()},
+    )  # fmt: skip

@@ -1,0 +1,202 @@
+"""How an answer came about, in words and numbers: one `Trace` for each request of a batch.
+
+Traces are read by people; here, and only here, requests and items are walked one by one.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from interplay.types import Array, Requests, RuleSet, Stage, Trace
+
+if TYPE_CHECKING:
+    from interplay.cascade.cascade import Answer, Cascade
+
+
+def traces(cascade: Cascade, answers: Sequence[Answer], requests: Requests, ids: Sequence[str] | None) -> list[Trace]:
+    """One trace for each request, in their order; seconds are each request's share of its batch."""
+    out: dict[int, Trace] = {}
+    for answer in answers:
+        for i, row in enumerate(answer.rows.tolist()):
+            out[row] = _trace(cascade, answer, i, _name(requests, row, ids))
+    return [out[i] for i in range(len(requests))]
+
+
+def _name(requests: Requests, row: int, ids: Sequence[str] | None) -> str:
+    if ids is not None:
+        return ids[row]
+    return uuid.uuid4().hex if requests.draw is None else f"{int(requests.draw[row]):016x}"
+
+
+def _trace(cascade: Cascade, answer: Answer, i: int, name: str) -> Trace:
+    shared = len(answer.rows)
+    items = shown(cascade, answer, i)
+    stages = (
+        _understood(answer, i),
+        _retrieved(cascade, answer, i),
+        _ranked(cascade, answer, i),
+        _ruled(cascade, answer, i),
+        _paged(cascade, answer, i, items),
+    )
+    seconds = {k: answer.seconds.get(k, 0.0) / shared for k in ("understand", "retrieve", "rank", "rules", "page")}
+    told = tuple(Stage(name=n, seconds=seconds[n], said=said, facts=facts) for n, said, facts in stages)
+    return Trace(request_id=name, stages=told, items=tuple(items))
+
+
+_Told = tuple[str, str, Mapping[str, Any]]
+
+
+def _understood(answer: Answer, i: int) -> _Told:
+    requests = answer.requests
+    query = requests.query[i] if requests.query is not None else None
+    events = int(requests.history.lengths[i])
+    person = f"person {int(requests.user[i])}" if requests.user[i] >= 0 else "a stranger"
+    past = f"{events} past event{'s' * (events != 1)}" if events else "no past events"
+    said = f"A search for {query!r} by {person}" if answer.kind == "search" else f"A feed for {person}"
+    rules = _names(requests.rules, i)
+    told = ", under the rules: " + "; ".join(rules) if rules else ""
+    notes = [f". {note[0].upper()}{note[1:]}" for note in answer.notes[i]]
+    facts = {
+        "kind": answer.kind, "query": query, "events": events, "rules": rules, "notes": answer.notes[i],
+        "wishes": len(requests.wishes[i]) if requests.wishes is not None else 0,
+    }  # fmt: skip
+    return "understand", f"{said} with {past}{told}{''.join(notes)}.", facts
+
+
+def _retrieved(cascade: Cascade, answer: Answer, i: int) -> _Told:
+    sources, words = [], []
+    for name, source in cascade.sources.items():
+        if name in answer.lists:
+            gave = int((answer.lists[name].items[i] >= 0).sum())
+            sources.append({"source": name, "gave": gave, "seconds": answer.seconds[name] / len(answer.rows)})
+            words.append(f"{name} gave {gave}")
+        elif name in answer.dropped:
+            sources.append({"source": name, "dropped": answer.dropped[name]})
+            words.append(f"{name} is missing ({answer.dropped[name]})")
+        elif name in cascade.left_out:
+            sources.append({"source": name, "left_out": cascade.left_out[name]})
+        else:
+            sources.append({"source": name, "serves": source.serves})
+    return "retrieve", f"Asked for candidates: {', '.join(words)}.", {"sources": sources}
+
+
+def _ranked(cascade: Cascade, answer: Answer, i: int) -> _Told:
+    assert answer.ranked is not None
+    fusion = getattr(cascade.config, answer.kind).fusion
+    left = int((answer.ranked.items[i] >= 0).sum())
+    weights = {name: cascade.sources[name].weight for name in answer.lists}
+    ranker = None if cascade.ranker is None else type(cascade.ranker).__name__
+    how = (
+        f"Fused {len(weights)} lists ({fusion.method})"
+        if len(weights) > 1
+        else f"Took the list of {next(iter(weights))}"
+    )
+    then = f", then ordered by {ranker}" if ranker else ""
+    return "rank", f"{how}{then}: {left} candidates.", {
+        "method": fusion.method, "weights": weights, "candidates": left, "ranker": ranker,
+    }  # fmt: skip
+
+
+def _names(rules: RuleSet, i: int) -> list[str]:
+    return [rules.names[m] for m in _applied(rules, i) if m < len(rules.names)]
+
+
+def _applied(rules: RuleSet, i: int) -> list[int]:
+    if rules.masks is None:
+        return []
+    return list(range(len(rules.masks))) if rules.applied is None else rules.applied.row(i)["mask"].tolist()
+
+
+def removed(rules: RuleSet, i: int, n_items: int, history: Array) -> dict[str, Any]:
+    """What each rule hides from request i: counts over the catalogue by rule, seen, excluded, and what is left."""
+    left, by_rule = rules.allowed(i, n_items), {}
+    for m in _applied(rules, i):
+        assert rules.masks is not None
+        name = rules.names[m] if m < len(rules.names) else f"rule {m + 1}"
+        by_rule[name] = int((~rules.masks[m, :n_items]).sum())
+    seen = np.unique(history[(history >= 0) & (history < n_items)]) if rules.withhold_seen else np.zeros(0, np.int64)
+    excluded = np.zeros(0, np.int64) if rules.exclude is None else np.unique(rules.exclude.row(i)["item"])
+    excluded = excluded[(excluded >= 0) & (excluded < n_items)]
+    left[seen] = left[excluded] = False
+    return {"by_rule": by_rule, "seen": len(seen), "excluded": len(excluded), "left": int(left.sum()), "of": n_items}
+
+
+def _ruled(cascade: Cascade, answer: Answer, i: int) -> _Told:
+    rules, history = answer.requests.rules, answer.requests.history.row(i)["item"]
+    facts = removed(rules, i, cascade.rows.n_items, history)
+    words = [f"{name!r} hides {count}" for name, count in facts["by_rule"].items()]
+    words += [f"{facts['seen']} already seen"] if facts["seen"] else []
+    words += [f"{facts['excluded']} withheld by request"] if facts["excluded"] else []
+    hidden = "; ".join(words) if words else "nothing is hidden"
+    return "rules", f"{facts['left']} of {facts['of']} items may be shown: {hidden}.", facts
+
+
+def _paged(cascade: Cascade, answer: Answer, i: int, items: Sequence[Mapping[str, Any]]) -> _Told:
+    page = getattr(cascade.config, answer.kind).page
+    places = [item["ranked"] for item in items]
+    moved = sum(p is not None and p != item["place"] for p, item in zip(places, items, strict=True))
+    pinned = sum(p is None for p in places)
+    highest = max((p for p in places if p is not None), default=0)
+    passed = highest - sum(p is not None for p in places)
+    parts = [
+        page.variety if page.variety == "relevance" else f"{page.variety} (balance {page.balance:g} by {page.likeness})"
+    ]
+    parts += [f"at most {most} of one {column}" for column, most in page.caps.items()]
+    parts += [f"{pinned} pinned"] if pinned else []
+    facts = {
+        "variety": page.variety, "balance": page.balance, "caps": dict(page.caps), "moved": moved, "pinned": pinned,
+        "passed_over": passed,
+    }  # fmt: skip
+    change = (
+        f"{moved} of {len(items)} stand elsewhere than ranked, {passed} better ranked ones wait"
+        if moved
+        else "as ranked"
+    )
+    return "page", f"A page of {len(items)} by {', '.join(parts)}: {change}.", facts
+
+
+def shown(cascade: Cascade, answer: Answer, i: int) -> list[dict[str, Any]]:
+    """What is known of each item on the page: place, score, place before the page, its sources and why it is here."""
+    slates, page = answer.slates, getattr(cascade.config, answer.kind).page
+    assert slates is not None
+    out = []
+    for place, item in enumerate(slates.items[i].tolist()):
+        if item < 0:
+            continue
+        sources: list[dict[str, Any]] = []
+        for name, given in answer.lists.items():
+            at = np.flatnonzero(given.items[i] == item)
+            if len(at):
+                part = float(slates.columns[f"part_{name}"][i, place])
+                score = float(given.scores[i, at[0]])
+                sources.append({"source": name, "place": int(at[0]) + 1, "score": score, "part": part})
+        ranked = int(slates.columns["ranked"][i, place]) + 1
+        sources.sort(key=lambda s: -s["part"])
+        out.append(
+            {
+                "item": item,
+                "place": place + 1,
+                "score": float(slates.scores[i, place]),
+                "ranked": ranked or None,
+                "sources": sources,
+                "reason": _reason(cascade, sources, place + 1, ranked, page.variety),
+            }
+        )
+    return out
+
+
+def _reason(cascade: Cascade, sources: Sequence[Mapping[str, Any]], place: int, ranked: int, variety: str) -> str:
+    if not ranked:
+        return "Pinned to this place"
+    best = sources[0]["source"]
+    reason = cascade.sources[best].says or f"Suggested by {best}"
+    also = [str(s["source"]) for s in sources[1:]]
+    if also:
+        reason += f"; also found by {', '.join(also)}"
+    if place < ranked and variety != "relevance":
+        reason += f"; moved up from place {ranked} for variety"
+    return reason

@@ -1,0 +1,264 @@
+"""Rows out of files, a batch at a time: CSV, TSV, Parquet, Arrow and JSON lines; and directories written whole or not.
+
+A broken CSV line is refused and reading goes on; a file that is cut off raises one sentence. CSV cells are read as text
+and typed later, so that a bad cell can be named by its row.
+"""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.ipc
+import pyarrow.parquet
+
+from interplay.data.report import Report
+from interplay.errors import BadData, InterplayError
+from interplay.types import Array
+
+ROW = "__row"  # the row number in the file, from 1, carried through all checks
+TEXTUAL = (".csv", ".tsv", ".txt")
+ARROW = (".arrow", ".feather", ".ipc")
+LINES = (".jsonl", ".ndjson")
+SUFFIXES = (".parquet", *TEXTUAL, *ARROW, *LINES)
+BATCH = 262_144  # rows
+
+
+def frame(table: Any) -> pl.DataFrame:
+    """A Polars, pandas or Arrow table, or a mapping of columns, as a Polars frame. Mixed columns become text."""
+    if isinstance(table, pl.DataFrame):
+        return table
+    if isinstance(table, pl.LazyFrame):
+        return table.collect()
+    if isinstance(table, (pa.Table, pa.RecordBatch)):
+        return pl.DataFrame(pl.from_arrow(table))
+    if isinstance(table, pa.RecordBatchReader):
+        return pl.DataFrame(pl.from_arrow(table.read_all()))
+    if isinstance(table, Mapping):
+        return pl.DataFrame(dict(table), strict=False)
+    if type(table).__module__.startswith("pandas"):
+        try:
+            return pl.from_pandas(table)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError):  # a column of several types, ids as a rule
+            return pl.DataFrame({str(c): table[c].tolist() for c in table.columns}, strict=False)
+    raise BadData(f"a table is a Polars, pandas or Arrow table or a mapping of columns; found {type(table).__name__}")
+
+
+def batches(path: Path, report: Report, *, rows: int = BATCH) -> Iterator[pl.DataFrame]:
+    """The rows of one file in order, at most about `rows` at a time, with a column `ROW`.
+
+    Broken CSV and JSON lines are refused in `report`. Errors: BadData for a file that is missing, cut off or of an
+    unknown kind.
+    """
+    if not path.is_file():
+        raise BadData(f"no file at {path}")
+    suffix = path.suffix.lower()
+    if suffix in TEXTUAL:
+        yield from _csv_batches(path, report, rows)
+        return
+    if suffix in LINES:
+        yield from _json_batches(path, report, rows)
+        return
+    if suffix == ".parquet":
+        source = _parquet_batches(path, rows)
+    elif suffix in ARROW:
+        source = _arrow_batches(path)
+    else:
+        raise BadData(f"{path.name} is of no known kind; known endings: {', '.join(SUFFIXES)}")
+    done = 0
+    try:
+        for batch in source:
+            part = pl.DataFrame(pl.from_arrow(batch))
+            report.counts(path.name).rows += len(part)
+            yield part.with_columns(pl.Series(ROW, np.arange(done + 1, done + len(part) + 1)))
+            done += len(part)
+    except (pa.ArrowException, OSError) as error:
+        raise BadData(
+            f"{path.name} cannot be read after row {done:,}: it is cut off or damaged ({_first_line(error)}). "
+            "Copy it again or write it anew"
+        ) from error
+
+
+def read_table(path: Path, report: Report) -> pl.DataFrame:
+    """The whole file, with the column `ROW`."""
+    parts = list(batches(path, report))
+    return pl.concat(parts, how="vertical_relaxed") if parts else pl.DataFrame({ROW: np.zeros(0, np.int64)})
+
+
+def column_names(path: Path) -> list[str]:
+    """The columns of a CSV, Parquet, Arrow or JSON-lines file, without reading it all."""
+    for part in batches(path, Report(path.name), rows=1024):
+        return [c for c in part.columns if c != ROW]
+    return []
+
+
+def delimiter(header: str) -> str:
+    """The separator that a header line uses: whichever of tab, semicolon, bar and comma occurs most.
+
+    >>> delimiter("user_id;item_id;value")
+    ';'
+    """
+    return max(",\t;|", key=header.count)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200].rstrip(".")
+
+
+def _parquet_batches(path: Path, rows: int) -> Iterator[pa.RecordBatch]:
+    with pa.parquet.ParquetFile(path) as file:
+        yield from file.iter_batches(batch_size=rows)
+        if not file.metadata.num_rows:
+            yield from file.schema_arrow.empty_table().to_batches(max_chunksize=1) or [
+                pa.RecordBatch.from_pylist([], schema=file.schema_arrow)
+            ]
+
+
+def _arrow_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    with pa.memory_map(str(path)) as source:
+        try:
+            reader = pa.ipc.open_file(source)
+            yield from (reader.get_batch(i) for i in range(reader.num_record_batches))
+        except pa.ArrowInvalid:
+            source.seek(0)
+            yield from pa.ipc.open_stream(source)
+
+
+def _csv_batches(path: Path, report: Report, rows: int) -> Iterator[pl.DataFrame]:
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as text:
+        header = text.readline()
+    if not header.strip():
+        raise BadData(f"{path.name} is empty; its first line should name the columns")
+    separator = "\t" if path.suffix.lower() == ".tsv" else delimiter(header)
+    names = [n.strip() for n in next(csv.reader([header], delimiter=separator))]
+    if len(set(names)) != len(names):
+        raise BadData(f"{path.name} names a column twice in its header: {names}")
+    broken: list[int] = []  # row numbers of lines that were left out, ascending
+
+    def refuse(line: Any) -> str:
+        row = line.number - 1  # the header is line 1
+        swallowed = line.text.count("\n")
+        quote = f" (a quote that is never closed takes in {swallowed} more lines)" if swallowed else ""
+        reason = f"{line.actual_columns} fields where the header has {line.expected_columns}{quote}"
+        broken.append(row)
+        report.counts(path.name).rows += 1
+        report.refuse(path.name, [row], None, lambda _: f"{reason}: {line.text[:120]!r}")
+        return "skip"
+
+    done = 0
+    try:
+        reader = pa.csv.open_csv(
+            path,
+            read_options=pa.csv.ReadOptions(use_threads=False, block_size=max(1 << 16, rows * 48), column_names=names,
+                                            skip_rows=1),
+            parse_options=pa.csv.ParseOptions(delimiter=separator, newlines_in_values=True, invalid_row_handler=refuse),
+            convert_options=pa.csv.ConvertOptions(column_types={n: pa.string() for n in names}, null_values=[""],
+                                                  strings_can_be_null=True, quoted_strings_can_be_null=False),
+        )  # fmt: skip
+        for batch in reader:
+            good = np.arange(done, done + batch.num_rows)
+            before = np.asarray(broken) - np.arange(1, len(broken) + 1)  # good rows that precede each broken one
+            number = good + 1 + np.searchsorted(before, good, side="right")
+            report.counts(path.name).rows += batch.num_rows
+            yield pl.DataFrame(pl.from_arrow(batch)).with_columns(pl.Series(ROW, number))
+            done += batch.num_rows
+        if not done:
+            yield pl.DataFrame(schema={**dict.fromkeys(names, pl.String), ROW: pl.Int64})
+    except pa.ArrowException as error:
+        raise BadData(f"{path.name} cannot be read after row {done:,}: {_first_line(error)}") from error
+
+
+def _json_batches(path: Path, report: Report, rows: int) -> Iterator[pl.DataFrame]:
+    held: list[dict[str, Any]] = []
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            report.counts(path.name).rows += 1
+            try:
+                value = json.loads(line)
+                if not isinstance(value, dict):
+                    raise ValueError("a line holds one object")
+            except ValueError as error:
+                report.refuse(path.name, [number], None, lambda _, e=error: f"not a JSON object: {e}")  # type: ignore[misc]
+                continue
+            held.append({**value, ROW: number})
+            if len(held) >= rows:
+                yield pl.DataFrame(held, infer_schema_length=None, strict=False)
+                held = []
+    if held:
+        yield pl.DataFrame(held, infer_schema_length=None, strict=False)
+
+
+def typed(column: pl.Series) -> pl.Series:
+    """A text column as integers or floats where every value is one, else as it stands.
+
+    >>> typed(pl.Series(["1", "2", None])).dtype
+    Int64
+    """
+    if column.dtype != pl.String:
+        return column
+    if column.str.contains(r"^[+-]?0\d").any():  # 007 is a name, not a number
+        return column
+    missing = column.null_count()
+    for kind in (pl.Int64, pl.Float64):
+        cast = column.cast(kind, strict=False)
+        if cast.null_count() == missing and missing < len(column):
+            return cast
+    return column
+
+
+def row_numbers(table: pl.DataFrame) -> Array:
+    """int64[n]: the file rows of a frame that came from `batches`, or 1..n."""
+    return table[ROW].to_numpy() if ROW in table.columns else np.arange(1, len(table) + 1)
+
+
+@contextmanager
+def written_whole(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A new directory beside `path` that takes its place when the block ends without an error.
+
+    What stood at `path` stays as it was until the last moment, and for good if anything fails (a full disk, say).
+    Errors: BadData if `path` exists and may not be replaced; InterplayError if the disk is full.
+    """
+    path = path.absolute()
+    if path.exists() and not replace:
+        raise BadData(f"{path} exists already; choose another directory or remove it first")
+    fresh, previous = path.with_name(f".{path.name}.new-{os.getpid()}"), path.with_name(f".{path.name}.previous")
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        fresh.mkdir(parents=True)
+        yield fresh
+        for file in fresh.rglob("*"):
+            if file.is_file():
+                with file.open("rb") as held:
+                    os.fsync(held.fileno())
+    except BaseException as error:
+        shutil.rmtree(fresh, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            kept = "; what was there before is unharmed" if path.exists() else ""
+            raise InterplayError(f"no room left to write {path} ({os.strerror(error.errno)}){kept}") from error
+        raise
+    if path.exists():
+        shutil.rmtree(previous, ignore_errors=True)
+        path.rename(previous)
+    fresh.rename(path)
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def recovered(path: Path) -> Path:
+    """`path`, put back first if a crash fell between the two renames of `written_whole`."""
+    previous = path.absolute().with_name(f".{path.name}.previous")
+    if not path.exists() and previous.is_dir():
+        previous.rename(path)
+    return path

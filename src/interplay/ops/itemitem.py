@@ -1,0 +1,210 @@
+"""Sparse items x items weights: built from the log in blocks, kept as arrays, scored without a dense matrix.
+
+Row i of the weights is what a click on item i says for every other item. A person's scores are the sum of the rows of
+the items in the history, which one thread gathers into a line of `n_items` numbers that stays in its cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numba
+import numpy as np
+import scipy.sparse as sp
+
+from interplay.ops.sparse import history_matrix
+from interplay.ops.threads import THREADS, one_blas_thread, spread
+from interplay.ops.topk import best, tie_rank
+from interplay.types import Array, Ragged, Requests, Rows, Slates, State
+
+Likeness = Callable[[Array, Array, Array], Array]  # (entries of the Gram matrix, n of the row, n of the column) -> entries
+LINES = 256  # requests scored at once by one thread
+FILLER = 1e-9  # what popularity may add: orders items for which nothing speaks, and changes no others
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Building
+
+
+def gram(x: sp.csr_array, *, chunk: int = 1024) -> sp.csr_array:
+    """x.T @ x as float32 with sorted rows, on every core. Memory: 8 bytes per entry, twice while it is put together."""
+    columns, rows = sp.csr_array(x.T, dtype=np.float32), sp.csr_array(x, dtype=np.float32)
+    parts: dict[int, sp.csr_array] = {}
+
+    def one(lo: int, hi: int) -> None:
+        parts[lo] = columns[lo:hi] @ rows
+        parts[lo].sort_indices()
+
+    spread(one, x.shape[1], chunk)
+    return stacked([parts[lo] for lo in sorted(parts)], x.shape[1])
+
+
+def nearest(x: sp.csr_array, k: int, likeness: Likeness, sizes: Array, *, chunk: int = 512) -> sp.csr_array:
+    """For each item (row) its k most alike others, float32 items x items with sorted rows.
+
+    x: users x items. `likeness(c, n_i, n_j)` turns the entries c of x.T @ x, with `sizes` (float[n_items]) of the two
+    items, into what is compared; only positive results are kept. The Gram matrix is never held whole.
+    """
+    columns, rows = sp.csr_array(x.T, dtype=np.float32), sp.csr_array(x, dtype=np.float32)
+    sizes = sizes.astype(np.float32)
+    parts: dict[int, sp.csr_array] = {}
+
+    def one(lo: int, hi: int) -> None:
+        block = columns[lo:hi] @ rows
+        mine = np.repeat(sizes[lo:hi], np.diff(block.indptr))
+        alike = np.asarray(likeness(block.data, mine, sizes[block.indices]), np.float32)
+        counts = np.zeros(hi - lo, np.int64)
+        _keep(block.indptr, block.indices, alike, lo, k, counts)
+        kept = np.zeros(hi - lo + 1, np.int64)
+        np.cumsum(counts, out=kept[1:])
+        at = np.arange(kept[-1]) + np.repeat(block.indptr[:-1] - kept[:-1], counts)
+        parts[lo] = sp.csr_array((alike[at], block.indices[at], kept), shape=(hi - lo, x.shape[1]))
+        parts[lo].sort_indices()
+
+    spread(one, x.shape[1], chunk)
+    return stacked([parts[lo] for lo in sorted(parts)], x.shape[1])
+
+
+def stacked(parts: list[sp.csr_array], n_items: int) -> sp.csr_array:
+    """The parts one under the other; an empty matrix for none."""
+    return sp.csr_array(sp.vstack(parts, format="csr")) if parts else sp.csr_array((n_items, n_items), dtype=np.float32)
+
+
+@numba.njit(nogil=True, cache=True)
+def _keep(indptr, indices, values, first, k, counts):  # type: ignore[no-untyped-def]
+    """Move the k largest positive values of each row, the diagonal left out, to its front; ties go to the lower column."""
+    for row in range(len(counts)):
+        lo, n = indptr[row], 0
+        for at in range(lo, indptr[row + 1]):
+            value, column = values[at], indices[at]
+            if column == first + row or not value > 0:
+                continue
+            if n < k:  # a heap whose root is the worst kept
+                place = n
+                n += 1
+                while place > 0:
+                    up = (place - 1) // 2
+                    a, b = lo + place, lo + up
+                    if values[b] > value or (values[b] == value and indices[b] < column):
+                        values[a], indices[a] = values[b], indices[b]
+                        place = up
+                    else:
+                        break
+                values[lo + place], indices[lo + place] = value, column
+            elif value > values[lo] or (value == values[lo] and column < indices[lo]):
+                place = 0
+                while True:
+                    child = 2 * place + 1
+                    if child >= n:
+                        break
+                    a, b = lo + child, lo + child + 1
+                    if child + 1 < n and (values[b] < values[a] or (values[b] == values[a] and indices[b] > indices[a])):
+                        child, a = child + 1, b
+                    if values[a] < value or (values[a] == value and indices[a] > column):
+                        values[lo + place], indices[lo + place] = values[a], indices[a]
+                        place = child
+                    else:
+                        break
+                values[lo + place], indices[lo + place] = value, column
+        counts[row] = n
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Scoring
+
+
+def add_rows(x: sp.csr_array, weights: sp.csr_array, out: Array) -> None:
+    """out += x @ weights; out is float32[rows of x, columns of weights]."""
+    _add_rows(x.indptr, x.indices, x.data, weights.indptr, weights.indices, weights.data, out)
+
+
+@numba.njit(nogil=True, cache=True)
+def _add_rows(indptr, indices, data, w_indptr, w_indices, w_data, out):  # type: ignore[no-untyped-def]
+    for row in range(len(out)):
+        line = out[row]
+        for at in range(indptr[row], indptr[row + 1]):
+            value, item = data[at], indices[at]
+            for w in range(w_indptr[item], w_indptr[item + 1]):
+                line[w_indices[w]] += value * w_data[w]
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS, thread_name_prefix="score")
+
+
+def best_of_history(
+    score: Callable[[sp.csr_array, Array], None], requests: Requests, n: int, rows: Rows, *, filler: bool = False
+) -> Slates:
+    """The n best items of each request by what its history says; a history that says nothing gets popularity.
+
+    `score(x, out)` adds to out (float32[len(x), n_items], zeros) the scores of x, the histories as a 0/1 matrix. It is
+    called from several threads at once. With `filler`, items left at 0 are ordered by popularity.
+    """
+
+    def scores(part: Requests) -> Array:
+        x = history_matrix(part.history, rows.n_items)
+        out = np.zeros((len(part), rows.n_items), np.float32)
+        if filler:
+            out += FILLER / max(float(rows.popularity.max(initial=0)), 1.0) * rows.popularity
+        score(x, out)
+        out[np.diff(x.indptr) == 0] = rows.popularity
+        return out
+
+    if len(requests) <= LINES:
+        return best(scores, requests, n, rows)
+    with one_blas_thread():
+        parts = [part for _, part in requests.blocks(LINES)]
+        return Slates.stacked(list(_pool().map(lambda part: best(scores, part, n, rows), parts)))
+
+
+def best_by_weights(weights: sp.csr_array, requests: Requests, n: int, rows: Rows) -> Slates:
+    """The n best items of each request under sparse items x items weights."""
+    return best_of_history(lambda x, out: add_rows(x, weights, out), requests, n, rows, filler=True)
+
+
+def similar_by_weights(weights: sp.csr_array, items: Array, n: int, rows: Rows) -> Slates:
+    """The n largest positive entries of the given rows, without the item itself; unknown items get an empty list."""
+    items = np.asarray(items)
+    known = (items >= 0) & (items < rows.n_items)
+    n = min(n, max(rows.n_items, 1))
+    out = Slates.empty(len(items), n)
+    lengths = np.where(known, np.diff(weights.indptr)[np.where(known, items, 0)], 0) if rows.n_items else np.zeros(len(items), int)
+    log = Ragged(offsets=weights.indptr.astype(np.int64), columns={"item": weights.indices, "score": weights.data})
+    taken = log.take(np.where(lengths > 0, items, -1))
+    taken = taken.where((taken["score"] > 0) & (taken["item"] != items[taken.owner]))
+    order = np.lexsort((tie_rank(rows.keys)[taken["item"]], -taken["score"], taken.owner))
+    place = np.arange(len(order)) - np.repeat(taken.offsets[:-1], taken.lengths)
+    shown = place < n
+    out.items[taken.owner[shown], place[shown]] = taken["item"][order][shown]
+    out.scores[taken.owner[shown], place[shown]] = taken["score"][order][shown]
+    return out
+
+
+def similar_by_request(retrieve: Callable[[Requests, int], Slates], items: Array, n: int, rows: Rows) -> Slates:
+    """What a stranger with this one click is shown; unknown items and items without events get an empty list."""
+    items = np.asarray(items)
+    known = (items >= 0) & (items < rows.n_items)
+    if rows.n_items:
+        known &= rows.popularity[np.where(known, items, 0)] > 0
+    clicks = Ragged(offsets=np.arange(len(items) + 1), columns={"item": items.astype(np.int32)})
+    out = retrieve(Requests(user=np.full(len(items), -1, np.int32), history=clicks), n)
+    out.items[~known], out.scores[~known] = -1, -np.inf
+    return out
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Keeping
+
+
+def kept(weights: sp.csr_array) -> State:
+    """The matrix as plain arrays."""
+    return State(arrays={"data": weights.data, "indices": weights.indices, "indptr": weights.indptr})
+
+
+def restored(state: State, n_columns: int) -> sp.csr_array:
+    """The matrix that `kept` stored."""
+    a = state.arrays
+    return sp.csr_array((a["data"], a["indices"], a["indptr"]), shape=(len(a["indptr"]) - 1, n_columns))

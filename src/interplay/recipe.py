@@ -1,0 +1,158 @@
+"""A person's TOML file becomes a cascade.
+
+    about = "What this recipe is for"
+    where = ["in_stock"]               # rules for everybody (cascade/language.py)
+
+    [source.taste]                     # any number of sources, each with a name of its own
+    system = "ease"                    # a row of systems.py, or vectors = "NAME" of the data set
+    serves = "feed"                    # feed, search or both; further: weight, n, seconds, optional, says
+    ridge = 300                        # everything else is a setting of the system
+
+    [fusion]                           # cascade/fuse.py: FusionConfig
+    [page]                             # cascade/page.py: PageConfig, for feeds
+    [search.fusion]                    # laid over [fusion] when there is a query
+    [search.page]                      # the page of a search; [page] has no say in it
+
+Nothing unknown is accepted; the nearest name is offered.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from interplay.cascade.cascade import Cascade, CascadeConfig, Manner, Source
+from interplay.cascade.fuse import FusionConfig
+from interplay.cascade.index import Index, IndexConfig
+from interplay.cascade.page import PageConfig
+from interplay.configure import configured
+from interplay.errors import BadData, BadSetting, UnknownName, nearest, unknown
+from interplay.systems import system
+
+TABLES = ("about", "where", "source", "fusion", "page", "search")
+OF_SOURCE = tuple(f.name for f in fields(Source) if f.name != "retriever")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """The part of a source's table that is not a setting of its system."""
+
+    serves: str = "both"
+    weight: float = 1.0
+    n: int = 200
+    seconds: float | None = None
+    optional: bool = False
+    says: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A recipe as written: `build` makes an unfitted cascade of it."""
+
+    name: str
+    text: str  # the file, so that a model directory can carry it
+    tables: Mapping[str, Any]
+
+    @property
+    def about(self) -> str:
+        return str(self.tables.get("about", ""))
+
+    @staticmethod
+    def parse(text: str, *, name: str = "recipe") -> Recipe:
+        """From the text of a TOML file; refuses what is no TOML, an unknown table and a recipe without sources."""
+        try:
+            tables = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as problem:
+            raise BadData(f"{name} is not TOML: {problem}") from None
+        recipe = Recipe(name=name, text=text, tables=tables)
+        recipe._check(tables)
+        return recipe
+
+    def _check(self, tables: Mapping[str, Any]) -> None:
+        _known(self.name, tables, TABLES)
+        for table in ("source", "fusion", "page", "search"):
+            if not isinstance(tables.get(table, {}), Mapping):
+                raise BadData(f"{self.name}: {table!r} is {tables[table]!r}; expected a table, as in [{table}]")
+        _known(f"{self.name} [search]", tables.get("search", {}), ("fusion", "page"))
+        if not tables.get("source"):
+            raise BadData(f"{self.name} has no [source.NAME]; a recipe needs at least one source")
+        for name, table in tables["source"].items():
+            if not name.isidentifier():
+                raise BadData(f"{self.name}: a source is called {name!r}; expected letters, digits and _")
+            if not isinstance(table, Mapping) or ("system" in table) == ("vectors" in table):
+                raise BadData(f'{self.name} [source.{name}] needs system = "..." or vectors = "...", one of the two')
+
+    def build(self, *overrides: Mapping[str, Any]) -> Cascade:
+        """A new, unfitted cascade. Overrides are nested like the file: {"source": {"bm25": {"k1": 0.9}}}."""
+        tables: Mapping[str, Any] = self.tables
+        for override in overrides:
+            tables = _laid_over(tables, override)
+        self._check(tables)
+        fusion, search = tables.get("fusion", {}), tables.get("search", {})
+        where = tables.get("where", ())
+        return Cascade(
+            {name: self._source(name, table) for name, table in tables["source"].items()},
+            config=CascadeConfig(
+                feed=Manner(
+                    fusion=configured(FusionConfig, fusion), page=configured(PageConfig, tables.get("page", {}))
+                ),
+                search=Manner(
+                    fusion=configured(FusionConfig, fusion, search.get("fusion", {})),
+                    page=configured(PageConfig, search.get("page", {})),
+                ),
+                where=(where,) if isinstance(where, str) else tuple(where),
+            ),
+        )
+
+    def _source(self, name: str, table: Mapping[str, Any]) -> Source:
+        asked = {k: v for k, v in table.items() if k in OF_SOURCE}
+        settings = {k: v for k, v in table.items() if k not in OF_SOURCE and k != "system"}
+        try:
+            if "vectors" in table:
+                retriever: Any = Index(configured(IndexConfig, settings))
+            else:
+                row = system(table["system"])
+                retriever = load_recipe(row.recipe).build(settings) if row.recipe else row.build(settings)
+            return Source(retriever=retriever, **vars(configured(_Asked, asked)))
+        except (UnknownName, BadSetting) as problem:
+            raise type(problem)(f"{self.name} [source.{name}]: {problem}") from None
+
+
+def _known(where: str, table: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    for name in table:
+        if name not in names:
+            close = nearest(name, names, 1)
+            raise UnknownName(
+                f"{where} has no place for {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"it has {names}")
+            )
+
+
+def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    out = dict(below)
+    for name, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(out.get(name), Mapping)
+        out[name] = _laid_over(out[name], value) if both else value
+    return out
+
+
+def recipes() -> dict[str, str]:
+    """The recipes that come with the package: name -> what it is for."""
+    folder = resources.files("interplay") / "recipes"
+    return {
+        f.name: Recipe.parse(f.read_text(), name=f.name).about for f in folder.iterdir() if f.name.endswith(".toml")
+    }
+
+
+def load_recipe(name: str | Path) -> Recipe:
+    """The recipe in the file `name`, or the one of that name in the package (`market.toml` or `market`)."""
+    path = Path(name)
+    if path.is_file():
+        return Recipe.parse(path.read_text(), name=path.name)
+    own = resources.files("interplay") / "recipes" / (path.name if path.suffix == ".toml" else f"{path.name}.toml")
+    if path.name != str(name) or not own.is_file():
+        raise unknown("recipe", str(name), recipes())
+    return Recipe.parse(own.read_text(), name=own.name)

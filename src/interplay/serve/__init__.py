@@ -1,0 +1,1 @@
+"""The thin service: a body in, one call of the engine, an answer out."""

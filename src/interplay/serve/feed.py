@@ -1,0 +1,201 @@
+"""The first page: what to lead with, which shelves follow, and where each of them comes from.
+
+Each part is an answer of its own, with its own trace; nothing stands on the page twice. Everything here is in external
+ids and plain values: what HTTP sends and what the page draws.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from interplay.serve.engine import WITHDRAWN, Engine
+from interplay.serve.views import cards
+from interplay.types import Id
+
+HEROES, SHELF, GRID = 4, 10, 24
+LEAD = 12  # the answer that heroes are chosen from; the rest of it is the first shelf
+SPOKEN = {  # event type -> what the person did, as in "which you kept"
+    "keep": "kept", "look": "looked at", "click": "looked at", "view": "looked at", "purchase": "bought", "buy": "bought",
+    "rate": "rated", "rating": "rated", "cart": "put in the basket",
+}  # fmt: skip
+NAMES = (
+    "Mira Jonas Edda Ravi Olu Sena Tarek Ines Bram Noor Pia Kofi Lene Marek Yara Anton Suvi Dario Femi Greta "
+    "Hugo Ilse Juna Kaspar Liv Matteo Nadia Oskar Petra Quinn"
+).split()
+
+
+def person(engine: Engine, user: Id | None) -> dict[str, Any]:
+    """Who is looking: name, number of events, whether nothing is known, what is kept."""
+    index = -1 if user is None else int(engine.dataset.users.index([user])[0])
+    live = [] if user is None else engine.log.of(str(user))
+    events = int(engine.rows.events[index]) if index >= 0 else 0
+    touched = sum(e.event_type not in WITHDRAWN for e in live)
+    return {
+        "user_id": None if user is None else str(user), "stranger": index < 0, "events": events + touched,
+        "name": "A stranger" if index < 0 else name(engine, index),
+        "face": f"/faces/{index}.svg" if index >= 0 and engine.dataset.name == "market" else "",
+        "kept": {e.item_id: e.event_id for e in live if e.event_type == "keep"},
+    }  # fmt: skip
+
+
+def name(engine: Engine, index: int) -> str:
+    """What to call a person: the people table's name; an invented first name in the market; the id otherwise."""
+    people, who = engine.dataset.people, engine.dataset.users[index]
+    if people is not None and "name" in people.columns and people["name"][index]:
+        return str(people["name"][index])
+    if engine.dataset.name == "market":
+        return NAMES[zlib.crc32(str(who).encode()) % len(NAMES)]
+    return f"Person {who}"
+
+
+def people(engine: Engine, n: int = 11) -> list[dict[str, Any]]:
+    """Persons of the log to look through the eyes of: of different tastes, from little to much history."""
+    events = engine.rows.events
+    active = np.flatnonzero(events >= min(5, events.max(initial=0)))
+    if not len(active) or not events.max(initial=0):
+        return []
+    order = active[np.argsort(events[active], kind="stable")]
+    spread = order[np.unique(np.linspace(0, len(order) - 1, min(len(order), 6 * n)).astype(int))]
+    out: list[dict[str, Any]] = []
+    met: Counter[str] = Counter()
+    called: set[str] = set()
+    for index in sorted(spread.tolist(), key=lambda i: zlib.crc32(str(engine.dataset.users[i]).encode())):
+        tastes = _tastes(engine, index)
+        who = person(engine, engine.dataset.users[index])
+        if len(out) < n and who["name"] not in called and (not tastes or met[tastes[0][0]] < 2):
+            met[tastes[0][0] if tastes else ""] += 1
+            called.add(who["name"])
+            liked = " and ".join(label for label, _ in tastes[:2])
+            out.append({k: who[k] for k in ("user_id", "name", "face", "events")} | {
+                "about": f"{who['events']:,} events" + (f", {liked} most of all." if liked else ".")
+            })  # fmt: skip
+    return out
+
+
+def _tastes(engine: Engine, index: int, live: Sequence[int] = ()) -> list[tuple[str, int]]:
+    """(value of the kind facet, events) of a person, the most frequent first."""
+    kinds = engine.window.kinds()
+    if kinds is None:
+        return []
+    items = np.array(live, np.int32)
+    if index >= 0:
+        items = np.concatenate([engine.dataset.histories(np.array([index], np.int32))["item"], items])
+    counts = kinds.member[:, items].sum(axis=1)
+    order = np.argsort(-counts, kind="stable")
+    return [(kinds.labels[i], int(counts[i])) for i in order if counts[i]]
+
+
+def feed(engine: Engine, user: Id | None, *, draw: int | None = None) -> dict[str, Any]:
+    """Heroes, shelves and the first stretch of everything else, for a person or a stranger."""
+    who = person(engine, user)
+    index = -1 if user is None else int(engine.dataset.users.index([user])[0])
+    lead = engine.answer(user=user, k=LEAD, draw=draw)
+    first = cards(engine, lead)
+    heroes = _different(first, HEROES)
+    used = [card["item_id"] for card in first]
+    live = [] if user is None else [e for e in engine.log.of(str(user)) if e.event_type not in WITHDRAWN]
+    shelves = []
+    rest = [card for card in first if card not in heroes]
+    if len(rest) >= 2:
+        shelves.append(_shelf("Next in your order" if who["events"] else "What others like", _from(rest), rest))
+    for item, done in _anchors(engine, index, live):
+        answer = engine.similar(engine.dataset.items[item], user=user, k=SHELF, exclude=[*used, *_seen(engine, index, live)])
+        near = cards(engine, answer)
+        if len(near) >= 2:
+            used += [card["item_id"] for card in near]
+            compared = "people who look at it look at these" if near[0]["source"] == "behaviour" else "alike in their words"
+            shelves.append(_shelf(f"Near {engine.window.title(item)}", f"Which you {done}; {compared}", near))
+    shelves += _kind_shelves(engine, user, _tastes(engine, index, _indices(engine, live)), used, draw)
+    grid = engine.answer(user=user, k=GRID, exclude=used, draw=draw)
+    allowed = (lead.counts or {}).get("allowed", engine.dataset.n_items)
+    return {
+        "request_id": lead.request_id, "person": who, "title": _title(who, allowed), "lead": _lead(who),
+        "heroes": heroes, "shelves": shelves, "grid": cards(engine, grid),
+        "cursor": grid.request_id if grid.more else None, "things": allowed,
+        "milliseconds": round(1000 * sum(a.seconds for a in (lead, grid)), 1),
+    }  # fmt: skip
+
+
+def _title(who: Mapping[str, Any], allowed: int) -> str:
+    if who["stranger"] and not who["events"]:
+        return "Hello. Nothing is known of you."
+    return f"Nothing asked. {allowed:,} things."
+
+
+def _lead(who: Mapping[str, Any]) -> str:
+    events = f"{who['events']:,} event{'' if who['events'] == 1 else 's'}"
+    if not who["events"]:
+        return "You see what others like. Look at anything, and the next feed uses it."
+    if who["stranger"]:
+        return f"In the order that {events} of this visit suggest. Look at something, and the next feed uses it."
+    return f"In the order that {events} suggest. Look at something, and the next feed uses it."
+
+
+def _shelf(title: str, because: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"title": title, "because": because, "items": rows}
+
+
+def _different(rows: list[dict[str, Any]], n: int) -> list[dict[str, Any]]:
+    """The first n of different kinds, topped up in order where there are too few kinds."""
+    first = {row["kind"].split(", ")[0]: row for row in reversed(rows)}  # the best placed of each kind
+    chosen = sorted(first.values(), key=lambda row: row["place"])[:n]
+    chosen += [row for row in rows if row not in chosen][: n - len(chosen)]
+    return sorted(chosen, key=lambda row: row["place"])
+
+
+def _from(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Where a shelf comes from: its sources, most frequent first."""
+    counts = Counter(str(row["source"]) for row in rows if row["source"])
+    return "From " + ", ".join(f"{source} ({n})" for source, n in counts.most_common(3)) if counts else "In order of score"
+
+
+def _anchors(engine: Engine, index: int, live: Sequence[Any]) -> list[tuple[int, str]]:
+    """The last two different things a person touched, kept ones first, with what was done."""
+    done: dict[int, str] = {}
+    for event in sorted(reversed(live), key=lambda e: e.event_type != "keep"):
+        item = int(engine.dataset.items.index([event.item_id])[0])
+        if item >= 0:
+            done.setdefault(item, SPOKEN.get(event.event_type, "touched"))
+    if index >= 0 and len(done) < 2:
+        past = engine.dataset.histories(np.array([index], np.int32))
+        kinds = past["kind"][::-1] if "kind" in past else np.full(len(past["item"]), -1)
+        for item, kind in zip(past["item"][::-1][:40].tolist(), kinds[:40].tolist(), strict=True):
+            done.setdefault(item, SPOKEN.get(engine.kinds[kind], "touched") if kind >= 0 else "touched")
+    return list(done.items())[:2]
+
+
+def _indices(engine: Engine, live: Sequence[Any]) -> list[int]:
+    found = engine.dataset.items.index([e.item_id for e in live])
+    return found[found >= 0].tolist()
+
+
+def _seen(engine: Engine, index: int, live: Sequence[Any]) -> list[Id]:
+    past = engine.dataset.histories(np.array([index], np.int32))["item"].tolist() if index >= 0 else []
+    return [engine.dataset.items[i] for i in {*past, *_indices(engine, live)}]
+
+
+def _kind_shelves(
+    engine: Engine, user: Id | None, tastes: Sequence[tuple[str, int]], used: list[Id], draw: int | None
+) -> list[dict[str, Any]]:
+    """Up to two shelves of one kind each: what the person touches most, or what there is most of."""
+    kinds = engine.window.kinds()
+    if kinds is None:
+        return []
+    places = [kinds.labels.index(label) for label, _ in tastes[:2]] or list(range(min(2, len(kinds.labels))))
+    touched = dict(tastes)
+    out = []
+    for place in places:
+        label = kinds.labels[place]
+        answer = engine.answer(user=user, k=SHELF, exclude=used, facets=[f"{kinds.name}:{kinds.values[place]}"], draw=draw)
+        rows = cards(engine, answer)
+        if len(rows) >= 2:
+            used += [card["item_id"] for card in rows]
+            times = touched.get(label, 0)
+            because = f"You touched {times:,} of them" if times > 1 else "You touched one of them" if times else _from(rows)
+            out.append(_shelf(label[:1].upper() + label[1:], because, rows))
+    return out

@@ -1,0 +1,75 @@
+/* The feed: heroes, shelves with where each comes from, and everything else in the person's order. */
+import { ask, heard, kept, state, told } from './api.js';
+import { $, awaited, cards, fill, many, note, rise, say, shelf } from './parts.js';
+
+const EAGER = 3;                       // stretches of the grid that come by themselves; then a button, so that the foot can be reached
+let queue = [], cursor = null, stretches = 0, busy = false;
+
+/** Take a feed as the person's own: who looks, what is kept, what waits below. */
+function take(feed, drawn) {
+  state.feed = feed;
+  kept.clear();
+  for (const [item, event] of Object.entries(feed.person.kept)) kept.set(item, event);
+  who(feed.person);
+  queue = [...feed.shelves.slice(drawn).map((s) => () => shelf(s)), ...(feed.grid.length ? [() => rest(feed)] : [])];
+  cursor = feed.cursor; stretches = 0;
+  heard();
+}
+const rest = (feed) => fill('rest', { title: 'Everything else, in your order', because: `${many(feed.things, 'thing')}; more as you scroll`, cards: cards(feed.grid) });
+
+export function who(person) {
+  $('#who-name').textContent = person.name;
+  $('#who-face').innerHTML = person.face ? `<img class="face" src="${person.face}" width="36" height="36" alt="">` : '<svg class="face" viewBox="0 0 100 100" aria-hidden="true"><rect width="100" height="100" fill="var(--sunk)"/><circle cx="50" cy="50" r="30" fill="none" stroke="var(--edge)" stroke-width="6" stroke-dasharray="10 9"/></svg>';
+}
+
+/** The feed that came inside the page. */
+export function found() { take(state.feed, 1); watch(); }
+
+/** Ask for the feed as it is now, and draw it. */
+export async function load() {
+  const feed = await awaited($('#shelves'), ask('/v1/feed', { user_id: state.user }), load);
+  if (!feed) return;
+  $('#feed-h').textContent = feed.title;
+  $('#feed-lead').textContent = feed.lead;
+  $('#feed-note').innerHTML = '';
+  $('#heroes').innerHTML = cards(feed.heroes, 'hero');
+  $('#heroes').scrollLeft = 0;
+  $('#shelves').innerHTML = feed.shelves.slice(0, 1).map(shelf).join('');
+  rise([...$('#heroes').children, ...$('#shelves').children]);
+  take(feed, 1);
+  watch();
+  say(`${feed.title} ${feed.lead}`);
+}
+
+/** Coming back finds the feed as it was left; what happened since is said, not drawn. */
+export function back() {
+  $('#feed-note').innerHTML = told ? note({ tone: 'plain', text: `${many(told, 'thing')} you did since would change this feed.`, button: '<button class="b slim" data-do="redraw">Draw it again</button>' }) : '';
+}
+
+/** The next shelf, the grid, or the next stretch of it. */
+export async function further(asked) {
+  if (busy) return;
+  const place = $('#shelves');
+  if (queue.length) place.insertAdjacentHTML('beforeend', queue.shift()());
+  else if (cursor && (asked || stretches < EAGER)) {
+    busy = true;
+    try {
+      const more = await ask('/v1/recommendations', { user_id: state.user, cursor });
+      const before = $('#rest').children.length;
+      $('#rest').insertAdjacentHTML('beforeend', cards(more.items));
+      cursor = more.next; stretches += 1;
+      if (asked) { say(`${many(more.items.length, 'more thing')}.`); $('#rest').children[before]?.querySelector('a').focus({ preventScroll: true }); }
+    } catch (wrong) { $('#feed-note').innerHTML = note({ tone: 'care', text: wrong.message }); cursor = null; } finally { busy = false; }
+  } else return;
+  watch();
+}
+
+let seen = null;
+function watch() {
+  seen?.disconnect();
+  $('#further').hidden = queue.length > 0 || !cursor;
+  const end = $('#further').hidden ? $('#shelves').lastElementChild : $('#further');
+  if (!end || (!queue.length && (!cursor || stretches >= EAGER))) return;
+  seen = new IntersectionObserver((met) => { if (met.some((m) => m.isIntersecting)) { seen.disconnect(); further(); } }, { rootMargin: '0px 0px 200% 0px' });
+  seen.observe(end);
+}

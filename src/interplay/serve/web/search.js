@@ -1,0 +1,60 @@
+/* Search as you type, with facets. What is asked stands in the address. */
+import { ask, state } from './api.js';
+import { $, $$, awaited, cards, esc, fill, many, note, say } from './parts.js';
+
+let facets = new Set(), typing = 0, speaking = 0, asked = null, cursor = null;
+
+/** Read the address, then ask. */
+export function open() {
+  const given = new URLSearchParams(location.search);
+  facets = new Set(given.getAll('facet'));
+  $('#q').value = given.get('q') ?? '';
+  return find();
+}
+
+async function find() {
+  const q = $('#q').value.trim(), query = new URLSearchParams([...(q ? [['q', q]] : []), ...[...facets].map((f) => ['facet', f])]);
+  history.replaceState(history.state, '', `/search${query.size ? `?${query}` : ''}`);
+  asked?.abort();
+  asked = new AbortController();
+  const answer = await awaited($('#hits'), ask('/v1/search', { q, facet: [...facets], user_id: state.user, k: 24 }, asked.signal), find);
+  if (!answer) return;
+  draw(q, answer);
+  clearTimeout(speaking);
+  speaking = setTimeout(() => { if (!$('[data-view="search"]').hidden) say($('#found').textContent); }, 300);
+}
+
+function draw(q, answer) {
+  const held = document.activeElement?.closest?.('#facets') ? document.activeElement.dataset.facet : null;
+  $('#facets').innerHTML = answer.facets.map((f) => `<fieldset><legend>${esc(f.legend)}</legend>${f.values.map((v) => `<label><input type="checkbox" data-facet="${esc(`${f.name}:${v.value}`)}"${v.chosen ? ' checked' : ''}>${esc(v.label)}<span class="n">${v.count.toLocaleString('en')}</span></label>`).join('')}</fieldset>`).join('');
+  if (held) $$('#facets input').find((box) => box.dataset.facet === held)?.focus();
+  $('#repair').innerHTML = answer.said.map(note).join('');
+  $('#hits').innerHTML = cards(answer.items);
+  $('#near').innerHTML = answer.near.length ? fill('shelf', { title: 'Near it in meaning', because: 'They lack a word of yours', cards: cards(answer.near) }) : '';
+  $('#found').textContent = q ? `${answer.said.length && !answer.total ? 'No result' : many(answer.total, 'result')}, ${Math.max(1, Math.round(answer.milliseconds))} ms.` : `${many(answer.total, 'thing')}. Start typing.`;
+  cursor = answer.next && answer.items.length < answer.total ? answer.next : null;
+  $('#more-hits').hidden = !cursor;
+}
+
+/** The next results, after those shown. */
+export async function more() {
+  const answer = await ask('/v1/search', { q: $('#q').value.trim(), user_id: state.user, cursor });
+  const before = $('#hits').children.length;
+  $('#hits').insertAdjacentHTML('beforeend', cards(answer.items));
+  cursor = answer.next;
+  $('#more-hits').hidden = !cursor;
+  $('#hits').children[before]?.querySelector('a').focus({ preventScroll: true });
+  say(`${many(answer.items.length, 'more result')}.`);
+}
+
+export function untick() { facets.clear(); find(); }
+export function query(text) { $('#q').value = text; find(); $('#q').focus(); }
+
+$('#q').addEventListener('input', () => { clearTimeout(typing); typing = setTimeout(find, 90); });
+$('#find').addEventListener('submit', (e) => { e.preventDefault(); clearTimeout(typing); find(); });
+$('#facets').addEventListener('submit', (e) => e.preventDefault());
+$('#facets').addEventListener('change', (e) => {
+  const { facet } = e.target.dataset;
+  if (e.target.checked) facets.add(facet); else facets.delete(facet);
+  find();
+});
