@@ -54,16 +54,16 @@ ROWS: tuple[System, ...] = (
     ),
     System(
         name="bm25", about="Search by shared words; without a query, texts like those of the history",
-        model="lexical:Bm25", config="Bm25Config", paper="Robertson et al., TREC-3 1994", needs=frozenset({"texts"}),
+        model="lexical:Bm25", config="Bm25Config", paper="Robertson et al., TREC-3 1994", needs=frozenset({"texts", "queries"}),
     ),
     System(
         name="minilm", about="Search by meaning; without a query, texts that mean what the history means",
         model="dense:Dense", config="DenseConfig", paper="Reimers and Gurevych, EMNLP 2019; Wang et al., NeurIPS 2020",
-        needs=frozenset({"texts"}),
+        needs=frozenset({"texts", "queries"}),
     ),
     System(
         name="hybrid", about="Search by shared words and by meaning, fused", recipe="hybrid.toml",
-        paper="Cormack, Clarke and Buettcher, SIGIR 2009; Bruch et al., TOIS 2023", needs=frozenset({"texts"}),
+        paper="Cormack, Clarke and Buettcher, SIGIR 2009; Bruch et al., TOIS 2023", needs=frozenset({"texts", "queries"}),
     ),
 )  # fmt: skip
 

@@ -304,6 +304,13 @@ class Rows:
     popularity: Array  # float32[n_items], number of users who touched the item
     events: Array  # int32[n_users], events of each user at the fit
 
+    @cached_property
+    def places(self) -> Array:
+        """int32[n_items]: the place of each item when ordered by its key; of equal scores the lowest place wins."""
+        places = np.empty(self.n_items, np.int32)
+        places[np.argsort(self.keys, kind="stable")] = np.arange(self.n_items, dtype=np.int32)
+        return places
+
     @staticmethod
     def of(dataset: Dataset) -> Rows:
         user, item = dataset.events.user.astype(np.int64), dataset.events.item

@@ -78,11 +78,11 @@ class Index:
 
     def similar_items(self, items: Array, n: int) -> Slates:
         """The nearest other items of each given item."""
-        known = (np.asarray(items) >= 0) & (np.asarray(items) < self.rows.n_items)
-        held = np.flatnonzero(known)
-        held = held[self.silent[np.asarray(items)[held]] == 0]
+        items = np.asarray(items, np.int64)
+        known = (items >= 0) & (items < self.rows.n_items)
+        held = np.flatnonzero(known & (self.silent[np.where(known, items, 0)] == 0))
         out = Slates.empty(len(items), min(n, max(self.rows.n_items, 1)))
-        slates = self.retrieve(Requests.strangers([[i] for i in np.asarray(items)[held].tolist()]), n)
+        slates = self.retrieve(Requests.strangers([[i] for i in items[held].tolist()]), n)
         out.items[held], out.scores[held] = slates.items, slates.scores
         return out
 

@@ -85,7 +85,8 @@ class Catalogue:
         kind, series = self._column(rule, where)
         if rule.op == "missing":
             return series.is_null().to_numpy()
-        reason = _Reason(where, rule, strict)
+        assert self.frame is not None
+        reason = _Reason(where, rule, self.frame[rule.column], strict)
         if kind not in _TESTS:
             raise reason.wrong(
                 kind, "text, numbers, dates, true and false or lists; of this only 'is missing' can be asked"
@@ -140,6 +141,7 @@ class _Reason:
 
     where: str
     rule: Comparison
+    column: pl.Series
     strict: bool
 
     def wrong(self, holds: str, expected: str) -> BadSetting:
@@ -149,15 +151,16 @@ class _Reason:
             f"expected {expected}"
         )
 
-    def known(self, values: Sequence[str], series: pl.Series) -> None:
+    def known(self, values: Sequence[str]) -> None:
         """Refuse texts that the column never holds, if that is asked for."""
         if not self.strict:
             return
-        held = series.drop_nulls().unique()
-        absent = [v for v in values if v not in set(held)]
+        column = self.column.explode() if isinstance(self.column.dtype, pl.List | pl.Array) else self.column
+        held = {name.lower(): name for name in column.drop_nulls().cast(pl.String).unique().to_list()}
+        absent = [v for v in values if v not in held]
         if absent:
-            close = nearest(absent[0], held.to_list()) if len(held) <= 5000 else []
-            hint = f"nearest: {close}" if close else f"it holds {sorted(held.head(5).to_list())}, ..."
+            close = [held[name] for name in nearest(absent[0], held)] if len(held) <= 5000 else []
+            hint = f"nearest: {close}" if close else f"it holds {sorted(held.values())[:5]}, ..."
             raise UnknownName(f"rule {self.where!r}: no {self.rule.column} is {absent[0]!r}; {hint}")
 
 
@@ -179,7 +182,7 @@ def _text(series: pl.Series, rule: Comparison, reason: _Reason) -> pl.Series:
     values = [v.lower() for v in rule.values]
     if rule.op == "contains":
         return series.str.contains(values[0], literal=True)
-    reason.known(values, series)
+    reason.known(values)
     return series.is_in(values)
 
 
@@ -208,9 +211,9 @@ def _lists(series: pl.Series, rule: Comparison, reason: _Reason, kind: type | tu
     right = all(isinstance(v, kind) and (kind is str or not isinstance(v, bool)) for v in rule.values)
     if rule.op not in ("contains", "in") or not right:
         raise reason.wrong(f"lists of {said}", f"contains and a value, or in and a list of {said}")
-    values = [v.lower() if isinstance(v, str) else v for v in rule.values]
+    values = [v.lower() if isinstance(v, str) else float(v) for v in rule.values]
     if kind is str:
-        reason.known(values, series.explode())
+        reason.known([str(v) for v in values])
     return _any(series.list.contains(v).fill_null(False) for v in values)
 
 

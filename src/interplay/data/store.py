@@ -103,7 +103,7 @@ def load_model(path: str | Path) -> Stored:
             raise BadData(f"{file} has {file.stat().st_size:,} bytes and should have {told['bytes']:,}: it was cut off or "
                           "changed; copy the directory again or fit again")  # fmt: skip
         if _digest(file) != told["sha256"]:
-            raise BadData(f"{file} has changed since it was written (its checksum differs); copy it again or fit again")
+            raise BadData(f"{file} changed after it was written (its checksum differs); copy it again or fit again")
     try:
         state = State(
             arrays=load_file(path / "arrays.safetensors"), users=load_file(path / "users.safetensors"),

@@ -278,7 +278,7 @@ def _sorted(events: pl.DataFrame, report: Report, file: str) -> Events:
 def _repeated(events: pl.DataFrame, report: Report, file: str) -> None:
     """Note how many rows say what another row says; they are events all the same."""
     more = [c for c in ("timestamp", "event_type", "order") if c in events.columns]
-    pair = (pl.col("user").cast(pl.Int64) << 32) | pl.col("item").cast(pl.Int64)
+    pair = pl.col("user").cast(pl.Int64) * 2**32 + pl.col("item")
     distinct = events.select(pair.alias("pair"), *more).select(pl.struct("pair", *more) if more else "pair")
     repeated = len(events) - distinct.to_series().n_unique()
     if repeated:

@@ -48,7 +48,7 @@ class Row:
     difference_high: Mapping[str, float]
     p: Mapping[str, float]  # Holm-corrected over the systems compared
     effect: Mapping[str, float]  # mean difference in standard deviations of the differences
-    verdicts: Mapping[str, str]  # better, worse, cannot tell; "" for the baseline
+    verdicts: Mapping[str, str]  # better, worse, cannot tell; empty for the baseline
     published: Published | None = None
     test_reads: int = 0  # how often this class had read the test part by then; 0 unknown
     seconds: float | None = None
@@ -83,9 +83,9 @@ class Comparison:
         tested = {"t": "t test", "wilcoxon": "Wilcoxon test"}[self.test]
         return (
             (describe(self.protocol) + " " if self.protocol else "")
-            + f"Brackets: 95 % bootstrap intervals over {self.n:,} requests (10,000 resamples; seeds drawn too where there "
-            f"are several). Verdicts against {self.baseline}: paired {tested}, Holm-corrected, and an interval without 0. "
-            f"So many requests can show differences from about {smallest} on."
+            + f"Brackets: 95 % bootstrap intervals over {self.n:,} requests (10,000 resamples; seeds drawn too where "
+            f"there are several). Verdicts against {self.baseline}: paired {tested}, Holm-corrected, and an interval "
+            f"without 0. So many requests can show differences from about {smallest} on."
         )
 
     def markdown(self) -> str:
@@ -111,10 +111,10 @@ class Comparison:
         cells = [name + (f" (test read {row.test_reads} times)" if row.test_reads > row.seeds else "")]
         cells += [f"{figure(row.mean[m])} [{figure(row.low[m])}, {figure(row.high[m])}]" for m in self.metrics]
         between = f"[{figure(row.difference_low[first])}, {figure(row.difference_high[first])}]"
-        cells += ["", "", "baseline"] if base else [
-            f"{row.difference[first]:+.4f} {between}", f"{row.p[first]:.2g}",
-            row.verdict if len(set(row.verdicts.values())) == 1 else "; ".join(f"{v} ({m})" for m, v in row.verdicts.items()),
-        ]  # fmt: skip
+        if base:
+            cells += ["", "", "baseline"]
+        else:
+            cells += [f"{row.difference[first]:+.4f} {between}", f"{row.p[first]:.2g}", _verdicts(row)]
         if any(other.published for other in self.rows):
             told = row.published
             cells.append("" if told is None else
@@ -124,17 +124,18 @@ class Comparison:
 
     def frame(self) -> pl.DataFrame:
         """One row per system and metric, every number."""
-        return pl.DataFrame(
-            [
-                {
-                    "system": r.name, "metric": m, "seeds": r.seeds, "requests": self.n, "mean": r.mean[m], "low": r.low[m],
-                    "high": r.high[m], "difference": r.difference[m], "difference_low": r.difference_low[m],
-                    "difference_high": r.difference_high[m], "p_holm": r.p[m], "effect": r.effect[m],
-                    "verdict": r.verdicts[m], "detectable": self.detectable[m],
-                }
-                for r in self.rows for m in self.metrics
-            ]
-        )  # fmt: skip
+        kept = ("mean", "low", "high", "difference", "difference_low", "difference_high", "p", "effect", "verdicts")
+        return pl.DataFrame([
+            {"system": row.name, "metric": m, "seeds": row.seeds, "requests": self.n, "detectable": self.detectable[m]}
+            | {column.removesuffix("s"): getattr(row, column)[m] for column in kept}
+            for row in self.rows for m in self.metrics
+        ])  # fmt: skip
+
+
+def _verdicts(row: Row) -> str:
+    if len(set(row.verdicts.values())) == 1:
+        return row.verdict
+    return "; ".join(f"{told} ({metric})" for metric, told in row.verdicts.items())
 
 
 def compare(
@@ -170,37 +171,42 @@ def compare(
     tables = {name: np.stack([_columns(name, v, names, group) for v in values]) for name, values in several.items()}
     sizes = {table.shape[1] for table in tables.values()}
     if len(sizes) != 1:
-        raise Mismatch(f"the systems were judged on different numbers of requests ({sorted(sizes)}); judge all on one split")
+        raise Mismatch(f"the systems were judged on {sorted(sizes)} requests; judge all of them on one split")
     draws = _drawn(tables, seed, resamples)
-    raw = {m: [TESTS[test](tables[s].mean(0)[:, j], tables[baseline].mean(0)[:, j]) for s in tables if s != baseline]
-           for j, m in enumerate(names)}  # fmt: skip
-    others = [s for s in tables if s != baseline]
-    corrected = {m: dict(zip(others, stats.holm(p).tolist(), strict=True)) for m, p in raw.items()}
-    rows = []
-    for name, table in tables.items():
-        told: dict[str, dict[str, Any]] = {part: {} for part in (
-            "mean", "low", "high", "difference", "difference_low", "difference_high", "p", "effect", "verdicts")}  # fmt: skip
-        for j, m in enumerate(names):
-            mean, base = float(table[:, :, j].mean()), float(tables[baseline][:, :, j].mean())
-            own = stats.between(draws[name][:, j], mean, table.shape[1])
-            gap = stats.between(draws[name][:, j] - draws[baseline][:, j], mean - base, table.shape[1])
-            p = corrected[m].get(name, 1.0)
-            found = (
-                own.mean, own.lo, own.hi, gap.mean, gap.lo, gap.hi, p,
-                stats.effect_size(table.mean(0)[:, j], tables[baseline].mean(0)[:, j]),
-                "" if name == baseline else stats.verdict(gap, p),
-            )  # fmt: skip
-            for part, value in zip(told, found, strict=True):
-                told[part][m] = value
+    people = {name: table.mean(axis=0) for name, table in tables.items()}  # float64[n, metrics], over seeds
+    others = [name for name in tables if name != baseline]
+    p = np.ones((len(others), len(names)))
+    for j in range(len(names)):
+        p[:, j] = stats.holm([TESTS[test](people[name][:, j], people[baseline][:, j]) for name in others])
+    corrected = dict(zip(others, p, strict=True)) | {baseline: np.ones(len(names))}
+
+    def row(name: str) -> Row:
+        def by_metric(values: Sequence[Any] | Array) -> dict[str, Any]:
+            return dict(zip(names, values.tolist() if isinstance(values, np.ndarray) else values, strict=True))
+
+        mean, base = people[name].mean(axis=0), people[baseline].mean(axis=0)
+        low, high = np.quantile(draws[name], [0.025, 0.975], axis=0)
+        below, above = np.quantile(draws[name] - draws[baseline], [0.025, 0.975], axis=0)
+        gaps = [stats.Estimate(mean=d, lo=a, hi=b, n=len(people[name]))
+                for d, a, b in zip(mean - base, below, above, strict=True)]  # fmt: skip
+        verdicts = [stats.verdict(gap, q) for gap, q in zip(gaps, corrected[name], strict=True)]
+        if name == baseline:
+            verdicts = [""] * len(names)
+        effects = [stats.effect_size(people[name][:, j], people[baseline][:, j]) for j in range(len(names))]
         entries = [v for v in several[name] if isinstance(v, Judged)]
-        rows.append(Row(
-            name=name, seeds=len(table), published=published.get(name), **told,
+        return Row(
+            name=name, seeds=len(tables[name]), mean=by_metric(mean), low=by_metric(low), high=by_metric(high),
+            difference=by_metric(mean - base), difference_low=by_metric(below), difference_high=by_metric(above),
+            p=by_metric(corrected[name]), effect=by_metric(effects), verdicts=by_metric(verdicts),
+            published=published.get(name),
             test_reads=max((int(v.protocol.get("test_reads", 0)) for v in entries), default=0),
             seconds=sum(v.seconds for v in entries) / len(entries) if entries else None,
-        ))  # fmt: skip
+        )  # fmt: skip
+
+    detectable = {m: stats.minimum_detectable(people[baseline][:, j]) for j, m in enumerate(names)}
     return Comparison(
-        rows=tuple(rows), baseline=baseline, metrics=names, n=sizes.pop(), protocol=protocol, test=test,
-        detectable={m: stats.minimum_detectable(tables[baseline].mean(0)[:, j]) for j, m in enumerate(names)},
+        rows=tuple(row(name) for name in tables), baseline=baseline, metrics=names, n=sizes.pop(), protocol=protocol,
+        test=test, detectable=detectable,
     )  # fmt: skip
 
 
@@ -259,7 +265,7 @@ def describe(protocol: Mapping[str, Any]) -> str:
         counted += f", {protocol['cold']:,} of them cold"
     if protocol.get("left_out"):
         counted += f", {protocol['left_out']:,} left out for want of anything relevant"
-    return "; ".join([*said, counted]) + "."
+    return "; ".join([*said, counted, *split.get("notes", ())]) + "."
 
 
 def figure(value: float) -> str:

@@ -39,8 +39,8 @@ def refuse_second(model: Any, part: str, *, reread: bool = False) -> None:
     """Raise Leakage when this very object has read test part `part` before, unless that is meant."""
     if not reread and _held(model, part):
         raise Leakage(
-            f"this {type(model).__name__} has read test part {part[:20]} before, and choosing by a second look would fit "
-            "the test. Choose on the validation part (evaluate.replay.validation), keep the first result, "
+            f"this {type(model).__name__} has read test part {part[:20]} before, and choosing by a second look would "
+            "fit the test. Choose on the validation part (evaluate.replay.validation), keep the first result, "
             "or say reread=True: the protocol then counts it"
         )
 

@@ -101,8 +101,9 @@ class Asked:
                 "data": data.name, "fingerprint": data.fingerprint, "n_users": data.n_users, "n_items": data.n_items,
                 "split": {"rule": split.rule, "seed": split.seed, "hash": split.hash, "notes": list(split.notes)},
                 "part": PARTS[which], "on": on, "history": history or OWN.get(split.rule, on), "seen": seen,
-                "requests": len(requests), "left_out": left_out, "repeats_not_counted": repeats, "cold": int(cold.sum()),
-                "older_than_fitted": _older(split, which, fitted), "ties": "hash of the item id",
+                "requests": len(requests), "left_out": left_out, "repeats_not_counted": repeats,
+                "cold": int(cold.sum()), "older_than_fitted": _older(split, which, fitted),
+                "ties": "hash of the item id",
             },
         )  # fmt: skip
 

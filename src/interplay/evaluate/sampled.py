@@ -1,15 +1,14 @@
 """Sampled measures: each relevant item among a few drawn negatives, instead of the whole catalogue.
 
-They are here because papers use them, not because they should be used. The expected sampled measure is another function
-of the rank than the full one, so it can reverse the order of two systems (Krichene and Rendle, KDD 2020); only AUC keeps
-its meaning. Every call warns, and every name ends in the number of negatives: `recall@10~100neg`.
+They are here because papers use them, not because they should be used. The expected sampled measure is another
+function of the rank than the full one, so it can reverse the order of two systems (Krichene and Rendle, KDD 2020); only
+AUC keeps its meaning. Every call warns, and every name ends in the number of negatives: `recall@10~100neg`.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,8 +54,8 @@ def sampled(
     if which == TEST:
         refuse_second(retriever, split.hash, reread=reread)
     warnings.warn(
-        f"{', '.join(f'{m}~{negatives}neg' for m in names)}: measured among {negatives} drawn negatives, which can order "
-        "systems otherwise than the full catalogue does; use evaluate.replay.replay for anything that matters",
+        f"{', '.join(f'{m}~{negatives}neg' for m in names)}: measured among {negatives} drawn negatives, which can "
+        "order systems otherwise than the full catalogue does; use evaluate.replay.replay for anything that matters",
         SampledMeasure, stacklevel=2,
     )  # fmt: skip
     n_items = split.dataset.n_items
@@ -121,8 +120,3 @@ def expected_hit(rank: Array, n_items: int, negatives: int, k: int) -> Array:
 
     above = (np.asarray(rank, np.float64) - 1) / max(n_items - 1, 1)
     return np.asarray(bdtr(k - 1, negatives, above), np.float64)
-
-
-def as_full(judged: Judged) -> Judged:
-    """The same judgement under the plain names of its measures, to stand beside full ranking in one table."""
-    return replace(judged, users={name.partition("~")[0]: v for name, v in judged.users.items()})

@@ -6,6 +6,8 @@ hand stand in the tests.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own custom)
 from torch import Tensor
@@ -94,6 +96,34 @@ def in_batch_softmax(
         own = torch.eye(len(users), dtype=torch.bool, device=users.device)
         logits = logits.masked_fill(clashes & ~own, -torch.inf)
     return averaged(logits.logsumexp(dim=1) - logits.diagonal(), weight)
+
+
+class _PoolLogSumExp(torch.autograd.Function):
+    """The exponentials are made once, in place, and serve the gradient too: its only passes are two products."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, pool: Tensor, row: Tensor, column: Tensor) -> Tensor:
+        scores = rows @ pool.T
+        scores[row, column] = -torch.inf
+        top = scores.max(dim=1, keepdim=True).values
+        top = torch.where(top.isfinite(), top, torch.zeros_like(top))
+        total = scores.sub_(top).exp_().sum(dim=1, keepdim=True)
+        ctx.save_for_backward(rows, pool, scores, total)
+        return (top + total.log())[:, 0]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:  # type: ignore[override]
+        rows, pool, scores, total = ctx.saved_tensors
+        each = gradient[:, None] / total.clamp_min(1e-30)
+        return (scores @ pool) * each, scores.T @ (rows * each), None, None
+
+
+def pool_log_sum_exp(rows: Tensor, pool: Tensor, hidden: tuple[Tensor, Tensor]) -> Tensor:
+    """[n]: log sum over the pool of exp(rows . pool), without the (row, column) places in `hidden`.
+
+    rows [n, d], pool [m, d]. A row whose whole pool is hidden has -inf.
+    """
+    return _PoolLogSumExp.apply(rows.float(), pool.float(), *hidden)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def multinomial(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -123,23 +123,24 @@ class _Drawn:
 
 class PairLoss(NamedTuple):
     shared: bool  # one pool of negatives for the batch, or each pair its own
-    of: Callable[[Tensor, Tensor, Batch, float], Tensor]  # users [n_users, d], items [n_items, d], batch, temperature
+    of: Callable[[Tensor, Tensor, Batch, float], Tensor]  # vectors of batch.users, of all items; batch; temperature
 
 
-def _bpr(users: Tensor, items: Tensor, batch: Batch, temperature: float) -> Tensor:
-    own = F.embedding(batch.users[batch.owner], users)
+def _bpr(mine: Tensor, items: Tensor, batch: Batch, temperature: float) -> Tensor:
+    own = F.embedding(batch.owner, mine) / temperature
     positive = (own * F.embedding(batch.items, items)).sum(dim=1)
-    negative = torch.einsum("bd,bmd->bm", own, F.embedding(batch.negatives, items))
-    return losses.bpr(positive / temperature, negative / temperature)
+    if batch.negatives.shape[1] == 1:
+        negative = (own * F.embedding(batch.negatives[:, 0], items)).sum(dim=1)
+    else:
+        negative = torch.einsum("bd,bmd->bm", own, F.embedding(batch.negatives, items))
+    return losses.bpr(positive, negative)
 
 
-def _softmax(users: Tensor, items: Tensor, batch: Batch, temperature: float) -> Tensor:
-    mine = F.embedding(batch.users, users)
-    pool = mine @ F.embedding(batch.negatives, items).T / temperature
-    pool = pool.float().index_put(batch.hidden, torch.tensor(-torch.inf, device=pool.device))
-    against = F.embedding(batch.owner, pool.logsumexp(dim=1, keepdim=True))[:, 0]
-    positive = (F.embedding(batch.owner, mine) * F.embedding(batch.items, items)).sum(dim=1) / temperature
-    return (torch.logaddexp(positive, against) - positive).mean()
+def _softmax(mine: Tensor, items: Tensor, batch: Batch, temperature: float) -> Tensor:
+    mine = mine / temperature
+    against = losses.pool_log_sum_exp(mine, F.embedding(batch.negatives, items), batch.hidden)
+    positive = (F.embedding(batch.owner, mine) * F.embedding(batch.items, items)).sum(dim=1)
+    return F.softplus(F.embedding(batch.owner, against[:, None])[:, 0] - positive).mean()
 
 
 LOSSES: dict[str, PairLoss] = {"bpr": PairLoss(False, _bpr), "softmax": PairLoss(True, _softmax)}

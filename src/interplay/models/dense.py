@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 
 from interplay.data.encode import encode_texts
+from interplay.data.fetch import cache
 from interplay.errors import BadData, unknown
 from interplay.ops.sparse import history_matrix
 from interplay.ops.topk import best, best_dot
 from interplay.types import Array, Dataset, Requests, Rows, Run, Slates, State, World
 
 ENCODERS: dict[str, Callable[..., Array]] = {"minilm": encode_texts}  # texts -> float32[n, dim], unit length
+WORTH_KEEPING = 512  # so many texts at once are kept in the cache directory; fewer are sooner encoded again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +57,14 @@ class Dense:
 
     def _hold(self, vectors: Array) -> None:
         self.vectors = vectors  # items x dim, zero for an item without text
-        self.told = vectors.any(axis=1)  # bool[n_items]
+        self.told = np.linalg.norm(vectors, axis=1) > 0  # bool[n_items]
         self.muted = np.where(self.told, 0, -np.inf).astype(np.float32)  # added to scores
 
     def _encode(self, texts: Sequence[str], progress: Any = None) -> Array:
         if self.config.encoder not in ENCODERS:
             raise unknown("encoder", self.config.encoder, ENCODERS)
-        return ENCODERS[self.config.encoder](texts, batch=self.config.batch, progress=progress)
+        folder = cache() / "vectors" if len(texts) >= WORTH_KEEPING else None
+        return ENCODERS[self.config.encoder](texts, batch=self.config.batch, cache=folder, progress=progress)
 
     def retrieve(self, requests: Requests, n: int) -> Slates:
         """The items nearest in meaning, best first; items without a text are left out.
@@ -89,11 +92,11 @@ class Dense:
 
     def similar_items(self, items: Array, n: int) -> Slates:
         """The nearest other items of each given item."""
-        known = np.where(np.asarray(items) < self.rows.n_items, items, -1)
-        known = np.where(self.told[known], known, -1)
-        out = Slates.empty(len(known), min(n, max(self.rows.n_items, 1)))
-        held = np.flatnonzero(known >= 0)
-        slates = self.retrieve(Requests.strangers([[i] for i in known[held].tolist()]), n)
+        items = np.asarray(items, np.int64)
+        known = (items >= 0) & (items < self.rows.n_items)
+        held = np.flatnonzero(known & self.told[np.where(known, items, 0)])
+        out = Slates.empty(len(items), min(n, max(self.rows.n_items, 1)))
+        slates = self.retrieve(Requests.strangers([[i] for i in items[held].tolist()]), n)
         out.items[held], out.scores[held] = slates.items, slates.scores
         return out
 

@@ -174,8 +174,8 @@ class Graphs:
 
         def step(batch: Any) -> Tensor:
             final, shrunk = self.net(over)
-            users, items = torch.split(like(final), sides)
-            loss = loss_of(users, items, batch, c.temperature)
+            users, items = torch.split(final, sides)
+            loss = loss_of(like(F.embedding(batch.users, users)), like(items), batch, c.temperature)
             if not c.ridge:
                 return loss
             users, items = torch.split(shrunk, sides)

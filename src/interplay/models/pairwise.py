@@ -70,7 +70,7 @@ class Pairwise:
 
         def step(batch: Any) -> Tensor:
             users, items = tables["users"], tables["items"]
-            loss = loss_of(like(users), like(items), batch, c.temperature)
+            loss = loss_of(like(F.embedding(batch.users, users)), like(items), batch, c.temperature)
             return loss + c.ridge * shrinkage(users, items, batch) if c.ridge else loss
 
         def judge() -> float:

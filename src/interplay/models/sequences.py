@@ -65,11 +65,13 @@ class Places:
 
     def scores(self) -> tuple[Tensor, Tensor]:
         """[m] of the wanted items and [m, k] of the drawn ones; a drawn item that is the wanted one cannot count."""
-        positive = (self.hidden * self.table[self.wanted]).sum(dim=1)
+        both = F.embedding(torch.cat([self.wanted, self.drawn.flatten()]), self.table)  # one look-up: one gradient
+        wanted, drawn = both.split([len(self.wanted), self.drawn.numel()])
+        positive = (self.hidden * wanted).sum(dim=1)
         if self.drawn.dim() == 1:
-            negative = self.hidden @ self.table[self.drawn].T
+            negative = self.hidden @ drawn.T
         else:
-            negative = torch.einsum("md,mkd->mk", self.hidden, self.table[self.drawn])
+            negative = torch.einsum("md,mkd->mk", self.hidden, drawn.view(*self.drawn.shape, -1))
         return positive, negative.masked_fill(self.drawn == self.wanted[:, None], HIDDEN)
 
 

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from interplay.ops.sparse import history_matrix
 from interplay.ops.threads import THREADS, one_blas_thread, spread
-from interplay.ops.topk import best, tie_rank
+from interplay.ops.topk import best
 from interplay.types import Array, Ragged, Requests, Rows, Slates, State
 
 Likeness = Callable[[Array, Array, Array], Array]  # (entries of the Gram matrix, n of the row, n of the column) -> entries
@@ -175,7 +175,7 @@ def similar_by_weights(weights: sp.csr_array, items: Array, n: int, rows: Rows) 
     log = Ragged(offsets=weights.indptr.astype(np.int64), columns={"item": weights.indices, "score": weights.data})
     taken = log.take(np.where(lengths > 0, items, -1))
     taken = taken.where((taken["score"] > 0) & (taken["item"] != items[taken.owner]))
-    order = np.lexsort((tie_rank(rows.keys)[taken["item"]], -taken["score"], taken.owner))
+    order = np.lexsort((rows.places[taken["item"]], -taken["score"], taken.owner))
     place = np.arange(len(order)) - np.repeat(taken.offsets[:-1], taken.lengths)
     shown = place < n
     out.items[taken.owner[shown], place[shown]] = taken["item"][order][shown]

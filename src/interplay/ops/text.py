@@ -7,7 +7,7 @@ reduces the rest to their stems (Snowball, Porter's second English stemmer, from
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, pairwise
 
 import numpy as np
@@ -74,7 +74,7 @@ def packed(strings: Sequence[str]) -> dict[str, Array]:
     return {"bytes": np.frombuffer(b"".join(encoded), np.uint8), "offsets": offsets}
 
 
-def unpacked(arrays: dict[str, Array]) -> list[str]:
+def unpacked(arrays: Mapping[str, Array]) -> list[str]:
     """What `packed` was given."""
     joined, offsets = arrays["bytes"].tobytes(), arrays["offsets"].tolist()
     return [joined[a:b].decode() for a, b in pairwise(offsets)]

@@ -6,15 +6,12 @@ never writes the scores out whole: blocks of users x items stay in cache and are
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 
 import numba
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
+from interplay.ops.threads import THREADS, spread
 from interplay.types import Array, Ragged, Requests, Rows, RuleSet, Slates
 
 BLOCK = 1024  # requests and items per block; the block of scores is 4 MiB and stays in cache
@@ -29,18 +26,15 @@ def best(score: Callable[[Requests], Array], requests: Requests, n: int, rows: R
     out = Slates.empty(len(requests), n)
     if not rows.n_items:
         return out
-    rank = tie_rank(rows.keys)
-
-    def select(part: Requests, scores: Array, items: Array, kept: Array) -> None:
-        _Merger(part, rows.n_items, rank, items, kept).offer(scores, 0).close()
-
-    for lo, part in requests.blocks(block):
+    rank = rows.places
+    for first, part in requests.blocks(block):
         scores = np.ascontiguousarray(score(part), np.float32)
-        halves = [(a, min(a + -(-len(part) // THREADS), len(part))) for a in range(0, len(part), -(-len(part) // THREADS))]
-        _each(
-            lambda a, b: select(part.slice(a, b), scores[a:b], out.items[lo + a : lo + b], out.scores[lo + a : lo + b]),  # noqa: B023
-            halves if len(part) > 8 else [(0, len(part))],
-        )
+
+        def select(lo: int, hi: int, part: Requests = part, scores: Array = scores, first: int = first) -> None:
+            a, b = first + lo, first + hi
+            _Merger(part.slice(lo, hi), rows.n_items, rank, out.items[a:b], out.scores[a:b]).offer(scores[lo:hi], 0).close()
+
+        spread(select, len(part), max(8, -(-len(part) // THREADS)))
     return out
 
 
@@ -54,7 +48,7 @@ def best_dot(users: Array, items: Array, requests: Requests, n: int, rows: Rows,
     if not rows.n_items:
         return out
     users, items = np.ascontiguousarray(users, np.float32), np.ascontiguousarray(items, np.float32)
-    rank = tie_rank(rows.keys)
+    rank = rows.places
 
     def one(lo: int, hi: int) -> None:
         merger = _Merger(requests.slice(lo, hi), rows.n_items, rank, out.items[lo:hi], out.scores[lo:hi])
@@ -69,35 +63,8 @@ def best_dot(users: Array, items: Array, requests: Requests, n: int, rows: Rows,
             merger.offer(scores, start)
         merger.close()
 
-    spans = [(lo, min(lo + BLOCK, len(requests))) for lo in range(0, len(requests), BLOCK)]
-    if len(spans) == 1:
-        one(*spans[0])
-    elif spans:
-        with _blas().limit(limits=1, user_api="blas"):  # one BLAS thread for each of ours: no thread waits for another
-            _each(one, spans)
+    spread(one, len(requests), BLOCK)
     return out
-
-
-THREADS = max(1, min(int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1), os.cpu_count() or 1))
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(THREADS, thread_name_prefix="topk")
-
-
-def _each(work: Callable[[int, int], None], spans: list[tuple[int, int]]) -> None:
-    """Run `work(lo, hi)` for every span, on as many threads as there are cores."""
-    if len(spans) == 1 or THREADS == 1:
-        for span in spans:
-            work(*span)
-    else:
-        list(_pool().map(lambda span: work(*span), spans))
 
 
 class _Merger:
@@ -131,13 +98,6 @@ def withheld(requests: Requests, n_items: int) -> Ragged:
     joint = np.sort(owner[keep].astype(np.int64) * n_items + item[keep])
     offsets = np.searchsorted(joint, np.arange(len(requests) + 1, dtype=np.int64) * n_items)
     return Ragged(offsets=offsets, columns={"item": (joint % max(n_items, 1)).astype(np.int32)})
-
-
-def tie_rank(keys: Array) -> Array:
-    """int32[n]: the place of each item when ordered by its key; equal scores go to the lowest place."""
-    rank = np.empty(len(keys), np.int32)
-    rank[np.argsort(keys, kind="stable")] = np.arange(len(keys), dtype=np.int32)
-    return rank
 
 
 def _compiled(rules: RuleSet, n: int, n_items: int) -> tuple[Array, Array, Array]:

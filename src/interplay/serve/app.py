@@ -19,9 +19,9 @@ from pydantic import ValidationError
 from starlette.middleware.gzip import GZipMiddleware
 
 import interplay
-from interplay.errors import InterplayError, UnknownName
+from interplay.errors import InterplayError
 from interplay.serve import bodies, views
-from interplay.serve.engine import Answer, Engine
+from interplay.serve.engine import Answer, Engine, NotHere
 from interplay.serve.feed import feed, people, person
 from interplay.serve.finding import search
 from interplay.serve.page import Page
@@ -298,7 +298,7 @@ def page(
 def item_picture(engine: Asked, version: str, item_id: str, wide: bool = False) -> Response:
     """The drawing of an item; its address changes when the way of drawing does, so it is cached for ever."""
     if version != PICTURES or not item_id.endswith(".svg"):
-        raise UnknownName(f"no picture at version {version!r} of {item_id!r}; expected /pictures/{PICTURES}/ITEM.svg")
+        raise NotHere(f"no picture at version {version!r} of {item_id!r}; expected /pictures/{PICTURES}/ITEM.svg")
     return _svg(views.picture(engine, item_id.removesuffix(".svg"), wide=wide))
 
 
@@ -357,7 +357,7 @@ def _say(status: int, sentence: str) -> JSONResponse:
 
 
 async def _refused(request: Request, wrong: Exception) -> JSONResponse:
-    return _say(404 if isinstance(wrong, UnknownName) else 422, str(wrong))
+    return _say(404 if isinstance(wrong, NotHere) else 422, str(wrong))
 
 
 async def _unreadable(request: Request, wrong: Exception) -> JSONResponse:

@@ -191,8 +191,7 @@ class TraceItem(BaseModel):
     place: int
     score: float
     reason: str
-    sources: dict[str, float] = Field(description="Each source that found it, and its place there")
-    parts: dict[str, float] = Field(description="What the score is made of")
+    sources: list[dict[str, Any]] = Field(description="Who found it: source, its place and score there, its part of the score")
 
 
 class TraceStage(BaseModel):

@@ -80,6 +80,10 @@ class Refused:
     reason: str
 
 
+class NotHere(UnknownName):
+    """An item, or an earlier answer, that the engine does not have."""
+
+
 class Engine:
     """Answers requests in external ids."""
 
@@ -208,7 +212,7 @@ class Engine:
         """The next items after those of an earlier answer, with whatever happened in between taken into account."""
         held = self.held(request_id)
         if held.more is None:
-            raise UnknownName(f"the answer {request_id!r} has no further items; ask again without a cursor")
+            raise NotHere(f"the answer {request_id!r} has no further items; ask again without a cursor")
         return held.more()
 
     def held(self, request_id: str) -> Answer:
@@ -216,7 +220,7 @@ class Engine:
         with self._lock:
             if request_id in self._answers:
                 return self._answers[request_id]
-        raise UnknownName(
+        raise NotHere(
             f"no answer {request_id!r} is held; the engine keeps the last {self._keep}, expected the request_id of one"
         )
 
@@ -242,16 +246,21 @@ class Engine:
     def _counts(self, requests: Requests, trace: Trace, shown: int) -> dict[str, int]:
         """How many items each stage left, for the ribbon; a stage that does not say so left as many as the one before."""
         n = self.dataset.n_items
-        allowed = requests.rules.allowed(0, n)
+        allowed = int(self._allowed(requests).sum())
+        said = {stage.name: stage.facts for stage in trace.stages}
+        gave = [source.get("gave", 0) for source in said.get("retrieve", {}).get("sources", ())]
+        found = min(sum(gave) if gave else allowed, allowed)
+        ranked = min(said.get("rank", {}).get("candidates", found), allowed)
+        return {"items": n, "allowed": allowed, "found": max(found, ranked), "ranked": ranked, "shown": shown}
+
+    def _allowed(self, requests: Requests) -> Array:
+        """bool[n_items]: what the rules of a request of one leave."""
+        allowed = requests.rules.allowed(0, self.dataset.n_items)
         if requests.rules.withhold_seen:
             allowed[requests.history["item"]] = False
         if requests.rules.exclude is not None:
             allowed[requests.rules.exclude["item"]] = False
-        out = {"items": n, "allowed": int(allowed.sum())}
-        said = {name: value for stage in trace.stages for name, value in stage.facts.items() if isinstance(value, int)}
-        out["found"] = min(said.get("found", out["allowed"]), out["allowed"])
-        out["ranked"] = min(said.get("ranked", out["found"]), out["found"])
-        return out | {"shown": shown}
+        return allowed
 
     # ------------------------------------------------------------------------------------------- history and rules
 
@@ -314,30 +323,32 @@ class Engine:
         started, at = time.perf_counter(), self.now()
         index = self.item(item)
         requests = self.request(user=user, k=k, exclude=exclude, where=where, withhold_seen=False)
-        allowed = requests.rules.allowed(0, self.dataset.n_items)
-        if requests.rules.exclude is not None:
-            allowed[requests.rules.exclude["item"]] = False
+        allowed = self._allowed(requests)
         ruled = time.perf_counter()
         slates, by = self._near(index, k, allowed)
         done = time.perf_counter()
-        title, free = self.window.title(index), int(allowed.sum())
+        title, free, found = self.window.title(index), int(allowed.sum()), slates.row(0)
         compared = "in who looks at it" if by == "behaviour" else "in the words that describe it"
-        found = slates.row(0)
+        hidden = {name: int((~mask).sum()) for name, mask in zip(requests.rules.names, _masks(requests.rules), strict=True)}
+        withheld = len(requests.rules.exclude["item"]) if requests.rules.exclude is not None else 0
         stages = (
             Stage(name="understand", seconds=0.0, said=f"Things like {title}."),
             Stage(
-                name="rules", seconds=ruled - started, said=_withheld(self.dataset.n_items - free, "before the search"),
-                facts={"withheld": {}},
+                name="rules", seconds=ruled - started, said=f"{free} of {self.dataset.n_items} items may be shown.",
+                facts={"by_rule": hidden, "excluded": withheld, "seen": 0},
             ),
             Stage(
-                name="retrieve", seconds=done - ruled, said=f"Every allowed item was compared {compared}.",
-                facts={"found": len(found)},
+                name="retrieve", seconds=done - ruled, said=f"Every item that may be shown was compared {compared}.",
+                facts={"sources": [{"source": by, "gave": len(found)}]},
             ),
         )  # fmt: skip
         rows = tuple(
-            {"item": i, "sources": {by: place}, "parts": {by: score}, "reason": f"Close to {title} {compared}"}
+            {
+                "item": i, "sources": [{"source": by, "place": place, "score": score, "part": score}],
+                "reason": f"Close to {title} {compared}",
+            }
             for place, (i, score) in enumerate(found, 1)
-        )
+        )  # fmt: skip
         trace = Trace(request_id="", stages=stages, items=rows)
         return self._remember(
             requests, slates, trace, started, user=user, at=at, query=None, notes=(),
@@ -395,10 +406,10 @@ class Engine:
         self.log.close()
 
 
-def unknown_item(name: Id, dataset: Dataset) -> UnknownName:
+def unknown_item(name: Id, dataset: Dataset) -> NotHere:
     """The sentence for an item that is not in the catalogue."""
     close = nearest(str(name), [str(n) for n in dataset.items.names[:20000]])
-    return UnknownName(
+    return NotHere(
         f"no item called {name!r}; " + (f"nearest: {close}" if close else f"this catalogue has {dataset.n_items} items")
     )
 
@@ -410,5 +421,5 @@ def _slate(pairs: Sequence[tuple[int, float]]) -> Slates:
     )
 
 
-def _withheld(n: int, when: str) -> str:
-    return f"The rules withheld {n:,} items, {when}." if n else "No rule applied."
+def _masks(rules: RuleSet) -> Sequence[Array]:
+    return () if rules.masks is None else list(rules.masks)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from interplay.serve.engine import Engine
-from interplay.serve.feed import people
+from interplay.serve.feed import people, person
 
 _TEMPLATE = re.compile(r'<template id="t-(\w+)">(.*?)</template>', re.DOTALL)
 _OPTION = re.compile(r"\{\{\?(\w+)\}\}(.*?)\{\{/\1\}\}", re.DOTALL)
@@ -66,20 +66,27 @@ class Page:
 
     def html(self, user: str, feed: Mapping[str, Any] | None) -> str:
         """The page for one person; with a feed, its first screen is drawn and the rest travels as data."""
-        state = {"user": user, "engine": self.engine.name, "feed": feed}
-        data = json.dumps(state, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-        drawn: dict[str, Any] = {"state": data, "hidden": "" if feed else "hidden"}
+        who = feed["person"] if feed else person(self.engine, user)
+        state = {"user": user, "engine": self.engine.name, "person": who, "feed": feed}
+        drawn = {
+            "state": json.dumps(state, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
+            "hidden": "" if feed else "hidden", "name": who["name"], "face": fill(self.templates["face"], face(who)),
+        }  # fmt: skip
         if feed is not None:
-            kept = feed["person"]["kept"]
-            first = feed["shelves"][:1]
+            kept = who["kept"]
             drawn |= {
-                "title": feed["title"], "lead": feed["lead"], "name": feed["person"]["name"],
-                "heroes": self.cards("hero", feed["heroes"], kept, 2),
-                "shelves": "".join(self.shelf(shelf, kept, 4) for shelf in first),
+                "title": feed["title"], "lead": feed["lead"], "heroes": self.cards("hero", feed["heroes"], kept, 2),
+                "shelves": "".join(self.shelf(shelf, kept, 4) for shelf in feed["shelves"][:1]),
             }  # fmt: skip
-        slot = re.compile(r"<!--\[(\w+)\]-->")
-        return slot.sub(lambda m: str(drawn.get(m[1], "")) if m[1] in _MARKUP else html.escape(str(drawn.get(m[1], ""))),
-                        self.shell)  # fmt: skip
+        return _SLOT.sub(
+            lambda m: drawn.get(m[1], "") if m[1] in _MARKUP else html.escape(drawn.get(m[1], "")), self.shell
+        )
 
 
-_MARKUP = frozenset(("state", "heroes", "shelves"))
+def face(who: Mapping[str, Any]) -> dict[str, Any]:
+    """A drawn face for an invented person; an outline for everybody else."""
+    return {"face": who["face"], "nobody": not who["face"]}
+
+
+_SLOT = re.compile(r"\[\[(\w+)\]\]")
+_MARKUP = frozenset(("state", "face", "heroes", "shelves"))

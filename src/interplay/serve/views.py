@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from interplay.serve.engine import Answer, Engine
-from interplay.systems import SYSTEMS
 from interplay.types import Id
 
 
@@ -18,60 +17,38 @@ def cards(engine: Engine, answer: Answer, **more: Any) -> list[dict[str, Any]]:
     out = []
     for place, (item, score) in enumerate(answer.slates.row(0), 1):
         row = told.get(item, {})
-        sources = named(row.get("sources"))
+        sources = row.get("sources") or ()
         out.append(
             engine.window.card(item)
             | {
                 "place": place, "score": round(float(score), 6), "request_id": answer.request_id,
-                "source": next(iter(sources), ""), "reason": str(row.get("reason") or _reason(sources)),
+                "source": str(sources[0]["source"]) if sources else "", "reason": str(row.get("reason", "")),
             }
             | more
         )  # fmt: skip
     return out
 
 
-def named(sources: Any) -> dict[str, float]:
-    """Which sources found an item, name -> place or score, however the trace lists them; the first one first."""
-    if isinstance(sources, Mapping):
-        return {str(k): v for k, v in sources.items()}
-    if isinstance(sources, str):
-        return {sources: 1}
-    return {str(s[0]): s[1] for s in sources or () if isinstance(s, Sequence) and len(s) > 1 and not isinstance(s, str)} or {
-        str(s): place for place, s in enumerate(sources or (), 1)
-    }
-
-
-def _reason(sources: Mapping[str, float]) -> str:
-    """What a source is, for people; nothing where the trace names none."""
-    source = next(iter(sources), "")
-    return SYSTEMS[source].about if source in SYSTEMS else f"Found by {source}" if source else ""
-
-
 def trace(engine: Engine, answer: Answer) -> dict[str, Any]:
     """How an answer came about, stage by stage, in words and numbers."""
+    person = -1 if answer.user is None else int(engine.dataset.users.index([answer.user])[0])
+    said = lambda text: text.replace(f"person {person} ", f"person {answer.user} ") if person >= 0 else text  # noqa: E731
     rows = {int(row["item"]): row for row in answer.trace.items}
     items = []
-    for card in cards(engine, answer):
-        row = rows.get(int(engine.dataset.items.index([card["item_id"]])[0]), {})
-        items.append(
-            {k: card[k] for k in ("item_id", "title", "by", "picture", "place", "score", "reason")}
-            | {"sources": named(row.get("sources")), "parts": _numbers(row.get("parts"))}
-            | {k: plain(v) for k, v in row.items() if k not in ("item", "sources", "parts", "reason", "place", "score")}
-        )
+    for (index, _), card in zip(answer.slates.row(0), cards(engine, answer), strict=True):
+        told = {k: v for k, v in rows.get(index, {}).items() if k not in ("item", "place", "score", "reason")}
+        kept = ("item_id", "title", "by", "picture", "place", "score", "reason")
+        items.append({k: card[k] for k in kept} | {"sources": []} | plain(told))
     return {
         "request_id": answer.request_id, "user_id": answer.user, "query": answer.query, "at": answer.at,
         "draw": f"{answer.draw:016x}", "engine": engine.name, "milliseconds": round(1000 * answer.seconds, 2),
         "counts": dict(answer.counts or {}),
         "stages": [
-            {"name": s.name, "milliseconds": round(1000 * s.seconds, 3), "said": s.said, "facts": plain(dict(s.facts))}
+            {"name": s.name, "milliseconds": round(1000 * s.seconds, 3), "said": said(s.said), "facts": plain(dict(s.facts))}
             for s in answer.trace.stages
         ],
         "items": items,
     }  # fmt: skip
-
-
-def _numbers(parts: Any) -> dict[str, float]:
-    return {str(k): float(v) for k, v in parts.items()} if isinstance(parts, Mapping) else {}
 
 
 def plain(value: Any) -> Any:

@@ -13,15 +13,15 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, ndtri
 
 from interplay.types import Array
 from interplay.worlds.phrases import Facets, phrased
-from interplay.worlds.truth import KIND_NAMES, LOOK_AGAIN, ROW_AGAIN, Truth, chance, normal
+from interplay.worlds.truth import KIND_NAMES, LOOK_AGAIN, ROW_AGAIN, Truth, draws, keyed
 from interplay.worlds.wares import PAIRS
 
 SECOND, DAY = 1_000_000, 86_400_000_000  # microseconds
-SHOWN, LOOKED, BOUGHT = 60, 30, 30  # how many of each a person remembers
+SHOWN, LOOKED, BOUGHT = 40, 20, 20  # how many of each a person remembers
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,7 +50,7 @@ class Visits:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Response:
-    """What one page did; all but the last [n, k]."""
+    """What one page did: [n, k] all but the last."""
 
     seen: Array  # bool: it was on the screen
     clicked: Array  # bool
@@ -60,7 +60,7 @@ class Response:
     stars: Array  # int64, 0 when not rated
     seconds: Array  # float32, how long a clicked item was looked at
     wait: Array  # int64 microseconds after the page was shown
-    stay: Array  # bool[n]: wants another page
+    left: Array  # float64[n]: patience that is left; above 0 one wants another page
 
 
 class Crowd:
@@ -79,96 +79,100 @@ class Crowd:
     def come(self, day: int, midnight: int, first_session: int, users: Array | None = None) -> Visits:
         """Whoever visits on a day, at most once. `midnight` is the start of that day in microseconds."""
         t, everyone = self.truth, np.arange(self.truth.n_people) if users is None else np.asarray(users)
-        weekend = 1.25 if day % 7 in (4, 5) else 1.0  # 1 January 2025 is a Wednesday
+        draw = draws(keyed(self.seed, "come", everyone, day), 0, 5)
+        weekend = 1.25 if day % 7 in (4, 5) else 1.0
         odds = np.clip(t.rate[everyone] * weekend * np.exp(0.3 * (self.joy[everyone] - 1.0)), 0, 0.95)
-        user = everyone[self._chance(everyone, day, 0, "come") < odds]
-        hour = np.clip(t.hour[user] + normal(self.seed, user, day, "hour") * 1.2, 0.2, 23.2)
+        here = draw[:, 0] < odds
+        user, draw = everyone[here], draw[here]
+        hour = np.clip(t.hour[user] + 1.2 * ndtri(draw[:, 1]), 0.2, 23.2)
         odds_of_kind = np.cumsum(t.intents[user], axis=1)
-        intent = (odds_of_kind < self._chance(user, day, 0, "intent")[:, None] * odds_of_kind[:, -1:]).sum(axis=1)
+        intent = (odds_of_kind < draw[:, 2:3] * odds_of_kind[:, -1:]).sum(axis=1)
         none = np.full(len(user), -1, np.int64)
         visits = Visits(
             user=user.astype(np.int32), session=first_session + np.arange(len(user)), day=day,
             time=midnight + (hour * 3600).astype(np.int64) * SECOND, page=np.zeros(len(user), np.int64), intent=intent,
             mood=none, asked=none, target=none, text=np.full(len(user), None, object), joy=np.zeros(len(user)),
-            patience=t.patience[user] * (0.5 + self._chance(user, day, 0, "patience")),
+            patience=t.patience[user] * (0.5 + draw[:, 3]),
         )  # fmt: skip
-        return self._ask(visits, self._chance(user, day, 0, "ask") < t.searches[user])
+        return self._ask(visits, draw[:, 4] < t.searches[user])
 
     def look(self, visits: Visits, slates: Array) -> Response:
         """One page for each visit (int[n, k] items, -1 pads): what is seen, clicked, bought. Memories are updated."""
-        t, h, user, day = self.truth, self.truth.habits, visits.user, visits.day
+        t, h, user = self.truth, self.truth.habits, visits.user
         n, k = slates.shape
-        place = np.arange(k)
-        shown = slates >= 0
-        scroll = self._chance(user, day, visits.page, "scroll")[:, None] < ROW_AGAIN ** (place // self.per_row)
-        seen = shown & scroll
-        examined = seen & (self._chances(visits, place, "examine") < 0.96 * LOOK_AGAIN ** (place % self.per_row))
-        wants = np.where(shown, t.wants(user, slates, float(day)), 0.0)
-        asked = (t_of := self.facets.of[slates]) == visits.asked[:, None, None]
-        asked = asked.any(axis=2) & (visits.asked >= 0)[:, None] | (slates == visits.target[:, None])
-        weary = (slates[:, :, None] == self.shown[user][:, None, :]).sum(axis=2)
-        looked = (slates[:, :, None] == self.looked[user][:, None, :]).any(axis=2)
-        owned = (slates[:, :, None] == self.bought[user][:, None, :]).any(axis=2)
-        del t_of
+        place, shown = np.arange(k), slates >= 0
+        draw = draws(keyed(self.seed, "look", user, visits.day, visits.page), 0, 1 + 2 * k)
+        seen = shown & (draw[:, :1] < ROW_AGAIN ** (place // self.per_row))
+        examined = seen & (draw[:, 1 : k + 1] < 0.96 * LOOK_AGAIN ** (place % self.per_row))
+        row, at = np.nonzero(examined)
+        item, who, day = slates[row, at].astype(np.int64), user[row], float(visits.day)
+        wants = t.wants(who, item[:, None], day)[:, 0]
+        has_it = (self.facets.of[item] == visits.asked[row, None]).any(axis=1) & (visits.asked[row] >= 0)
+        asked = has_it | (item == visits.target[row])
+        shown_before = np.minimum((item[:, None] == self.shown[who]).sum(axis=1), 4)
+        looked, owned = (item[:, None] == self.looked[who]).any(axis=1), (item[:, None] == self.bought[who]).any(axis=1)
         logit = (
-            h.plain + h.taste * wants + h.intent * (t.kind[slates] == visits.intent[:, None]) + h.asked * asked
-            + h.match * (t.mood[slates] == visits.mood[:, None]) + h.seen * np.minimum(weary, 4) + h.clicked * looked
-            + h.owned * np.where(t.lasts[slates], 1.0, 1 / 3) * owned
+            h.plain + h.taste * wants + h.intent * (t.kind[item] == visits.intent[row]) + h.asked * asked
+            + h.match * (t.mood[item] == visits.mood[row]) + h.seen * shown_before + h.clicked * looked
+            + h.owned * np.where(t.lasts[item], 1.0, 1 / 3) * owned
         )  # fmt: skip
-        clicked = examined & (self._chances(visits, place, "click") < expit(logit))
-        mind = wants + 0.4 * asked + 0.5 * normal(self.seed, user[:, None], day, visits.page[:, None], place, "mind")
-        kept = clicked & (self._chances(visits, place, "keep") < expit(h.keep + mind))
-        carted = clicked & ~(owned & t.lasts[slates]) & (self._chances(visits, place, "cart") < expit(h.cart + mind))
-        bought = carted & (self._chances(visits, place, "buy") < expit(h.buy + 0.5 * mind))
-        taste = 3.1 + 0.75 * mind + 0.5 * normal(self.seed, user[:, None], day, visits.page[:, None], place, "stars")
-        stars = np.where(bought & (self._chances(visits, place, "rate") < h.rate), np.clip(np.rint(taste), 1, 5), 0)
-        seconds = np.where(clicked, 6 + 14 * np.exp(0.5 * np.clip(mind, -2, 3)), 0).astype(np.float32)
-        wait = (4 + 3 * place) * SECOND + (np.cumsum(seconds, axis=1) * SECOND).astype(np.int64)
-        self._remember(self.shown, user, slates, seen)
-        self._remember(self.looked, user, slates, clicked)
-        self._remember(self.bought, user, slates, bought)
-        left = visits.patience - 1.0 + 0.55 * clicked.sum(axis=1) + 0.8 * bought.sum(axis=1)
+        click = draw[row, k + 1 + at] < expit(logit)
+        row, at, item, wants, asked, owned = (x[click] for x in (row, at, item, wants, asked, owned))
+        after = draws(keyed(self.seed, "after", user[row], visits.day, visits.page[row], at), 0, 6)
+        mind = wants + 0.4 * asked + 0.5 * ndtri(after[:, 0])
+        kept = after[:, 1] < expit(h.keep + mind)
+        carted = ~(owned & t.lasts[item]) & (after[:, 2] < expit(h.cart + mind))
+        bought = carted & (after[:, 3] < expit(h.buy + 0.5 * mind))
+        stars = np.clip(np.rint(2.7 + 0.45 * mind + 0.7 * ndtri(after[:, 4])), 1, 5)
+
+        def spread(values: Array, dtype: type) -> Array:
+            out = np.zeros((n, k), dtype)
+            out[row, at] = values
+            return out
+
+        seconds = spread(6 + 14 * np.exp(0.5 * np.clip(mind, -2, 3)), np.float32)
+        clicked, buys = spread(np.ones(len(row), bool), bool), spread(bought, bool)
+        for memory, which in ((self.shown, seen), (self.looked, clicked), (self.bought, buys)):
+            self._remember(memory, user, slates, which)
         return Response(
-            seen=seen, clicked=clicked, kept=kept, carted=carted, bought=bought, stars=stars.astype(np.int64),
-            seconds=seconds, wait=wait, stay=left > 0,
+            seen=seen, clicked=clicked, kept=spread(kept, bool), carted=spread(carted, bool), bought=buys, seconds=seconds,
+            stars=spread(np.where(bought & (after[:, 5] < h.rate), stars, 0), np.int64),
+            wait=(4 + 3 * place) * SECOND + (np.cumsum(seconds, axis=1) * SECOND).astype(np.int64),
+            left=visits.patience - 1.0 + 0.25 * clicked.sum(axis=1) + 0.4 * buys.sum(axis=1),
         )  # fmt: skip
 
     def go_on(self, visits: Visits, slates: Array, response: Response) -> Visits:
         """Those who stay, with what they want next; those who leave take their joy home with them."""
         joy = visits.joy + response.clicked.sum(axis=1) + 2.0 * response.bought.sum(axis=1)
-        gone = ~response.stay
+        gone = response.left <= 0
         self.joy[visits.user[gone]] = 0.75 * self.joy[visits.user[gone]] + 0.25 * np.minimum(joy[gone], 6.0) / 2
-        rows = np.flatnonzero(response.stay)
-        r, user, day = response.bought[rows], visits.user[rows], visits.day
-        page, bought = visits.page[rows] + 1, r.any(axis=1)
-        last = slates[rows, r.shape[1] - 1 - np.argmax(r[:, ::-1], axis=1)]
-        turn = bought & (self._chance(user, day, page, "pair") < 0.65)
-        which = (self._chance(user, day, page, "which pair") * 3).astype(np.int64)
-        intent = np.where(turn, self.goes_with[self.truth.kind[last], which], visits.intent[rows])
-        clicks = response.clicked[rows].sum(axis=1)
-        left = visits.patience[rows] - 1.0 + 0.55 * clicks + 0.8 * r.sum(axis=1)
-        spent = np.max(np.where(response.clicked[rows], response.wait[rows], 20 * SECOND), axis=1)
+        rows = np.flatnonzero(~gone)
+        here, bought, clicked = visits.take(rows), response.bought[rows], response.clicked[rows]
+        draw = draws(keyed(self.seed, "next", here.user, here.day, here.page), 0, 3)
+        last = slates[rows, bought.shape[1] - 1 - np.argmax(bought[:, ::-1], axis=1)]
+        turn = bought.any(axis=1) & (draw[:, 0] < 0.65)  # from what was bought to what goes with it
+        spent = np.max(np.where(clicked, response.wait[rows], 20 * SECOND), axis=1, initial=0)
         none = np.full(len(rows), -1, np.int64)
-        here = replace(
-            visits.take(rows), page=page, time=visits.time[rows] + spent + 5 * SECOND, intent=intent, asked=none, target=none,
-            mood=np.where(turn, self.truth.mood[last], visits.mood[rows]), patience=left, joy=joy[rows],
+        again = np.where(here.asked >= 0, np.where(clicked.any(axis=1), 0.2, 0.45), 0.3 * self.truth.searches[here.user])
+        after = replace(
+            here, page=here.page + 1, time=here.time + spent + 5 * SECOND, patience=response.left[rows], joy=joy[rows],
+            intent=np.where(turn, self.goes_with[self.truth.kind[last], (draw[:, 1] * 3).astype(np.int64)], here.intent),
+            mood=np.where(turn, self.truth.mood[last], here.mood), asked=none, target=none,
             text=np.full(len(rows), None, object),
         )  # fmt: skip
-        again = np.where(visits.asked[rows] >= 0, np.where(clicks == 0, 0.45, 0.2), 0.3 * self.truth.searches[user])
-        return self._ask(here, self._chance(user, day, page, "ask") < again)
+        return self._ask(after, draw[:, 2] < again)
 
     def _ask(self, visits: Visits, who: Array) -> Visits:
         """Some of them type a query, phrased from the item they like best of some they remember."""
-        rows = np.flatnonzero(who)
+        offsets = self.facets.offsets
+        rows = np.flatnonzero(who & (offsets[visits.intent + 1] > offsets[visits.intent]))
         if not len(rows):
             return visits
-        user, day, kind = visits.user[rows], visits.day, visits.intent[rows]
-        lo, hi = self.facets.offsets[kind], self.facets.offsets[kind + 1]
-        rows, user, lo, hi = rows[hi > lo], user[hi > lo], lo[hi > lo], hi[hi > lo]
-        pick = self._chance(user[:, None], day, visits.page[rows][:, None], "mind", np.arange(16))
-        in_mind = self.facets.members[lo[:, None] + (pick * (hi - lo)[:, None]).astype(np.int64)]
-        target = in_mind[np.arange(len(rows)), np.argmax(self.truth.wants(user, in_mind, float(day)), axis=1)]
-        said, facet = phrased(self.facets, target, self.seed, user, day, visits.page[rows])
+        user, lo, hi = visits.user[rows], offsets[visits.intent[rows]], offsets[visits.intent[rows] + 1]
+        draw = draws(keyed(self.seed, "ask", user, visits.day, visits.page[rows]), 0, 16 + 7)
+        in_mind = self.facets.members[lo[:, None] + (draw[:, :16] * (hi - lo)[:, None]).astype(np.int64)]
+        target = in_mind[np.arange(len(rows)), np.argmax(self.truth.wants(user, in_mind, float(visits.day)), axis=1)]
+        said, facet = phrased(self.facets, target, draw[:, 16:])
         text, asked, held = visits.text.copy(), visits.asked.copy(), visits.target.copy()
         text[rows], asked[rows], held[rows] = said, facet, target
         return replace(visits, text=text, asked=asked, target=held)
@@ -176,16 +180,8 @@ class Crowd:
     @staticmethod
     def _remember(memory: Array, user: Array, slates: Array, which: Array) -> None:
         """Push the flagged items of each row to the front of the person's memory."""
-        counts = which.sum(axis=1)
-        some = counts > 0
-        if not some.any():
-            return
-        joined = np.concatenate([np.where(which[some], slates[some], -2), memory[user[some]]], axis=1)
-        order = np.argsort(joined == -2, axis=1, kind="stable")[:, : memory.shape[1]]
-        memory[user[some]] = np.take_along_axis(joined, order, axis=1)
-
-    def _chance(self, user: Array, day: int, page: Array | int, purpose: str, *more: Array | int) -> Array:
-        return chance(self.seed, user, day, page, purpose, *more)
-
-    def _chances(self, visits: Visits, place: Array, purpose: str) -> Array:
-        return chance(self.seed, visits.user[:, None], visits.day, visits.page[:, None], purpose, place)
+        some = np.flatnonzero(which.any(axis=1))
+        if len(some):
+            joined = np.concatenate([np.where(which[some], slates[some], -2), memory[user[some]]], axis=1)
+            order = np.argsort(joined == -2, axis=1, kind="stable")[:, : memory.shape[1]]
+            memory[user[some]] = np.take_along_axis(joined, order, axis=1)

@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 
 from interplay.types import Array
-from interplay.worlds.truth import chance
 from interplay.worlds.wares import FEELS, KINDS
 
 CALLED = {
@@ -78,13 +77,12 @@ class Facets:
         self.titles, self.prices = items["title"].to_list(), items["price"].to_list()
 
 
-def phrased(facets: Facets, targets: Array, seed: int, *keys: Array | int | str) -> tuple[list[str], Array]:
-    """A query for each target item and the facet it was phrased from (-1: the title), by the writer's own draws."""
-    draws = np.stack([chance(seed, *keys, "phrase", j) for j in range(8)], axis=-1)
-    out, asked = [], np.full(len(targets), -1, np.int64)
-    for i, target in enumerate(np.asarray(targets).tolist()):
-        out.append(_phrase(facets, target, draws[i].tolist(), asked, i))
-    return out, asked
+def phrased(facets: Facets, targets: Array, draw: Array) -> tuple[list[str], Array]:
+    """A query for each target item and the facet it was phrased from (-1: the title), by the writer's own draws
+    (float64[len(targets), 7])."""
+    asked = np.full(len(targets), -1, np.int64)
+    listed = zip(np.asarray(targets).tolist(), draw.tolist(), strict=True)
+    return [_phrase(facets, target, row, asked, i) for i, (target, row) in enumerate(listed)], asked
 
 
 def _phrase(facets: Facets, target: int, draw: list[float], asked: Array, i: int) -> str:

@@ -38,9 +38,9 @@ class Habits:
     seen: float = -0.35  # each time it was shown lately
     clicked: float = -1.0  # when looked at already
     owned: float = -3.5  # when bought, and it lasts; a third of that when it is used up
-    keep: float = -1.6
-    cart: float = -1.7
-    buy: float = 0.2  # of buying what lies in the basket
+    keep: float = -3.7
+    cart: float = -3.6
+    buy: float = -0.6  # of buying what lies in the basket
     match: float = 0.8  # more, when it has the mood of what was just bought
     rate: float = 0.3  # share of purchases that are rated
 
@@ -70,7 +70,7 @@ class Truth:
         characters = self._characters(rng)
         self.start, self.end = self._people(characters, rng)
         self.turn = (rng.beta(1.5, 4, n_people) * np.pi / 2 / 60).astype(np.float32)
-        self.rate = np.clip(rng.lognormal(-1.35, 0.7, n_people), 0.02, 0.9)  # visits a day
+        self.rate = np.clip(rng.lognormal(-1.55, 0.7, n_people), 0.02, 0.9)  # visits a day
         self.hour = rng.choice([8.0, 12.5, 18.0, 21.0], n_people, p=[0.15, 0.2, 0.25, 0.4]) + rng.normal(0, 0.7, n_people)
         self.searches = rng.beta(2, 4, n_people)  # share of visits that begin with a query
         self.patience = rng.gamma(4, 0.55, n_people)
@@ -180,28 +180,37 @@ class Truth:
         return np.where(slates >= 0, chance * self.examination(slates.shape[1], per_row), 0.0)
 
 
-def chance(seed: int, *keys: Array | int | str) -> Array:
-    """float64 in (0, 1), the same for the same keys: a stream of its own for every person, day, step and purpose.
+def keyed(seed: int, purpose: str, *keys: Array | int) -> Array:
+    """uint64: where a stream of draws begins, the same for the same keys.
 
-    Nobody's draws depend on who else is there, so two policies can be compared on the very same people.
+    Every person, day and page has a stream of its own. Nobody's draws depend on who else is there, so two policies can
+    be compared on the very same people.
     """
-    x = np.uint64(seed & 0xFFFFFFFFFFFFFFFF)
-    with np.errstate(over="ignore"):
-        for key in keys:
-            if isinstance(key, str):
-                key = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "little")
-            word = np.asarray(key).astype(np.uint64) if not isinstance(key, int) else np.uint64(key & 0xFFFFFFFFFFFFFFFF)
-            x = _mixed(x ^ (word * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x632BE59BD9B4E019)))
-    return ((x >> np.uint64(11)).astype(np.float64) + 0.5) / 2.0**53
+    name = int.from_bytes(hashlib.blake2b(f"{seed} {purpose}".encode(), digest_size=8).digest(), "little")
+    state = np.full(1, name, np.uint64)
+    for key in keys:
+        state = _mixed(state ^ (np.atleast_1d(key).astype(np.uint64) * _STEP + _STEP))
+    return state
 
 
-def _mixed(x: Array | np.uint64) -> Array:
-    """The finaliser of splitmix64."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(x ^ (x >> np.uint64(31)))
+def draws(state: Array, first: int, count: int) -> Array:
+    """float64[n, count] in (0, 1): draws `first`, `first + 1`, ... of each stream."""
+    word = _mixed(state[:, None] + np.arange(first + 1, first + count + 1, dtype=np.uint64) * _STEP)
+    return ((word >> _TO_UNIT).astype(np.float64) + 0.5) * 2.0**-53
 
 
-def normal(seed: int, *keys: Array | int | str) -> Array:
-    """Standard normal draws with the same property as `chance`."""
-    return ndtri(chance(seed, *keys))
+_STEP, _TO_UNIT = np.uint64(0x9E3779B97F4A7C15), np.uint64(11)
+_SHIFTS = tuple(map(np.uint64, (30, 27, 31)))
+_FACTORS = tuple(map(np.uint64, (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)))
+
+
+def _mixed(x: Array) -> Array:
+    """The finaliser of splitmix64 (Steele, Lea and Flood, OOPSLA 2014)."""
+    x = (x ^ (x >> _SHIFTS[0])) * _FACTORS[0]
+    x = (x ^ (x >> _SHIFTS[1])) * _FACTORS[1]
+    return x ^ (x >> _SHIFTS[2])
+
+
+def normal(state: Array, first: int, count: int) -> Array:
+    """float64[n, count]: standard normal draws of each stream."""
+    return ndtri(draws(state, first, count))

@@ -1,7 +1,7 @@
 /* The engine over HTTP. Every call goes to the host that sent the page. */
 
-export const state = JSON.parse(document.getElementById('state').textContent);   // user, engine, feed
-export const kept = new Map(Object.entries(state.feed?.person.kept ?? {}));      // item -> the event that kept it
+export const state = JSON.parse(document.getElementById('state').textContent);   // user, engine, person, feed
+export const kept = new Map(Object.entries(state.person.kept));      // item -> the event that kept it
 export let told = 0;                                                             // events since the feed was drawn
 export const heard = () => { told = 0; };
 

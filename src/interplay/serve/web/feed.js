@@ -19,7 +19,7 @@ const rest = (feed) => fill('rest', { title: 'Everything else, in your order', b
 
 export function who(person) {
   $('#who-name').textContent = person.name;
-  $('#who-face').innerHTML = person.face ? `<img class="face" src="${person.face}" width="36" height="36" alt="">` : '<svg class="face" viewBox="0 0 100 100" aria-hidden="true"><rect width="100" height="100" fill="var(--sunk)"/><circle cx="50" cy="50" r="30" fill="none" stroke="var(--edge)" stroke-width="6" stroke-dasharray="10 9"/></svg>';
+  $('#who-face').innerHTML = fill('face', { face: person.face, nobody: !person.face });
 }
 
 /** The feed that came inside the page. */

@@ -10,11 +10,10 @@ const named = (s) => s.replace(/_/g, ' ').replace(/^./, (c) => c.toUpperCase());
 
 /** Rows of [name, number, kind]: '' learnt, 'said-bar' said by the person, 'minus' taken away. */
 function bars(rows) {
+  if (!rows.length) return '';
   const max = Math.max(...rows.map(([, v]) => Math.abs(v)), 1e-9);
   return `<div class="bars">${rows.map(([name, v, kind = '']) => `<span>${esc(name)}</span><div class="track"><i class="${kind}" style="width:${v ? Math.max(1, Math.abs(v) / max * 100) : 0}%"></i></div><span class="n">${minus(v)}${figure(v)}</span>`).join('')}</div>`;
 }
-const KEY = '<p class="key"><span><span class="track"><i class="said-bar"></i></span>what you said</span><span><span class="track"><i></i></span>what was learnt</span><span><span class="track"><i class="minus"></i></span>taken away</span></p>';
-
 /** A ribbon that thins as the candidates do; its thickness is the logarithm of their number. */
 function ribbon(counts) {
   const w = Math.min(620, innerWidth) - (innerWidth > 640 ? 48 : 32), names = ['items', 'allowed', 'found', 'ranked', 'shown'], n = names.map((k) => counts[k]);
@@ -25,21 +24,23 @@ function ribbon(counts) {
 
 const spoken = (rule) => /^(less like|has the words|lacks a word)/.test(rule) || /^[\w ]+: /.test(rule);   // rules that the person made
 
-/** What a stage's facts show: numbers by name as bars, lists as words. */
-function facts(stage) {
-  return Object.entries(stage.facts).map(([name, value]) => {
-    if (!value || typeof value !== 'object' || Array.isArray(value)) return '';
-    const rows = Object.entries(value).filter(([, v]) => typeof v === 'number');
-    return rows.length ? bars(rows.map(([k, v]) => [named(k), v, stage.name === 'rules' && spoken(k) ? 'said-bar' : ''])) : '';
-  }).join('');
+/** What a stage's facts show: who gave how many, which rule hid how many. */
+function facts({ name, facts: f }) {
+  if (name === 'retrieve') return bars((f.sources ?? []).filter((s) => 'gave' in s).map((s) => [named(s.source), s.gave]));
+  if (name !== 'rules') return '';
+  const rows = Object.entries(f.by_rule ?? {}).map(([rule, n]) => [rule, n, spoken(rule) ? 'said-bar' : '']);
+  if (f.seen) rows.push(['Already seen', f.seen]);
+  if (f.excluded) rows.push(['Stands elsewhere', f.excluded]);
+  return bars(rows);
 }
 
 /** What a stage did to this very item. */
-function about(stage, item) {
-  const sources = Object.entries(item.sources), parts = Object.entries(item.parts);
-  if (stage.name === 'retrieve' && sources.length) return `<p class="quiet small">${esc(item.title)} came from ${esc(list(sources.map(([s, place]) => Number.isInteger(place) && place > 0 ? `${s} (${nth(place)})` : s)))}.</p>`;
-  if (stage.name === 'rank' && parts.length) return `<p>Score <b class="n">${minus(item.score)}${figure(item.score)}</b>, place ${item.place} on the page.</p>${bars(parts.map(([k, v]) => [named(k), v, v < 0 ? 'minus' : '']))}${KEY}`;
-  return '';
+function about({ name }, item) {
+  const { sources } = item;
+  if (!sources.length) return '';
+  if (name === 'retrieve') return `<p class="quiet small">${esc(item.title)} came from ${esc(list(sources.map((s) => `${s.source} (${nth(s.place)})`)))}.</p>`;
+  if (name === 'rank') return `<p>Score <b class="n">${minus(item.score)}${figure(item.score)}</b>${item.ranked ? `, place ${item.ranked} of those ranked` : ''}.</p>${bars(sources.map((s) => [named(s.source), s.part, s.part < 0 ? 'minus' : '']))}`;
+  return name === 'page' ? `<p class="quiet small">It stands in place ${item.place}.</p>` : '';
 }
 
 export async function open(request_id, item_id) {
@@ -48,7 +49,7 @@ export async function open(request_id, item_id) {
   if (!box.open) box.showModal();
   const trace = await awaited($('.body', box), ask(`/v1/traces/${request_id}`), () => open(request_id, item_id));
   if (!trace) return;
-  const item = trace.items.find((i) => String(i.item_id) === String(item_id)) ?? { title: item_id, sources: {}, parts: {}, reason: '', score: 0 };
+  const item = trace.items.find((i) => String(i.item_id) === String(item_id)) ?? { title: item_id, sources: [], reason: '', score: 0 };
   const ms = (v) => `${v < 0.1 ? v.toFixed(2) : v.toFixed(1)} ms`;
   box.innerHTML = `<header><div class="frame">${item.picture ? `<img class="picture" src="${esc(item.picture)}" width="52" height="65" alt="">` : ''}</div><div><p class="quiet small">Why this</p><h2 id="why-h">${esc(item.title)}</h2></div><button class="k" data-do="close-why" aria-label="Close">${icon('x')}</button></header><div class="body">
     <p class="answer">${trace.query ? `You asked for <span class="said">${esc(trace.query)}</span>. ` : ''}<em>${esc(item.reason || 'Nothing more is known of why')}</em>.</p>${ribbon(trace.counts)}

@@ -1,0 +1,82 @@
+"""Exact top n: against a slow reference, with ties, rules and everything hidden."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from interplay.ops.topk import best, best_dot, withheld
+from interplay.types import Ids, Ragged, Requests, Rows, RuleSet
+
+
+def rows_of(n_items: int) -> Rows:
+    return Rows(
+        n_users=0, n_items=n_items, keys=Ids([f"i{i}" for i in range(n_items)]).keys,
+        popularity=np.ones(n_items, np.float32), events=np.zeros(0, np.int32),
+    )  # fmt: skip
+
+
+def slowly(scores, hidden, allowed, rows, n):
+    """Sort everything that may be shown by (score, place of the key)."""
+    out = []
+    for line, away, may in zip(scores, hidden, allowed, strict=True):
+        kept = [i for i in range(rows.n_items) if i not in away and may[i] and not np.isnan(line[i]) and line[i] > -np.inf]
+        out.append(sorted(kept, key=lambda i: (-line[i], rows.places[i]))[:n])
+    return out
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_best_is_a_full_sort_of_what_may_be_shown(data):
+    n, n_items, k = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 70)), data.draw(st.integers(1, 30))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    scores = rng.integers(-2, 3, (n, n_items)).astype(np.float32)  # few values: many ties
+    scores[rng.random((n, n_items)) < 0.1] = rng.choice([np.nan, -np.inf, np.inf])
+    hidden = [rng.integers(0, n_items, rng.integers(0, 6)) for _ in range(n)]
+    masks = rng.random((2, n_items)) < 0.7
+    applied = [sorted(set(rng.integers(0, 2, rng.integers(0, 3)).tolist())) for _ in range(n)]
+    rows = rows_of(n_items)
+    rules = RuleSet(masks=masks, names=("a", "b"), applied=Ragged.of(applied, "mask"))
+    requests = Requests(user=np.full(n, -1, np.int32), history=Ragged.of(hidden), rules=rules)
+    slates = best(lambda part: scores, requests, k, rows)
+    allowed = [rules.allowed(i, n_items) for i in range(n)]
+    assert [[i for i, _ in slates.row(r)] for r in range(n)] == slowly(scores, hidden, allowed, rows, k)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 1500), st.integers(1, 1300))
+def test_best_dot_equals_best_of_the_written_out_product(seed, n, n_items):
+    rng = np.random.default_rng(seed)
+    users, items = rng.integers(-2, 3, (n, 3)).astype(np.float32), rng.integers(-2, 3, (n_items, 3)).astype(np.float32)
+    hidden = [rng.integers(0, n_items, 3) for _ in range(n)]
+    requests = Requests(user=np.arange(n, dtype=np.int32), history=Ragged.of(hidden))
+    rows, bias = rows_of(n_items), rng.integers(0, 2, n_items).astype(np.float32)
+    quick = best_dot(users, items, requests, 7, rows, bias=bias)
+    slow = best(lambda part: users[part.user] @ items.T + bias, requests, 7, rows)
+    np.testing.assert_array_equal(quick.items, slow.items)
+    np.testing.assert_array_equal(quick.scores, slow.scores)
+
+
+def test_of_constant_scores_every_item_comes_first_equally_often_over_keys():
+    firsts = np.zeros(20)
+    for salt in range(400):
+        keys = Ids([f"{salt}-{i}" for i in range(20)]).keys
+        rows = Rows(n_users=0, n_items=20, keys=keys, popularity=np.ones(20, np.float32), events=np.zeros(0, np.int32))
+        slates = best(lambda part: np.zeros((1, 20)), Requests.strangers([[]]), 5, rows)
+        firsts[slates.items[0]] += 1
+    assert firsts.sum() == 2000 and abs(firsts - 100).max() < 45  # five standard deviations
+
+
+def test_items_newer_than_the_masks_pass_them():
+    rules = RuleSet(masks=np.array([[True, False]]), names=("first",))
+    requests = Requests(user=np.array([-1], np.int32), history=Ragged.of([[]]), rules=rules)
+    slates = best(lambda part: np.arange(4.0)[None], requests, 4, rows_of(4))
+    assert slates.items[0].tolist() == [3, 2, 0, -1]
+
+
+def test_withheld_joins_history_and_exclusions():
+    rules = RuleSet(exclude=Ragged.of([[5], [1, 9]]))
+    requests = Requests(user=np.array([-1, -1], np.int32), history=Ragged.of([[3, 3], []]), rules=rules)
+    hidden = withheld(requests, 6)
+    assert [hidden.row(i)["item"].tolist() for i in range(2)] == [[3, 3, 5], [1]]

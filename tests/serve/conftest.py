@@ -1,0 +1,82 @@
+"""A small invented shop, the same every time: what the service's tests ask and the browser looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from fastapi.testclient import TestClient
+
+from interplay.cascade.cascade import Cascade, Source
+from interplay.models.counts import Popular, Trending
+from interplay.serve.app import create_app
+from interplay.serve.engine import Engine
+from interplay.types import Dataset, Events, Ids
+
+DAY = 86_400_000_000
+NOW = 1_700_000_000_000_000
+KINDS = {"lamp": "Lamps", "tea": "Teas", "book": "Books", "tool": "Tools"}
+NOUNS = {
+    "lamp": ("reading lamp", "lantern", "night light"), "tea": ("green tea", "smoked tea", "chai"),
+    "book": ("novel", "poems", "atlas"), "tool": ("plane", "gauge", "shears"),
+}  # fmt: skip
+NAMES = "Pebble Heron Moon Wren Harbour Ripple Estuary Kite Otter Lichen Thistle Juniper Marsh Cinder Ember".split()
+
+
+def shop(n_items: int = 160, n_users: int = 60, *, catalogue: bool = True, times: bool = True) -> Dataset:
+    """People who each prefer one kind of thing; item i is of kind i % 4."""
+    rng = np.random.default_rng(0)
+    kinds = [list(KINDS)[i % 4] for i in range(n_items)]
+    users, items = [], []
+    for user in range(n_users - 1):  # the last one has no events
+        liked = rng.choice(np.arange(user % 4, n_items, 4), 8, replace=False)
+        other = rng.choice(n_items, 3, replace=False)
+        touched = rng.permutation(np.concatenate([liked, other]))
+        users += [user] * len(touched)
+        items += touched.tolist()
+    time = NOW - DAY * 3 + np.arange(len(users)) * 60_000_000
+    frame = pl.DataFrame({
+        "item_id": [f"{kind}-{i}" for i, kind in enumerate(kinds)],
+        "title": [f"{NAMES[i % 15]} {NOUNS[k][i // 4 % 3]}, no. {i}" for i, k in enumerate(kinds)],
+        "text": [f"A {NOUNS[k][i // 4 % 3]} for slow evenings, made by hand." for i, k in enumerate(kinds)],
+        "categories": [[KINDS[k], NOUNS[k][i // 4 % 3].capitalize()] for i, k in enumerate(kinds)],
+        "kind": kinds, "maker": [f"{NAMES[i // 4 % 15]} Works" for i in range(n_items)],
+        "price": [float(5 + i * 7 % 60) for i in range(n_items)], "mood": [("calm", "warm", "dark")[i % 3] for i in range(n_items)],
+    })  # fmt: skip
+    return Dataset(
+        name="shop", users=Ids([f"u{i}" for i in range(n_users)]), items=Ids(frame["item_id"].to_list()),
+        events=Events(
+            user=np.array(users, np.int32), item=np.array(items, np.int32), time=time if times else None, ordered=True,
+            kind=np.zeros(len(users), np.int16), kinds=("look",),
+        ),
+        catalogue=frame if catalogue else None,
+    )  # fmt: skip
+
+
+def built(dataset: Dataset, **more: object) -> Engine:
+    """An engine over popular and trending items."""
+    sources = {"popular": Source(retriever=Popular(), says="What most people touched")}
+    if dataset.events.time is not None:
+        sources["trending"] = Source(retriever=Trending(), says="What people touch of late")
+    return Engine(dataset, Cascade(sources).fit(dataset), clock=lambda: NOW, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def dataset() -> Dataset:
+    return shop()
+
+
+@pytest.fixture
+def engine(dataset: Dataset, tmp_path: Path) -> Iterator[Engine]:
+    engine = built(dataset, log=tmp_path / "events.sqlite")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def client(engine: Engine) -> Iterator[TestClient]:
+    with TestClient(create_app(engine)) as client:
+        yield client
