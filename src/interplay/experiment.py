@@ -29,7 +29,7 @@ from interplay.benches import BENCHES, Bench, Entry
 from interplay.data.read import load
 from interplay.data.split import Split, split
 from interplay.errors import BadSetting, InterplayError, Mismatch, unknown
-from interplay.evaluate.compare import compare
+from interplay.evaluate.compare import compare, describe
 from interplay.evaluate.replay import Judged, replay, replay_queries, validation
 from interplay.fitted import Fitted, built, manifest
 from interplay.systems import SYSTEMS
@@ -190,6 +190,8 @@ def run_row(name: str, label: str, seed: int, *, keep: bool = True) -> dict[str,
     """One row of a bench in this process: fit, judge, and (keep) append the record."""
     page = bench(name)
     entry = page.entry(label)
+    if page.kind == "timing":
+        return _timed(page, seed, keep=keep)
     begun = time.perf_counter()
     data = dataset(page.data)
     loaded = time.perf_counter()
@@ -223,24 +225,52 @@ def run_row(name: str, label: str, seed: int, *, keep: bool = True) -> dict[str,
         "choice": fitted.manifest.get("choice", {}),
         "protocol": judged.protocol,
         "command": f"interplay bench {name} --systems {label} --seeds {seed}",
-        "packages": {p: _version(p) for p in PACKAGES},
-        "machine": {"cpu": platform.machine(), "cores": os.cpu_count(), "threads": os.environ.get("OMP_NUM_THREADS")},
         "seconds": {
             "load": round(loaded - begun, 2), "fit": round(fit_done - loaded, 2), "evaluate": round(end - fit_done, 2),
             "all": round(end - begun, 2),
         },
-        "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "commit": _commit(),
         "data": fitted.manifest["data"],
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        **_circumstances(),
     }  # fmt: skip
     if keep:
         record["users"] = _keep_users(name, page.version, label, seed, judged)
-        root = results_root()
-        root.mkdir(parents=True, exist_ok=True)
-        with open(root / f"{name}.jsonl", "a") as out:
-            out.write(json.dumps(record, sort_keys=True, default=str) + "\n")
+        _append(record)
     return record
+
+
+def _timed(page: Bench, seed: int, *, keep: bool) -> dict[str, Any]:
+    """A bench of time and memory: one function of timing.py, its figures as the record's metrics."""
+    from interplay.timing import TIMED
+
+    begun = time.perf_counter()
+    figures = TIMED[page.name]()
+    record = {
+        "bench": page.name, "version": page.version, "label": page.name, "system": page.name, "seed": seed,
+        "metrics": {k: round(float(v), 6) for k, v in figures.items()}, "config": {}, "protocol": {},
+        "command": f"interplay bench {page.name}", "seconds": {"all": round(time.perf_counter() - begun, 2)},
+        **_circumstances(),
+    }  # fmt: skip
+    if keep:
+        _append(record)
+    return record
+
+
+def _circumstances() -> dict[str, Any]:
+    """What else a record needs to be read later: packages, machine, memory, commit, date."""
+    return {
+        "packages": {p: _version(p) for p in PACKAGES},
+        "machine": {"cpu": platform.machine(), "cores": os.cpu_count(), "threads": os.environ.get("OMP_NUM_THREADS")},
+        "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "commit": _commit(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _append(record: Mapping[str, Any]) -> None:
+    root = results_root()
+    root.mkdir(parents=True, exist_ok=True)
+    with open(root / f"{record['bench']}.jsonl", "a") as out:
+        out.write(json.dumps(record, sort_keys=True, default=str) + "\n")
 
 
 def verify(name: str, *, seed: int | None = None, said: Callable[[str], None] = print) -> bool:
@@ -276,6 +306,10 @@ def table(name: str) -> str:
     held = recorded(page)
     if not held:
         return f"*No record of bench `{name}` yet: `interplay bench {name}`.*"
+    if page.kind == "timing":
+        newest = list(held.values())[-1]
+        rows = [f"| {k.replace('_', ' ')} | {v:.4g} |" for k, v in newest["metrics"].items()]
+        return "\n".join([page.about, "", f"| {newest['date']} | |", "|---|---|", *rows])
     first = page.metrics[0]
     users = {}
     for entry in page.entries:
@@ -290,7 +324,7 @@ def table(name: str) -> str:
     lines = [
         f"{page.about}",
         "",
-        f"Protocol: {_protocol(some['protocol'])} Seeds are averaged; intervals are bootstrap over users (10,000); "
+        f"{describe(some['protocol'])} Seeds are averaged; intervals are bootstrap over users (10,000); "
         f"the paired test against `{rows.baseline}` is Holm-corrected.",
         "",
         "| " + " | ".join(head) + " |",
@@ -344,10 +378,6 @@ def _short(value: float) -> str:
 
 def _figures(metrics: Mapping[str, float]) -> str:
     return ", ".join(f"{m} {_short(v)}" for m, v in metrics.items())
-
-
-def _protocol(told: Mapping[str, Any]) -> str:
-    return "; ".join(f"{k.replace('_', ' ')} {v}" for k, v in told.items() if isinstance(v, str | int | float)) + "."
 
 
 def _said(stage: str, facts: Mapping[str, Any]) -> None:

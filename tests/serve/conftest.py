@@ -50,7 +50,7 @@ def shop(n_items: int = 160, n_users: int = 60, *, catalogue: bool = True, times
         name="shop", users=Ids([f"u{i}" for i in range(n_users)]), items=Ids(frame["item_id"].to_list()),
         events=Events(
             user=np.array(users, np.int32), item=np.array(items, np.int32), time=time if times else None, ordered=True,
-            kind=np.zeros(len(users), np.int16), kinds=("look",),
+            kind=np.zeros(len(users), np.int16), kinds=("click",),
         ),
         catalogue=frame if catalogue else None,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -15,6 +16,7 @@ from interplay.types import TEST, TRAIN, VALID, Array
 
 KNOWN = ("user_id", "item_id", "timestamp", "order", "event_type", "value", "session_id", "query_id", "request_id",
          "surface", "split")  # fmt: skip
+CHECKED = frozenset(KNOWN) - {"query_id", "request_id", "surface"}  # the others are context: any type
 PARTS = {"train": TRAIN, "valid": VALID, "validation": VALID, "val": VALID, "dev": VALID, "test": TEST}
 UNITS = {"seconds": 1_000_000, "milliseconds": 1_000, "microseconds": 1, "nanoseconds": 0.001}  # microseconds each
 PLAUSIBLE = (788_918_400, 4_102_444_800)  # 1995 and 2100, in seconds: where event times of real logs lie
@@ -36,9 +38,8 @@ class Checked:
     def __init__(self, table: pl.DataFrame, file: str, report: Report) -> None:
         self.table, self.file, self.report = table, file, report
         self.numbers = row_numbers(table)
+        self.given = table  # as it came, for the file of refused rows
         self.good = np.ones(len(table), bool)
-        self.faults: dict[int, str] = {}  # position -> "column: reason", for the refused-rows file
-        self.wants_faults = False
 
     def refuse(self, bad: Array | pl.Series, column: str, reason: Callable[[object], str] | str) -> None:
         """Take the flagged rows out; a row that fell already keeps its first reason."""
@@ -47,14 +48,16 @@ class Checked:
         if not len(at):
             return
         self.good[at] = False
-        source = self.table[column]
+        source = self.given[column]
 
         def sentence(i: int) -> str:
             return reason if isinstance(reason, str) else reason(source[int(at[i])])
 
-        self.report.refuse(self.file, self.numbers[at], column, sentence)
-        if self.wants_faults:
-            self.faults.update((int(at[i]), f"{column}: {sentence(i)}") for i in range(len(at)))
+        def held(i: int) -> str:
+            row = self.given.row(int(at[i]), named=True)
+            return json.dumps({k: v for k, v in row.items() if k != ROW}, default=str)
+
+        self.report.refuse(self.file, self.numbers[at], column, sentence, held)
 
     def set(self, column: str, values: pl.Series) -> None:
         self.table = self.table.with_columns(values.alias(column))

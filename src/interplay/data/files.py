@@ -153,7 +153,7 @@ def _csv_batches(path: Path, report: Report, rows: int) -> Iterator[pl.DataFrame
         reason = f"{line.actual_columns} fields where the header has {line.expected_columns}{quote}"
         broken.append(row)
         report.counts(path.name).rows += 1
-        report.refuse(path.name, [row], None, lambda _: f"{reason}: {line.text[:120]!r}")
+        report.refuse(path.name, [row], None, lambda _: f"{reason}: {line.text[:120]!r}", lambda _: line.text)
         return "skip"
 
     done = 0
@@ -191,7 +191,8 @@ def _json_batches(path: Path, report: Report, rows: int) -> Iterator[pl.DataFram
                 if not isinstance(value, dict):
                     raise ValueError("a line holds one object")
             except ValueError as error:
-                report.refuse(path.name, [number], None, lambda _, e=error: f"not a JSON object: {e}")  # type: ignore[misc]
+                why, text = f"not a JSON object: {error}", line.rstrip("\n")
+                report.refuse(path.name, [number], None, lambda _, w=why: w, lambda _, t=text: t)  # type: ignore[misc]
                 continue
             held.append({**value, ROW: number})
             if len(held) >= rows:

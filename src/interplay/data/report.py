@@ -47,6 +47,7 @@ class Report:
     problems: list[Problem] = field(default_factory=list)  # the first `SHOWN`
     notes: list[str] = field(default_factory=list)  # worth knowing, nothing refused
     unreadable: list[str] = field(default_factory=list)  # files that could not be used at all
+    sink: Callable[[str, int, str | None, str, str], None] | None = None
 
     @property
     def rows(self) -> int:
@@ -73,11 +74,21 @@ class Report:
             self.notes.append(sentence)
             log.info("%s: %s", self.name, sentence)
 
-    def refuse(self, file: str, rows: Sequence[int] | Array, column: str | None, reasons: Callable[[int], str]) -> None:
-        """Count `rows` (file row numbers) as refused; `reasons(i)` is the sentence for the i-th of them."""
+    def refuse(
+        self,
+        file: str,
+        rows: Sequence[int] | Array,
+        column: str | None,
+        reasons: Callable[[int], str],
+        held: Callable[[int], str] | None = None,
+    ) -> None:
+        """Count `rows` (file row numbers) as refused; `reasons(i)` says why the i-th was, `held(i)` what stood there."""
         for i in range(min(len(rows), SHOWN - len(self.problems))):
             self.problems.append(Problem(file, int(rows[i]), column, reasons(i)))
         self.counts(file).refused += len(rows)
+        if self.sink is not None:
+            for i in range(len(rows)):
+                self.sink(file, int(rows[i]), column, reasons(i), "" if held is None else held(i))
 
     def lines(self) -> list[str]:
         """What a person should read, most important first."""

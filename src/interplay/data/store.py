@@ -100,8 +100,10 @@ def load_model(path: str | Path) -> Stored:
         if not file.is_file():
             raise BadData(f"{path} lacks {name}, which its manifest lists; copy the whole directory or fit again")
         if file.stat().st_size != told["bytes"]:
-            raise BadData(f"{file} has {file.stat().st_size:,} bytes and should have {told['bytes']:,}: it was cut off or "
-                          "changed; copy the directory again or fit again")  # fmt: skip
+            raise BadData(
+                f"{file} has {file.stat().st_size:,} bytes and should have {told['bytes']:,}: it was cut off or changed; "
+                "copy the directory again or fit again"
+            )
         if _digest(file) != told["sha256"]:
             raise BadData(f"{file} changed after it was written (its checksum differs); copy it again or fit again")
     try:

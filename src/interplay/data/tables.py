@@ -161,6 +161,8 @@ def _found(path: Path, report: Report) -> dict[str, Path]:
         if not file.is_file() or file.suffix.lower() not in SUFFIXES:
             continue
         name = file.name.removesuffix(file.suffix)
+        if name == "refused":
+            continue  # what ingest could not use
         if name not in ("interactions", "items", "users", *TABLES):
             report.note(f"{file.name} is no table of the format; left alone")
         elif name in found:
@@ -264,7 +266,7 @@ def _sorted(events: pl.DataFrame, report: Report, file: str) -> Events:
             report.note(
                 f"{file}: times are around {middle:.3g} s after 1970, outside 1995 to 2100; are they microseconds?"
             )
-    known = {"user", "item", *checks.KNOWN} - {"query_id", "request_id", "surface"}
+    known = {"user", "item", *checks.CHECKED}
     return Events(
         user=_own(events["user"]), item=_own(events["item"]),
         time=_own(events["timestamp"]) if time is not None else None,

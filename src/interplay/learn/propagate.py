@@ -40,7 +40,7 @@ def _ask(typing: Any, table: Any, row: Any, column: Any) -> Any:
         for index, axis in ((arguments[1], 0), (arguments[2], 1)):
             place = builder.add(place, builder.mul(index, builder.extract_value(held.strides, axis)))
         shape = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
-        prefetch = cgutils.get_or_insert_function(builder.module, shape, "llvm.prefetch.p0")
+        prefetch = cgutils.get_or_insert_function(builder.module, shape, "llvm.prefetch.p0")  # type: ignore[no-untyped-call]
         builder.call(prefetch, [builder.inttoptr(place, byte), *(ir.Constant(flag, v) for v in (0, 3, 1))])
         return context.get_dummy_value()
 
@@ -60,7 +60,7 @@ def _rows(indptr, indices, data, x, base, out, lo, hi):  # type: ignore[no-untyp
         for at in range(indptr[row], indptr[row + 1]):
             soon = indices[min(at + AHEAD, last)]
             for c in range(0, width, LINE):
-                _ask(x, np.int64(soon), np.int64(c))
+                _ask(x, np.int64(soon), np.int64(c))  # type: ignore[call-arg]
             column, weight = indices[at], data[at]
             for c in range(width):
                 total[c] += weight * x[column, c]

@@ -250,9 +250,16 @@ class Sequences:
 
         self.fitted: dict[str, Any] = descend(
             step, self.net, batches, descent=c.descent, run=run, belongs=f"{dataset.fingerprint} {asdict(c)}",
-            judge=lambda: run.validation(self) if run.validation else 0.0,
+            judge=lambda: run.validation(self._placed()) if run.validation else 0.0,
         )  # fmt: skip
         self.net.to("cpu").eval()
+        return self._placed()
+
+    def _placed(self) -> Sequences:
+        """Lay the item vectors out for search, once for all requests to come."""
+        self.vectors: Array = self.net.items.weight.detach().cpu().numpy()  # n_items x dim
+        # one more dimension serves those without a history by popularity
+        self.table = np.hstack([self.vectors, self.rows.popularity[:, None]])
         return self
 
     def _check(self, dataset: Dataset) -> None:
@@ -274,11 +281,6 @@ class Sequences:
                 "an order column. Use ease or item-knn, which see sets"
             )
 
-    @property
-    def item_vectors(self) -> Array:
-        """float32[n_items, dim]"""
-        return self.net.items.weight.detach().cpu().numpy()
-
     def encode(self, history: Ragged) -> Array:
         """float32[n, dim]: one vector per history; 0 where no item of it has a row.
 
@@ -297,18 +299,15 @@ class Sequences:
         return out
 
     def retrieve(self, requests: Requests, n: int) -> Slates:
-        encoded, items = self.encode(requests.history), self.item_vectors
-        nothing = ~encoded.any(axis=1, keepdims=True)  # one more dimension serves those without a history by popularity
-        return best_dot(
-            np.hstack([encoded, nothing.astype(np.float32)]), np.hstack([items, self.rows.popularity[:, None]]),
-            requests, n, self.rows,
-        )  # fmt: skip
+        encoded = self.encode(requests.history)
+        nothing = ~encoded.any(axis=1, keepdims=True)
+        return best_dot(np.hstack([encoded, nothing.astype(np.float32)]), self.table, requests, n, self.rows)
 
     def similar_items(self, items: Array, n: int) -> Slates:
         """The nearest by cosine of the item vectors; an item without a row gets an empty list."""
         items = np.asarray(items)
         known = np.flatnonzero((items >= 0) & (items < self.rows.n_items))
-        vectors = self.item_vectors / np.maximum(np.linalg.norm(self.item_vectors, axis=1, keepdims=True), 1e-12)
+        vectors = self.vectors / np.maximum(np.linalg.norm(self.vectors, axis=1, keepdims=True), 1e-12)
         out = Slates.empty(len(items), min(n, max(self.rows.n_items, 1)))
         found = best_dot(vectors[items[known]], vectors, Requests.strangers(items[known][:, None]), n, self.rows)
         out.items[known], out.scores[known] = found.items, found.scores
@@ -326,4 +325,4 @@ class Sequences:
         self.net.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in learnt.items()})
         self.net.eval()
         self.fitted = dict(state.within("fit").facts)
-        return self
+        return self._placed()

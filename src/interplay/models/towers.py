@@ -170,9 +170,22 @@ class TwoTower:
         self.fitted: dict[str, Any] = descend(
             self.loss, self.net, shuffled(len(events), c.descent.batch, make), descent=c.descent, run=run,
             belongs=f"{dataset.fingerprint} {asdict(c)}",
-            judge=lambda: run.validation(self) if run.validation else 0.0,
+            judge=lambda: run.validation(self._placed()) if run.validation else 0.0,
         )  # fmt: skip
         self.net.to("cpu").eval()
+        return self._placed()
+
+    def _placed(self) -> TwoTower:
+        """Send every item up its tower, once for all requests to come."""
+        device = self.net.own.weight.device
+        with torch.inference_mode():
+            self.inputs = self.net.inputs(torch.arange(self.rows.n_items, device=device))  # n_items x dim
+            self.vectors: Array = self.net.items(self.inputs).cpu().numpy()  # n_items x dim
+        popularity = self.rows.popularity
+        hollow = (popularity == 0) & ~self.net.about.any(dim=1).cpu().numpy()  # neither events nor content
+        self.last = np.where(hollow, np.float32(-3.0), np.float32(0.0))  # below any cosine: after all others
+        # one more dimension serves those without a history by popularity
+        self.table = np.hstack([self.vectors, popularity[:, None]])
         return self
 
     def loss(self, batch: Batch) -> Tensor:
@@ -183,37 +196,27 @@ class TwoTower:
         people = self.net.people(pooled, batch.users)
         return in_batch_softmax(people, items, self.config.temperature, batch.log_q, batch.clashes)
 
-    def item_vectors(self) -> Array:
-        """float32[n_items, dim]"""
-        with torch.inference_mode():
-            everything = torch.arange(self.rows.n_items, device=self.net.own.weight.device)
-            return self.net.items(self.net.inputs(everything)).cpu().numpy()
-
     def encode(self, requests: Requests) -> Array:
         """float32[n, dim]; 0 where the history holds no item with a row."""
-        history, device = requests.history, self.net.own.weight.device
+        history, device = requests.history, self.inputs.device
         kept = history.where((history["item"] >= 0) & (history["item"] < self.rows.n_items)).last(self.config.window)
+        columns = (kept["item"].astype(np.int64), kept.offsets[:-1], _even(kept), requests.user.astype(np.int64))
         with torch.inference_mode():
-            distinct, place = np.unique(kept["item"], return_inverse=True)
-            inputs = self.net.inputs(torch.from_numpy(distinct.astype(np.int64)).to(device))
-            bag, offsets, weight = (torch.from_numpy(a).to(device) for a in (place, kept.offsets[:-1], _even(kept)))
-            pooled = F.embedding_bag(bag, inputs, offsets, mode="sum", per_sample_weights=weight)
-            users = torch.from_numpy(requests.user.astype(np.int64)).to(device)
+            bag, offsets, weight, users = (torch.from_numpy(column).to(device) for column in columns)
+            pooled = F.embedding_bag(bag, self.inputs, offsets, mode="sum", per_sample_weights=weight)
             people = self.net.people(pooled, users).cpu().numpy()
         return np.where(kept.lengths[:, None] > 0, people, np.float32(0.0))
 
     def retrieve(self, requests: Requests, n: int) -> Slates:
-        people, popularity = self.encode(requests), self.rows.popularity
-        nothing = ~people.any(axis=1, keepdims=True)  # one more dimension serves those without a history by popularity
-        hollow = (popularity == 0) & ~self.net.about.any(dim=1).numpy()  # neither events nor content: after all others
+        people = self.encode(requests)
+        nothing = ~people.any(axis=1, keepdims=True)
         return best_dot(
-            np.hstack([people, nothing.astype(np.float32)]), np.hstack([self.item_vectors(), popularity[:, None]]),
-            requests, n, self.rows, bias=np.where(hollow, np.float32(-3.0), np.float32(0.0)),
-        )  # fmt: skip
+            np.hstack([people, nothing.astype(np.float32)]), self.table, requests, n, self.rows, bias=self.last
+        )
 
     def similar_items(self, items: Array, n: int) -> Slates:
         """The nearest by cosine in the item tower; an item without a row gets an empty list."""
-        items, vectors = np.asarray(items), self.item_vectors()
+        items, vectors = np.asarray(items), self.vectors
         known = np.flatnonzero((items >= 0) & (items < self.rows.n_items))
         out = Slates.empty(len(items), min(n, max(self.rows.n_items, 1)))
         found = best_dot(vectors[items[known]], vectors, Requests.strangers(items[known][:, None]), n, self.rows)
@@ -243,7 +246,7 @@ class TwoTower:
         self.net.load_state_dict(learnt)
         self.net.eval()
         self.fitted = dict(state.within("fit").facts)
-        return self
+        return self._placed()
 
 
 def _even(bags: Ragged) -> Array:

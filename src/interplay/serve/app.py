@@ -46,7 +46,7 @@ def create_app(engine: Engine, *, largest: int = LARGEST) -> FastAPI:
         description="Ids are any string or integer. Every answer has a `request_id`: `/v1/traces/{request_id}` tells how "
         "it came about, and events that follow from it carry it back.",
     )  # fmt: skip
-    app.state.engine = engine
+    app.state.engine = engine.warm()
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     app.add_middleware(Limit, largest=largest)
     app.add_exception_handler(InterplayError, _refused)

@@ -19,12 +19,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from interplay.cascade.cascade import Cascade, Source
 from interplay.cascade.rules import Catalogue, compile_rules, together
 from interplay.errors import BadSetting, InterplayError, UnknownName, Unsupported, nearest, unknown
 from interplay.ops.topk import best
 from interplay.serve.log import Happened, Log
 from interplay.serve.window import Window
 from interplay.serve.words import Words
+from interplay.systems import SYSTEMS
 from interplay.types import (
     Array,
     Dataset,
@@ -43,7 +45,7 @@ DAY = 86_400_000_000  # microseconds
 MOST = 500  # items in one answer
 LESS_LIKE = 12  # neighbours that "less like this" hides with the item
 WITHDRAWN = frozenset({"less", "undo"})  # said against an item: a rule, no taste for it
-KINDS = ("look", "keep", "less", "undo", "click", "view", "purchase", "rate")
+KINDS = ("click", "view", "keep", "cart", "purchase", "rate", "less", "undo")
 
 
 class Answering(Protocol):
@@ -102,9 +104,9 @@ class Engine:
         words otherwise); `log` is a file that keeps events over a restart."""
         self.dataset, self.cascade = dataset, cascade
         self.neighbours = similar if similar is not None else cascade if hasattr(cascade, "similar_items") else None
-        serves = {source.serves for source in cascade.active().values()} if hasattr(cascade, "active") else {"both"}
-        self.searches = "search" in serves  # has sources of its own for queries, which may find beyond the words
-        self._queries = bool(serves & {"search", "both"})
+        sources = cascade.active().values() if hasattr(cascade, "active") else ()
+        # Whether queries find things beyond their words; a cascade that cannot read them ranks the words' finds as a feed.
+        self.searches = any(source.serves == "search" or source.serves == "both" and _reads(source.retriever) for source in sources)
         self.name = name or dataset.name
         self.window = Window(dataset)
         self.catalogue = Catalogue.of(dataset)  # remembers the masks of rules asked before
@@ -118,6 +120,23 @@ class Engine:
         ended = max(int(times.max()) if times is not None and len(times) else 0, self.log.latest())
         # A log that ended long ago is served as if today were its last day: otherwise everything in it has faded.
         self._shift = min(0, ended - clock()) if ended and clock() - ended > 7 * DAY else 0
+
+    @classmethod
+    def of(cls, fitted: Any, *, log: Path | None = None) -> Engine:
+        """The engine over a `Fitted`: its cascade, or its one model as a cascade of one source."""
+        model, dataset = fitted.model, fitted.dataset
+        if not hasattr(model, "respond"):
+            about = SYSTEMS[fitted.name].about if fitted.name in SYSTEMS else ""
+            model = Cascade({fitted.name: Source(retriever=_Ready(model), says=about)}).fit(dataset)
+        elif hasattr(model, "attend"):
+            model.attend(dataset)
+        return cls(dataset, model, log=log, name=fitted.name)
+
+    def warm(self) -> Engine:
+        """Do once what the first person would otherwise wait for."""
+        self.words.nearest("warm")
+        self.answer(k=1)
+        return self
 
     @cached_property
     def words(self) -> Words:
@@ -191,7 +210,7 @@ class Engine:
         started = time.perf_counter()
         at = self.now() if asked.get("at") is None else asked["at"]
         requests = self.request(user=user, history=history, query=query, exclude=exclude, **{**asked, "at": at})
-        if not self._queries:  # the rules hold the words; the order is that of the feed
+        if not self.searches and hasattr(self.cascade, "active"):
             requests = replace(requests, query=None)
         reply = self.cascade.respond(requests, trace=True)
         trace = reply.trace[0] if reply.trace else Trace(request_id="")
@@ -412,6 +431,26 @@ def unknown_item(name: Id, dataset: Dataset) -> NotHere:
     return NotHere(
         f"no item called {name!r}; " + (f"nearest: {close}" if close else f"this catalogue has {dataset.n_items} items")
     )
+
+
+class _Ready:
+    """A model that is fitted already: a cascade around it learns nothing anew."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def fit(self, dataset: Dataset, **_: Any) -> _Ready:
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+
+def _reads(retriever: Any) -> bool:
+    """Whether a retriever reads queries: its row in the systems' page says that it needs texts."""
+    kind = type(retriever.model if isinstance(retriever, _Ready) else retriever)
+    name = f"{kind.__module__.rpartition('.')[2]}:{kind.__name__}"
+    return any(row.model == name and "texts" in row.needs for row in SYSTEMS.values())
 
 
 def _slate(pairs: Sequence[tuple[int, float]]) -> Slates:

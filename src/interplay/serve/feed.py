@@ -20,13 +20,9 @@ from interplay.types import Id
 HEROES, SHELF, GRID = 4, 10, 24
 LEAD = 12  # the answer that heroes are chosen from; the rest of it is the first shelf
 SPOKEN = {  # event type -> what the person did, as in "which you kept"
-    "keep": "kept", "look": "looked at", "click": "looked at", "view": "looked at", "purchase": "bought", "buy": "bought",
-    "rate": "rated", "rating": "rated", "cart": "put in the basket",
+    "keep": "kept", "click": "looked at", "look": "looked at", "view": "looked at", "purchase": "bought", "buy": "bought",
+    "cart": "put in the basket", "rate": "rated", "rating": "rated",
 }  # fmt: skip
-NAMES = (
-    "Mira Jonas Edda Ravi Olu Sena Tarek Ines Bram Noor Pia Kofi Lene Marek Yara Anton Suvi Dario Femi Greta "
-    "Hugo Ilse Juna Kaspar Liv Matteo Nadia Oskar Petra Quinn"
-).split()
 
 
 def person(engine: Engine, user: Id | None) -> dict[str, Any]:
@@ -44,12 +40,10 @@ def person(engine: Engine, user: Id | None) -> dict[str, Any]:
 
 
 def name(engine: Engine, index: int) -> str:
-    """What to call a person: the people table's name; an invented first name in the market; the id otherwise."""
+    """What to call a person: the people table's name where there is one, the id otherwise."""
     people, who = engine.dataset.people, engine.dataset.users[index]
     if people is not None and "name" in people.columns and people["name"][index]:
         return str(people["name"][index])
-    if engine.dataset.name == "market":
-        return NAMES[zlib.crc32(str(who).encode()) % len(NAMES)]
     return f"Person {who}"
 
 
@@ -130,10 +124,10 @@ def _title(who: Mapping[str, Any], allowed: int) -> str:
 def _lead(who: Mapping[str, Any]) -> str:
     events = f"{who['events']:,} event{'' if who['events'] == 1 else 's'}"
     if not who["events"]:
-        return "You see what others like. Look at anything, and the next feed uses it."
+        return "You see what others like. What you look at changes the next feed."
     if who["stranger"]:
-        return f"In the order that {events} of this visit suggest. Look at something, and the next feed uses it."
-    return f"In the order that {events} suggest. Look at something, and the next feed uses it."
+        return f"Ordered by {events} of this visit. What you look at changes the next feed."
+    return f"Ordered by {events}. What you look at changes the next feed."
 
 
 def _shelf(title: str, because: str, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {  # what a person sees of an item -> col
     "about": ("text", "about", "description", "summary", "abstract", "plot"),
 }
 _SORTS = ("kind", "categories", "category", "genres", "genre", "type", "department")
+_SAME = ("kind", "categories", "category", "type", "department")  # one of these is enough
 HIDDEN = re.compile(r"(^|_)(id|ids|url|uri|link|image|img|seed|embedding|vector)$|^(item_id|asin)$")
 FEW, MANY = 2, 48  # distinct values of a column that makes a facet
 SHOWN_VALUES = 10  # of one facet, the most frequent first
@@ -117,9 +118,10 @@ class Window:
         for column in dict.fromkeys(sorts):
             if column in skip or HIDDEN.search(column):
                 continue
+            if column in _SAME and any(f.name in _SAME for f in found):
+                continue
             facet = self._few(column)
-            if facet is not None and not any((facet.member.shape == f.member.shape) and (facet.member == f.member).all()
-                                             for f in found):  # fmt: skip
+            if facet is not None:
                 found.append(facet)
         price = self._ranges(self.roles["price"]) if self.roles["price"] else None
         if price is not None:

@@ -31,7 +31,7 @@ LAST_MIDNIGHT = 1_764_547_200_000_000  # 1 December 2025, UTC: the log ends here
 KINDS = ("click", "keep", "cart", "buy", "rate")
 K, PER_ROW = 10, 5  # places of a page, and of one row of it
 SURFACES = ("feed", "search")
-MOST_PAGES = 10  # nobody looks at more in one visit
+MOST_PAGES = 7  # nobody looks at more in one visit
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

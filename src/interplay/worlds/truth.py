@@ -73,7 +73,7 @@ class Truth:
         self.rate = np.clip(rng.lognormal(-1.55, 0.7, n_people), 0.02, 0.9)  # visits a day
         self.hour = rng.choice([8.0, 12.5, 18.0, 21.0], n_people, p=[0.15, 0.2, 0.25, 0.4]) + rng.normal(0, 0.7, n_people)
         self.searches = rng.beta(2, 4, n_people)  # share of visits that begin with a query
-        self.patience = rng.gamma(4, 0.55, n_people)
+        self.patience = rng.gamma(4, 0.5, n_people)
         self.intents = self._intents()
 
     def _features(self, items: pl.DataFrame, rng: np.random.Generator) -> tuple[Array, dict[str, slice]]:

@@ -12,7 +12,7 @@ export async function open(from) {
     ...item, from, kept: String(kept.has(id)),
     properties: [...item.properties, { name: 'Touched by', value: `${item.people.toLocaleString('en')} ${item.people === 1 ? 'person' : 'people'}` }].map((p) => `<dt>${esc(p.name)}</dt><dd>${esc(p.value)}</dd>`).join(''),
   });
-  tell('look', id, { request_id: from });
+  tell('click', id, { request_id: from });
   const near = document.createElement('div');
   place.append(near);
   awaited(near, ask('/v1/similar', { item_id: id, user_id: state.user, k: 12 }), () => open(from)).then((answer) => {
