@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import crowd
 
+from conftest import crowd
 from interplay.errors import BadData, BadSetting, UnknownName
 from interplay.recipe import Recipe, load_recipe, recipes
 from interplay.types import Requests
@@ -53,7 +53,10 @@ def test_later_settings_win() -> None:
     ("text", "said"),
     [
         ("[source.a]\nsystem = 'popular'\n[fusoin]", "no place for 'fusoin'; did you mean 'fusion'"),
-        ("[source.a]\nsystem = 'popular'\n[fusion]\nmetod = 'x'", "FusionConfig has no setting 'metod'; did you mean 'method'"),
+        (
+            "[source.a]\nsystem = 'popular'\n[fusion]\nmetod = 'x'",
+            "FusionConfig has no setting 'metod'; did you mean 'method'",
+        ),
         ("[source.a]\nsystem = 'populr'", r"\[source.a\]: no system called 'populr'; nearest: \['popular'"),
         ("[source.a]\nsystem = 'trending'\nhalflife = 2", r"\[source.a\]: TrendingConfig has no setting 'halflife'"),
         ("[source.a]\nsystem = 'popular'\nserves = 'feeds'", "expected 'feed', 'search' or 'both'"),
@@ -77,7 +80,7 @@ def test_recipes_are_found_by_name_and_by_file(tmp_path: Path) -> None:
     assert load_recipe("hybrid").text == load_recipe("hybrid.toml").text
     (tmp_path / "mine.toml").write_text(PLAIN)
     assert load_recipe(tmp_path / "mine.toml").about == "A shelf"
-    with pytest.raises(UnknownName, match=r"nearest: \['hybrid.toml'\]"):
+    with pytest.raises(UnknownName, match=r"nearest: \['hybrid.toml'"):
         load_recipe("hybird.toml")
     with pytest.raises(UnknownName):
         load_recipe(str(tmp_path / "hybrid.toml"))

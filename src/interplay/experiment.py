@@ -29,6 +29,7 @@ from interplay.benches import BENCHES, Bench, Entry
 from interplay.data.read import load
 from interplay.data.split import Split, split
 from interplay.errors import BadSetting, InterplayError, Mismatch, unknown
+from interplay.evaluate.audit import audit
 from interplay.evaluate.compare import compare, describe
 from interplay.evaluate.replay import Judged, replay, replay_queries, validation
 from interplay.fitted import Fitted, built, manifest
@@ -77,8 +78,8 @@ def fit(
     model = built(system, settings)
     learns = system in SYSTEMS and SYSTEMS[system].epochs
     facts: dict[str, Any] = {}
+    judge = validation(parts, metric) if learns else None
     if on == "train" or learns:
-        judge = validation(parts, metric) if learns else None
         run = Run(validation=judge, checkpoint=checkpoint and checkpoint / "choose", **common)
         model.fit(parts.fitted("train"), run=run)
         facts = {"chosen_on": metric, **getattr(model, "fitted", {})} if learns else {}
@@ -87,6 +88,7 @@ def fit(
         model = built(system, settings)
         run = Run(epochs=epochs, checkpoint=checkpoint and checkpoint / "refit", **common)
         model.fit(parts.fitted(on), run=run)
+    audit(parts, parts.fitted(on), on=on, which=TEST, model=model, validation=judge if on == "train" else None)
     told = manifest(
         system, parts.dataset, settings, run, model, seconds=time.perf_counter() - begun, choice=facts,
         split={"rule": parts.rule, "seed": parts.seed, "hash": parts.hash, "on": on},

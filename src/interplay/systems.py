@@ -80,42 +80,45 @@ ROWS: tuple[System, ...] = (
     System(
         name="sasrec", about="Self-attention over the last events, learnt with sampled softmax",
         model="sequences:Sequences", config="SequencesConfig", paper="Kang and McAuley, ICDM 2018",
-        needs=frozenset({"interactions", "order"}), solves=frozenset({"cycle", "switch"}),
+        needs=frozenset({"interactions", "order"}), solves=frozenset({"cycle", "switch"}), epochs=True,
     ),
     System(
         name="sasrec-full", about="The same, learnt with cross-entropy over the whole catalogue",
         model="sequences:Sequences", config="SequencesConfig", preset={"loss": "full"},
         paper="Kang and McAuley, ICDM 2018; Klenitskiy and Vasilev, RecSys 2023",
-        needs=frozenset({"interactions", "order"}), solves=frozenset({"cycle", "switch"}),
+        needs=frozenset({"interactions", "order"}), solves=frozenset({"cycle"}), epochs=True,
     ),
     System(
         name="sasrec-bce", about="The same as published: one negative for each place",
         model="sequences:Sequences", config="SequencesConfig", preset={"loss": "bce", "sampler": "each", "negatives": 1},
         paper="Kang and McAuley, ICDM 2018", needs=frozenset({"interactions", "order"}), solves=frozenset({"cycle"}),
+        epochs=True,
     ),
     System(
         name="gsasrec", about="The same with many negatives and a loss that undoes their overconfidence",
         model="sequences:Sequences", config="SequencesConfig", preset={"loss": "gbce"},
         paper="Petrov and Macdonald, RecSys 2023", needs=frozenset({"interactions", "order"}), solves=frozenset({"cycle"}),
+        epochs=True,
     ),
     System(
         name="gru4rec", about="A recurrent network over the last events", model="sequences:Sequences",
         config="SequencesConfig", preset={"encoder": "recurrent"}, paper="Hidasi et al., ICLR 2016",
-        needs=frozenset({"interactions", "order"}), solves=frozenset({"cycle"}),
+        needs=frozenset({"interactions", "order"}), solves=frozenset({"cycle"}), epochs=True,
     ),
     System(
         name="mult-vae", about="Squeezes a history to a few numbers and reads the catalogue back from them",
         model="autoencoders:MultVae", config="MultVaeConfig", paper="Liang et al., WWW 2018",
-        solves=frozenset({"groups"}),
+        solves=frozenset({"groups"}), epochs=True,
     ),
     System(
         name="mult-dae", about="The same without the variational part", model="autoencoders:MultVae",
         config="MultVaeConfig", preset={"variational": False}, paper="Liang et al., WWW 2018",
-        solves=frozenset({"groups"}),
+        solves=frozenset({"groups"}), epochs=True,
     ),
     System(
         name="two-tower", about="People and items meet in one space; items may come with content alone",
         model="towers:TwoTower", config="TwoTowerConfig", paper="Yi et al., RecSys 2019", solves=frozenset({"groups"}),
+        epochs=True,
     ),
 )  # fmt: skip
 

@@ -136,7 +136,9 @@ def test_a_page_of_five_begins_a_page_of_ten_and_a_batch_answers_as_one_by_one()
 def test_every_shown_item_is_allowed_and_the_trace_counts_what_each_rule_hides() -> None:
     data = shop()
     model = cascade(CascadeConfig(where=("price < 20",), feed=VARIED.feed)).fit(data)
-    rules = compile_rules(data, 4, where=["maker == 'Hale'", None, "not maker in ('Hale')", None], exclude=Ragged.of([[1]] * 4))
+    rules = compile_rules(
+        data, 4, where=["maker == 'Hale'", None, "not maker in ('Hale')", None], exclude=Ragged.of([[1]] * 4)
+    )
     requests = asked(data, rules=rules, k=6)
     reply = model.respond(requests, ids=["a", "b", "c", "d"])
     assert reply.trace is not None
@@ -225,6 +227,9 @@ def test_an_optional_source_without_its_tables_is_left_out_and_said() -> None:
     reply = model.respond(Requests.strangers([[]]))
     assert reply.trace is not None
     assert {"source": "extra", "left_out": "no price is given"} in reply.trace[0].stages[1].facts["sources"]
+    varied = CascadeConfig(feed=Manner(page=PageConfig(variety="mmr", likeness="extra")))
+    told = cascade(varied, extra=Source(retriever=broken, optional=True)).fit(data).respond(Requests.strangers([[]]))
+    assert told.trace is not None and "A page of 10 by relevance" in told.trace[0].stages[4].said
     again = cascade(extra=Source(retriever=broken, optional=True)).restore(model.state())
     assert again.retrieve(asked(data), 5).equals(model.retrieve(asked(data), 5))
     with pytest.raises(BadData, match="no price"):
@@ -330,7 +335,9 @@ def test_an_index_finds_the_nearest_under_rules_and_serves_as_a_source() -> None
     assert model.retrieve(Requests.strangers([[1, 2], []]), 5).columns["part_look"].any()
     assert index.similar_items(np.array([4, 99]), 3).items[1].tolist() == [-1, -1, -1]
     again = Index(IndexConfig(vectors="look")).restore(index.state())
-    assert again.search(query, Requests.strangers([[], []]), 5).equals(index.search(query, Requests.strangers([[], []]), 5))
+    assert again.search(query, Requests.strangers([[], []]), 5).equals(
+        index.search(query, Requests.strangers([[], []]), 5)
+    )
     with pytest.raises(UnknownName, match="look"):
         Index(IndexConfig(vectors="looks")).fit(data)
     with pytest.raises(BadSetting, match="one row for each request"):

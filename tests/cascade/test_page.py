@@ -63,9 +63,8 @@ def test_dpp_takes_the_item_that_most_enlarges_the_determinant(balance: float) -
 
 def test_labels_are_as_alike_as_the_share_they_have_in_common() -> None:
     like = Labels(coded(pl.Series([["a", "b"], ["b"], [], None, ["c", "b", "a", "d"]])))
-    many = np.array([[0, 1, 2, 3, 4]])
     expected = [[1.0, 1 / np.sqrt(2), 0.0, 0.0, 2 / np.sqrt(8)]]
-    np.testing.assert_allclose(like.to(np.array([0]), many), expected)
+    np.testing.assert_allclose(like.among(np.arange(5)[None, :])(np.array([0])), expected)
     assert coded(pl.Series(["x", None, "y", "x"])).tolist() == [[0], [-1], [1], [0]]
 
 
@@ -100,17 +99,22 @@ def test_caps_hold_and_a_shorter_page_is_the_beginning_of_a_longer_one(seed, var
 
 
 def test_a_batch_is_arranged_as_one_by_one() -> None:
-    items, scores = candidates(4, 2)
+    items, scores = candidates(150, 2)
     for variety in ("mmr", "dpp"):
         together = arrange(items, scores, 7, variety=variety, likeness=LIKE, places=4)
-        alone = [arrange(items[i : i + 1], scores[i : i + 1], 7, variety=variety, likeness=LIKE, places=4) for i in range(4)]
+        alone = [
+            arrange(items[i : i + 1], scores[i : i + 1], 7, variety=variety, likeness=LIKE, places=4)
+            for i in range(150)
+        ]
         np.testing.assert_array_equal(together, np.concatenate(alone))
 
 
 def shelf() -> Dataset:
     none = np.zeros(0, np.int32)
     frame = pl.DataFrame({"title": list("abcd"), "maker": ["x", "x", None, "y"]})
-    return Dataset(name="shelf", users=Ids([]), items=Ids(list("abcd")), events=Events(user=none, item=none), catalogue=frame)
+    return Dataset(
+        name="shelf", users=Ids([]), items=Ids(list("abcd")), events=Events(user=none, item=none), catalogue=frame
+    )
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def meant(rule: object, row: dict[str, object]) -> bool:
         return rule.op == "missing"
     if rule.op == "missing":
         return False
-    low = lambda v: v.lower() if isinstance(v, str) else v  # noqa: E731
+    low = lambda v: v.lower() if isinstance(v, str) else v
     if isinstance(found, list):
         return any(low(v) in [low(f) for f in found] for v in values)
     if rule.op == "contains":

@@ -137,7 +137,7 @@ class Cascade:
             self.fitted["left_out"] = self.left_out
         self.rows = Rows.of(dataset)
         tables = {n: s.retriever.vectors for n, s in self.active().items() if hasattr(s.retriever, "vectors")}
-        self.pages = {k: Page(getattr(self.config, k).page).fit(dataset, tables) for k in (FEED, SEARCH)}
+        self.pages = {k: Page(getattr(self.config, k).page).fit(dataset, tables, self.left_out) for k in (FEED, SEARCH)}
         if self.ranker is not None and hasattr(self.ranker, "fit"):
             run.progress("fitting the ranker", {})
             self.ranker.fit(dataset, run=run, world=world)

@@ -11,9 +11,9 @@ Departs from dpp: the likeness of different items is multiplied by TWIN; without
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -22,6 +22,7 @@ from interplay.errors import BadSetting, UnknownName, nearest, unknown
 from interplay.types import Array, Dataset, State
 
 LABELS = 8  # labels of an item that count for likeness
+BLOCK = 128  # requests arranged at once: the vectors of their candidates stay in cache
 TWIN = 0.95  # likeness that dpp sees between two items that look the same
 
 
@@ -39,6 +40,9 @@ class PageConfig:
 # How alike two items are, on [0, 1] for labels and [-1, 1] for vectors
 
 
+Among: TypeAlias = Callable[[Array], Array]  # position of one candidate for each request, int[n] -> likeness, [n, m]
+
+
 class Vectors:
     """Cosine of item vectors: float32[n_items, dim]."""
 
@@ -46,9 +50,10 @@ class Vectors:
         norm = np.linalg.norm(vectors, axis=1, keepdims=True)
         self.vectors = (vectors / np.maximum(norm, 1e-12)).astype(np.float32)
 
-    def to(self, one: Array, many: Array) -> Array:
-        """Likeness of items one[n] to items many[n, m]: float64[n, m]."""
-        return np.einsum("nd,nmd->nm", self.vectors[one], self.vectors[many]).astype(np.float64)
+    def among(self, items: Array) -> Among:
+        """How alike one candidate of each request is to all its candidates, items[n, m]."""
+        own, row = self.vectors[items], np.arange(len(items))
+        return lambda at: np.matmul(own, own[row, at][:, :, None])[:, :, 0].astype(np.float64)
 
 
 class Labels:
@@ -58,11 +63,16 @@ class Labels:
         self.codes = codes  # padded with -1
         self.count = (codes >= 0).sum(axis=1)
 
-    def to(self, one: Array, many: Array) -> Array:
-        """Likeness of items one[n] to items many[n, m]: float64[n, m]."""
-        mine, theirs = self.codes[one][:, None, :, None], self.codes[many][:, :, None, :]
-        shared = ((mine == theirs) & (mine >= 0)).sum(axis=(2, 3))
-        return shared / np.sqrt(np.maximum(self.count[one][:, None] * self.count[many], 1))
+    def among(self, items: Array) -> Among:
+        """How alike one candidate of each request is to all its candidates, items[n, m]."""
+        own, count, row = self.codes[items], self.count[items], np.arange(len(items))
+
+        def to(at: Array) -> Array:
+            one = own[row, at][:, None, :, None]
+            shared = ((one == own[:, :, None, :]) & (one >= 0)).sum(axis=(2, 3))
+            return shared / np.sqrt(np.maximum(count[row, at][:, None] * count, 1))
+
+        return to
 
 
 def coded(column: pl.Series) -> Array:
@@ -84,7 +94,7 @@ def coded(column: pl.Series) -> Array:
 
 
 class _Relevance:
-    def __init__(self, relevance: Array, items: Array, likeness: Vectors | Labels | None, balance: float) -> None:
+    def __init__(self, relevance: Array, like: Among, balance: float) -> None:
         self.gain = relevance
 
     def chose(self, at: Array) -> None:
@@ -94,14 +104,12 @@ class _Relevance:
 class _Mmr(_Relevance):
     """gain_j = balance * relevance_j - (1 - balance) * max over chosen i of likeness(i, j)."""
 
-    def __init__(self, relevance: Array, items: Array, likeness: Vectors | Labels | None, balance: float) -> None:
-        assert likeness is not None
-        self.relevance, self.items, self.likeness, self.balance = relevance, items, likeness, balance
+    def __init__(self, relevance: Array, like: Among, balance: float) -> None:
+        self.relevance, self.like, self.balance = relevance, like, balance
         self.gain, self.nearest = balance * relevance, np.full(relevance.shape, -np.inf)
 
     def chose(self, at: Array) -> None:
-        one = self.items[np.arange(len(at)), at]
-        self.nearest = np.maximum(self.nearest, self.likeness.to(one, np.maximum(self.items, 0)))
+        self.nearest = np.maximum(self.nearest, self.like(at))
         self.gain = self.balance * self.relevance - (1 - self.balance) * self.nearest
 
 
@@ -114,9 +122,8 @@ class _Dpp(_Relevance):
 
     nothing = 1e-10
 
-    def __init__(self, relevance: Array, items: Array, likeness: Vectors | Labels | None, balance: float) -> None:
-        assert likeness is not None
-        self.relevance, self.items, self.likeness = relevance, items, likeness
+    def __init__(self, relevance: Array, like: Among, balance: float) -> None:
+        self.relevance, self.like = relevance, like
         self.tilt = balance / max(2 * (1 - balance), 1e-6)
         self.left = np.ones(relevance.shape)  # d_j^2 / q_j^2: what of item j is not yet spanned by the chosen
         self.rows: list[Array] = []  # the Cholesky factor of S, one row for each chosen item
@@ -129,8 +136,8 @@ class _Dpp(_Relevance):
 
     def chose(self, at: Array) -> None:
         row = np.arange(len(at))
-        one, spent = self.items[row, at], self.left[row, at] < self.nothing
-        like = TWIN * self.likeness.to(one, np.maximum(self.items, 0))
+        spent = self.left[row, at] < self.nothing
+        like = TWIN * self.like(at)
         like[row, at] = 1.0
         known = sum((r * r[row, at][:, None] for r in self.rows), np.zeros(like.shape))
         e = (like - known) / np.sqrt(np.maximum(self.left[row, at], self.nothing))[:, None]
@@ -140,7 +147,7 @@ class _Dpp(_Relevance):
         self._gain()
 
 
-VARIETIES: dict[str, Callable[..., _Relevance]] = {"relevance": _Relevance, "mmr": _Mmr, "dpp": _Dpp}
+VARIETIES: dict[str, Callable[[Array, Among, float], _Relevance]] = {"relevance": _Relevance, "mmr": _Mmr, "dpp": _Dpp}
 
 
 def arrange(
@@ -168,11 +175,23 @@ def arrange(
     plain = variety == "relevance" or balance == 1 or likeness is None
     if plain and not caps:
         return np.where(held[:, :n], np.arange(min(n, items.shape[1]))[None, :], -1)
+    if len(items) > BLOCK:
+        more: dict[str, Any] = {
+            "variety": variety,
+            "balance": balance,
+            "likeness": likeness,
+            "places": places,
+            "caps": caps,
+        }
+        blocks = range(0, len(items), BLOCK)
+        return np.concatenate([arrange(items[b : b + BLOCK], scores[b : b + BLOCK], n, **more) for b in blocks])
     low = np.where(held, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
     high = np.where(held, scores, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
     with np.errstate(invalid="ignore", divide="ignore"):
         relevance = np.where(held & (high > low), (scores.astype(np.float64) - low) / (high - low), 0.0)
-    chooser = VARIETIES["relevance" if plain else variety](relevance, items, likeness, balance)
+    chooser = _Relevance(relevance, np.zeros_like, balance)
+    if not plain and likeness is not None:
+        chooser = VARIETIES[variety](relevance, likeness.among(np.maximum(items, 0)), balance)
     free, row = held.copy(), np.arange(len(items))
     labels = [(np.where(held, codes[items], -1), most) for codes, most in caps]
     out = np.full((len(items), min(n, items.shape[1])), -1, np.int64)
@@ -210,11 +229,14 @@ class Page:
     def __init__(self, config: PageConfig = PageConfig()) -> None:
         self.config = config
 
-    def fit(self, dataset: Dataset, vectors: Mapping[str, Array]) -> Page:
-        """`vectors` are the tables of item vectors that sources have; the data set's own come on top."""
+    def fit(self, dataset: Dataset, vectors: Mapping[str, Array], absent: Collection[str] = ()) -> Page:
+        """`vectors` are the item vectors that sources have, by source; the data set's own tables come on top.
+
+        Likeness by a source that is `absent` leaves the page in the order of relevance.
+        """
         config, tables = self.config, {**vectors, **dataset.vectors}
         self.arrays: dict[str, Array] = {}
-        if config.variety != "relevance":
+        if config.variety != "relevance" and config.likeness not in absent:
             if config.likeness in tables:
                 self.arrays["vectors"] = np.asarray(tables[config.likeness], np.float32)
             else:

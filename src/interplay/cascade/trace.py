@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -137,6 +138,8 @@ def _ruled(cascade: Cascade, answer: Answer, i: int) -> _Told:
 
 def _paged(cascade: Cascade, answer: Answer, i: int, items: Sequence[Mapping[str, Any]]) -> _Told:
     page = getattr(cascade.config, answer.kind).page
+    if cascade.pages[answer.kind].likeness is None:  # none wanted, or its source was left out
+        page = replace(page, variety="relevance")
     places = [item["ranked"] for item in items]
     moved = sum(p is not None and p != item["place"] for p, item in zip(places, items, strict=True))
     pinned = sum(p is None for p in places)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 import polars as pl
 
-from interplay.data.files import ROW, row_numbers
+from interplay.data.files import ROW, TEXTUAL, row_numbers
 from interplay.data.report import Report
 from interplay.errors import BadData, nearest
 from interplay.types import TEST, TRAIN, VALID, Array
@@ -87,6 +87,9 @@ class Checked:
         if not optional:
             empty = (values == "") if values.dtype == pl.String else pl.Series([False]).new_from_index(0, len(values))
             self.refuse(values.is_null() | empty.fill_null(False), column, "the id is missing")
+            if values.dtype == pl.String and self.file.endswith(TEXTUAL):
+                self.refuse(values.str.contains("\n", literal=True), column,
+                            "the id holds a line break; is a quote never closed?")  # fmt: skip
         self.set(column, values)
 
     def times(self, column: str, unit: str | None) -> None:

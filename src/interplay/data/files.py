@@ -10,6 +10,7 @@ import csv
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -157,6 +158,7 @@ def _csv_batches(path: Path, report: Report, rows: int) -> Iterator[pl.DataFrame
         return "skip"
 
     done = 0
+    part = pl.DataFrame(schema={**dict.fromkeys(names, pl.String), ROW: pl.Int64})
     try:
         reader = pa.csv.open_csv(
             path,
@@ -170,13 +172,29 @@ def _csv_batches(path: Path, report: Report, rows: int) -> Iterator[pl.DataFrame
             good = np.arange(done, done + batch.num_rows)
             before = np.asarray(broken) - np.arange(1, len(broken) + 1)  # good rows that precede each broken one
             number = good + 1 + np.searchsorted(before, good, side="right")
+            if len(part):
+                yield part
             report.counts(path.name).rows += batch.num_rows
-            yield pl.DataFrame(pl.from_arrow(batch)).with_columns(pl.Series(ROW, number))
+            part = pl.DataFrame(pl.from_arrow(batch)).with_columns(pl.Series(ROW, number))
             done += batch.num_rows
-        if not done:
-            yield pl.DataFrame(schema={**dict.fromkeys(names, pl.String), ROW: pl.Int64})
+        yield _closed(part, path, report)  # the last rows, which an open quote at the end of the file may have taken in
     except pa.ArrowException as error:
         raise BadData(f"{path.name} cannot be read after row {done:,}: {_first_line(error)}") from error
+
+
+def _closed(part: pl.DataFrame, path: Path, report: Report) -> pl.DataFrame:
+    """The last rows of a CSV file, less a last one whose quote is never closed and so swallowed the end of the file."""
+    value = part.drop(ROW).row(-1)[-1] if len(part) else None
+    if value is None or "\n" not in value:
+        return part
+    end = value.encode("utf-8", "surrogateescape")
+    with path.open("rb") as raw:
+        raw.seek(-min(len(end), path.stat().st_size), os.SEEK_END)
+        if raw.read() != end:  # a closed value is followed by its quote
+            return part
+    reason = f"a quote in this row is never closed; it takes in the {end.count(10)} line breaks that follow"
+    report.refuse(path.name, [part[-1, ROW]], None, lambda _: reason, lambda _: value)
+    return part[:-1]
 
 
 def _json_batches(path: Path, report: Report, rows: int) -> Iterator[pl.DataFrame]:
@@ -246,15 +264,23 @@ def written_whole(path: Path, *, replace: bool = False) -> Iterator[Path]:
                     os.fsync(held.fileno())
     except BaseException as error:
         shutil.rmtree(fresh, ignore_errors=True)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            kept = "; what was there before is unharmed" if path.exists() else ""
-            raise InterplayError(f"no room left to write {path} ({os.strerror(error.errno)}){kept}") from error
-        raise
+        full = _disk_full(error)
+        if full is None:
+            raise
+        kept = "; what was there before is unharmed" if path.exists() else ""
+        raise InterplayError(f"no room left to write {path} ({os.strerror(full)}){kept}") from error
     if path.exists():
         shutil.rmtree(previous, ignore_errors=True)
         path.rename(previous)
     fresh.rename(path)
     shutil.rmtree(previous, ignore_errors=True)
+
+
+def _disk_full(error: BaseException) -> int | None:
+    """The system's error number if that is what it says; libraries wrap it in exceptions of their own."""
+    said = re.search(r"(?:os error|errno) (\d+)", str(error), re.IGNORECASE)
+    number = getattr(error, "errno", None) or (int(said[1]) if said else None)
+    return number if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else None
 
 
 def recovered(path: Path) -> Path:

@@ -47,7 +47,7 @@ class Report:
     problems: list[Problem] = field(default_factory=list)  # the first `SHOWN`
     notes: list[str] = field(default_factory=list)  # worth knowing, nothing refused
     unreadable: list[str] = field(default_factory=list)  # files that could not be used at all
-    sink: Callable[[str, int, str | None, str, str], None] | None = None
+    sink: Callable[[str, int, str | None, str, str], None] | None = None  # told of each: file, row, column, why, what
 
     @property
     def rows(self) -> int:
@@ -82,7 +82,7 @@ class Report:
         reasons: Callable[[int], str],
         held: Callable[[int], str] | None = None,
     ) -> None:
-        """Count `rows` (file row numbers) as refused; `reasons(i)` says why the i-th was, `held(i)` what stood there."""
+        """Count `rows` (numbers in the file) as refused: `reasons(i)` says why, `held(i)` what stood there."""
         for i in range(min(len(rows), SHOWN - len(self.problems))):
             self.problems.append(Problem(file, int(rows[i]), column, reasons(i)))
         self.counts(file).refused += len(rows)

@@ -24,7 +24,7 @@ from safetensors.numpy import load_file, save_file
 
 import interplay
 from interplay.data.files import recovered, written_whole
-from interplay.errors import BadData, InterplayError, Mismatch
+from interplay.errors import BadData, Mismatch
 from interplay.types import EMPTY, Array, Ids, State
 
 LAYOUT = 1  # raised when the meaning of the files changes; other layouts are refused
@@ -58,8 +58,8 @@ def save_model(
     if path.exists() and not (path / "manifest.json").exists() and not (path.is_dir() and not any(path.iterdir())):
         raise BadData(f"{path} exists and is no model directory; choose another place for the model")
     with written_whole(path, replace=True) as fresh:
-        _save_arrays(fresh / "arrays.safetensors", state.arrays, path)
-        _save_arrays(fresh / "users.safetensors", state.users, path)
+        _save_arrays(fresh / "arrays.safetensors", state.arrays)
+        _save_arrays(fresh / "users.safetensors", state.users)
         _ids_frame(users).write_parquet(fresh / "users.ids.parquet")
         _ids_frame(items).write_parquet(fresh / "items.ids.parquet")
         for name, table in tables.items():
@@ -101,8 +101,8 @@ def load_model(path: str | Path) -> Stored:
             raise BadData(f"{path} lacks {name}, which its manifest lists; copy the whole directory or fit again")
         if file.stat().st_size != told["bytes"]:
             raise BadData(
-                f"{file} has {file.stat().st_size:,} bytes and should have {told['bytes']:,}: it was cut off or changed; "
-                "copy the directory again or fit again"
+                f"{file} has {file.stat().st_size:,} bytes and should have {told['bytes']:,}: it was cut off or "
+                "changed; copy the directory again or fit again"
             )
         if _digest(file) != told["sha256"]:
             raise BadData(f"{file} changed after it was written (its checksum differs); copy it again or fit again")
@@ -121,17 +121,13 @@ def load_model(path: str | Path) -> Stored:
     return Stored(manifest, state, users, items, tables)
 
 
-def _save_arrays(file: Path, arrays: Mapping[str, Array], path: Path) -> None:
+def _save_arrays(file: Path, arrays: Mapping[str, Array]) -> None:
     held = {name: np.asarray(a) for name, a in arrays.items()}
     odd = [f"{n} ({a.dtype})" for n, a in held.items() if a.dtype.char not in KINDS]
     if odd:
         raise TypeError(f"a state holds plain numbers only; these are not: {odd}")
     plain = {n: np.ascontiguousarray(a, a.dtype.newbyteorder("=")).reshape(a.shape) for n, a in held.items()}
-    try:
-        save_file(plain, file)
-    except SafetensorError as error:  # how a full disk comes back from the library
-        kept = "; what was there before is unharmed" if path.exists() else ""
-        raise InterplayError(f"no room left to write {path} ({error}){kept}") from error
+    save_file(plain, file)
 
 
 def _digest(file: Path) -> str:

@@ -30,6 +30,7 @@ WORTH_KEEPING = 512  # so many texts at once are kept in the cache directory; fe
 class DenseConfig:
     encoder: str = "minilm"  # a name in ENCODERS
     batch: int = 64  # texts encoded at once
+    precision: str = "float32"  # of the items' encoding; "bfloat16" takes half the time. Queries are always float32
     window: int = 20  # without a query: the last so many items of the history speak
 
 
@@ -48,7 +49,8 @@ class Dense:
                 "Add an items table with one of these columns"
             )
         self.rows = Rows.of(dataset)
-        said = self._encode([t for t, has in zip(texts, told, strict=True) if has], progress=run.progress)
+        spoken = [t for t, has in zip(texts, told, strict=True) if has]
+        said = self._encode(spoken, progress=run.progress, precision=self.config.precision)
         vectors = np.zeros((len(texts), said.shape[1]), np.float32)
         vectors[told] = said
         self._hold(vectors)
@@ -60,11 +62,12 @@ class Dense:
         self.told = np.linalg.norm(vectors, axis=1) > 0  # bool[n_items]
         self.muted = np.where(self.told, 0, -np.inf).astype(np.float32)  # added to scores
 
-    def _encode(self, texts: Sequence[str], progress: Any = None) -> Array:
+    def _encode(self, texts: Sequence[str], progress: Any = None, precision: str = "float32") -> Array:
         if self.config.encoder not in ENCODERS:
             raise unknown("encoder", self.config.encoder, ENCODERS)
         folder = cache() / "vectors" if len(texts) >= WORTH_KEEPING else None
-        return ENCODERS[self.config.encoder](texts, batch=self.config.batch, cache=folder, progress=progress)
+        encode = ENCODERS[self.config.encoder]
+        return encode(texts, batch=self.config.batch, cache=folder, progress=progress, precision=precision)
 
     def retrieve(self, requests: Requests, n: int) -> Slates:
         """The items nearest in meaning, best first; items without a text are left out.

@@ -55,7 +55,7 @@ class Spectral:
         return self
 
     def retrieve(self, requests: Requests, n: int) -> Slates:
-        def score(x: sp.csr_array, out: Array) -> None:
+        def score(_: Requests, x: sp.csr_array, out: Array) -> None:
             np.matmul(x @ self.into, self.back.T, out=out)
             itemitem.add_rows(x, self.gram, out)
 

@@ -54,17 +54,23 @@ def nearest(x: sp.csr_array, k: int, likeness: Likeness, sizes: Array, *, chunk:
     def one(lo: int, hi: int) -> None:
         block = columns[lo:hi] @ rows
         mine = np.repeat(sizes[lo:hi], np.diff(block.indptr))
-        alike = np.asarray(likeness(block.data, mine, sizes[block.indices]), np.float32)
-        counts = np.zeros(hi - lo, np.int64)
-        _keep(block.indptr, block.indices, alike, lo, k, counts)
-        kept = np.zeros(hi - lo + 1, np.int64)
-        np.cumsum(counts, out=kept[1:])
-        at = np.arange(kept[-1]) + np.repeat(block.indptr[:-1] - kept[:-1], counts)
-        parts[lo] = sp.csr_array((alike[at], block.indices[at], kept), shape=(hi - lo, x.shape[1]))
-        parts[lo].sort_indices()
+        block.data = np.asarray(likeness(block.data, mine, sizes[block.indices]), np.float32)
+        parts[lo] = largest(block, k, np.arange(lo, hi))
 
     spread(one, x.shape[1], chunk)
     return stacked([parts[lo] for lo in sorted(parts)], x.shape[1])
+
+
+def largest(x: sp.csr_array, k: int, skip: Array) -> sp.csr_array:
+    """The k largest positive entries of each row, without the column `skip[row]`; reorders x, which is not used again."""
+    counts = np.zeros(x.shape[0], np.int64)
+    _keep(x.indptr, x.indices, x.data, skip, k, counts)
+    offsets = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    at = np.arange(offsets[-1]) + np.repeat(x.indptr[:-1] - offsets[:-1], counts)
+    out = sp.csr_array((x.data[at], x.indices[at], offsets), shape=x.shape)
+    out.sort_indices()
+    return out
 
 
 def stacked(parts: list[sp.csr_array], n_items: int) -> sp.csr_array:
@@ -73,13 +79,13 @@ def stacked(parts: list[sp.csr_array], n_items: int) -> sp.csr_array:
 
 
 @numba.njit(nogil=True, cache=True)
-def _keep(indptr, indices, values, first, k, counts):  # type: ignore[no-untyped-def]
-    """Move the k largest positive values of each row, the diagonal left out, to its front; ties go to the lower column."""
+def _keep(indptr, indices, values, skip, k, counts):  # type: ignore[no-untyped-def]
+    """Move the k largest positive values of each row to its front; ties go to the lower column."""
     for row in range(len(counts)):
         lo, n = indptr[row], 0
         for at in range(lo, indptr[row + 1]):
             value, column = values[at], indices[at]
-            if column == first + row or not value > 0:
+            if column == skip[row] or not value > 0:
                 continue
             if n < k:  # a heap whose root is the worst kept
                 place = n
@@ -136,12 +142,18 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def best_of_history(
-    score: Callable[[sp.csr_array, Array], None], requests: Requests, n: int, rows: Rows, *, filler: bool = False
+    score: Callable[[Requests, sp.csr_array, Array], None],
+    requests: Requests,
+    n: int,
+    rows: Rows,
+    *,
+    filler: bool = False,
 ) -> Slates:
     """The n best items of each request by what its history says; a history that says nothing gets popularity.
 
-    `score(x, out)` adds to out (float32[len(x), n_items], zeros) the scores of x, the histories as a 0/1 matrix. It is
-    called from several threads at once. With `filler`, items left at 0 are ordered by popularity.
+    `score(part, x, out)` adds to out (float32[len(x), n_items], zeros) the scores of some requests, whose histories are
+    the 0/1 matrix x. It is called from several threads at once. With `filler`, items left at 0 are ordered by
+    popularity.
     """
 
     def scores(part: Requests) -> Array:
@@ -149,7 +161,7 @@ def best_of_history(
         out = np.zeros((len(part), rows.n_items), np.float32)
         if filler:
             out += FILLER / max(float(rows.popularity.max(initial=0)), 1.0) * rows.popularity
-        score(x, out)
+        score(part, x, out)
         out[np.diff(x.indptr) == 0] = rows.popularity
         return out
 
@@ -162,7 +174,7 @@ def best_of_history(
 
 def best_by_weights(weights: sp.csr_array, requests: Requests, n: int, rows: Rows) -> Slates:
     """The n best items of each request under sparse items x items weights."""
-    return best_of_history(lambda x, out: add_rows(x, weights, out), requests, n, rows, filler=True)
+    return best_of_history(lambda _, x, out: add_rows(x, weights, out), requests, n, rows, filler=True)
 
 
 def similar_by_weights(weights: sp.csr_array, items: Array, n: int, rows: Rows) -> Slates:

@@ -6,14 +6,13 @@ Every answer carries a `request_id`; every refusal is a sentence. No answer and 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Cookie, Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import ValidationError
 from starlette.middleware.gzip import GZipMiddleware
@@ -22,9 +21,11 @@ import interplay
 from interplay.errors import InterplayError
 from interplay.serve import bodies, views
 from interplay.serve.engine import Answer, Engine, NotHere
-from interplay.serve.feed import feed, people, person
+from interplay.serve.feed import feed, person
 from interplay.serve.finding import search
 from interplay.serve.page import Page
+from interplay.serve.refusing import Limit, checked, plainly, refused, sentence, unreadable
+from interplay.serve.telling import tell
 from interplay.serve.window import PICTURES
 
 WEB = Path(__file__).parent / "web"
@@ -43,16 +44,16 @@ def create_app(engine: Engine, *, largest: int = LARGEST) -> FastAPI:
     app = FastAPI(
         title="Interplay", version=interplay.__version__, docs_url=None, redoc_url=None,  # both load from another host
         summary="Search and recommendation from one request path, each answer with its trace.",
-        description="Ids are any string or integer. Every answer has a `request_id`: `/v1/traces/{request_id}` tells how "
-        "it came about, and events that follow from it carry it back.",
+        description="Ids are any string or integer. Every answer has a `request_id`: `/v1/traces/{request_id}` tells "
+        "how it came about, and events that follow from it carry it back.",
     )  # fmt: skip
     app.state.engine = engine.warm()
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     app.add_middleware(Limit, largest=largest)
-    app.add_exception_handler(InterplayError, _refused)
-    app.add_exception_handler(RequestValidationError, _unreadable)
-    app.add_exception_handler(HTTPException, _plainly)
-    app.add_exception_handler(HTTPStatus.NOT_FOUND, _plainly)
+    app.add_exception_handler(InterplayError, refused)
+    app.add_exception_handler(RequestValidationError, unreadable)
+    app.add_exception_handler(HTTPException, plainly)
+    app.add_exception_handler(HTTPStatus.NOT_FOUND, plainly)
     app.include_router(api)
     app.include_router(pages)
     app.mount("/web", Web(directory=WEB), name="web")
@@ -105,9 +106,10 @@ def recommendations(
 ) -> dict[str, Any]:
     """What to show somebody now."""
     asked = {
-        "user_id": user_id, "k": k, "exclude": _listed(exclude), "where": where, "facets": facet, "draw": draw, "cursor": cursor
+        "user_id": user_id, "k": k, "exclude": _listed(exclude), "where": where, "facets": facet, "draw": draw,
+        "cursor": cursor,
     }  # fmt: skip
-    return _recommend(engine, _checked(bodies.AskRecommendations, asked))
+    return _recommend(engine, checked(bodies.AskRecommendations, asked))
 
 
 @api.post("/recommendations", response_model=bodies.Recommendations, tags=["ask"])
@@ -147,7 +149,7 @@ def search_typed(
         "q": q, "user_id": user_id, "k": k, "facets": facet, "where": where, "exclude": _listed(exclude), "draw": draw,
         "cursor": cursor,
     }  # fmt: skip
-    return _search(engine, _checked(bodies.AskSearch, asked))
+    return _search(engine, checked(bodies.AskSearch, asked))
 
 
 @api.post("/search", response_model=bodies.SearchResults, tags=["ask"])
@@ -158,7 +160,12 @@ def search_for(engine: Asked, ask: bodies.AskSearch) -> dict[str, Any]:
 
 @api.get("/similar", response_model=bodies.Similar, tags=["ask"])
 def similar(
-    engine: Asked, item_id: str, user_id: str | None = None, k: bodies.K = 10, exclude: str = "", where: str | None = None
+    engine: Asked,
+    item_id: str,
+    user_id: str | None = None,
+    k: bodies.K = 10,
+    exclude: str = "",
+    where: str | None = None,
 ) -> dict[str, Any]:
     """Items near one item; never the item itself."""
     answer = engine.similar(item_id, user=user_id, k=k, exclude=_listed(exclude), where=where)
@@ -196,21 +203,21 @@ def events(engine: Asked, body: Annotated[Any, Body()], response: Response) -> d
         raise HTTPException(422, "the body holds no events; expected {'events': [...]} with at least one")
     if len(listed) > 5000:
         raise HTTPException(413, f"{len(listed):,} events in one batch; at most 5,000 are taken. Send them in parts")
-    refused: list[dict[str, Any]] = []
+    wrongs: list[dict[str, Any]] = []
     taken: list[tuple[int, dict[str, Any]]] = []
     for place, row in enumerate(listed):
         try:
             taken.append((place, bodies.Event.model_validate(row).model_dump()))
         except ValidationError as wrong:
             event_id = row.get("event_id") if isinstance(row, dict) else None
-            reason = _sentence(wrong.errors()[0])  # type: ignore[arg-type]
-            refused.append({"place": place, "event_id": None if event_id is None else str(event_id), "reason": reason})
-    accepted, repeated, wrongs = engine.happened([row for _, row in taken])
-    refused += [{"place": taken[w.place][0], "event_id": w.event_id, "reason": w.reason} for w in wrongs]
-    if not accepted and not repeated:
+            reason = sentence(dict(wrong.errors()[0]))
+            wrongs.append({"place": place, "event_id": None if event_id is None else str(event_id), "reason": reason})
+    done = tell(engine, [row for _, row in taken])
+    wrongs += [{"place": taken[r.place][0], "event_id": r.event_id, "reason": r.reason} for r in done.refused]
+    if not done.accepted and not done.repeated:
         response.status_code = 422
-    refused.sort(key=lambda r: r["place"])
-    return {"request_id": secrets.token_hex(8), "accepted": accepted, "repeated": repeated, "refused": refused}
+    wrongs.sort(key=lambda r: r["place"])
+    return {"request_id": secrets.token_hex(8), "accepted": done.accepted, "repeated": done.repeated, "refused": wrongs}
 
 
 # ------------------------------------------------------------------------------------------------------------ reading
@@ -281,7 +288,10 @@ def healthz(engine: Asked) -> dict[str, Any]:
 @pages.get("/people", response_class=HTMLResponse)
 @pages.get("/item/{item_id:path}", response_class=HTMLResponse)
 def page(
-    engine: Asked, request: Request, who: Annotated[str | None, Cookie(alias="interplay_person")] = None, item_id: str = ""
+    engine: Asked,
+    request: Request,
+    who: Annotated[str | None, Cookie(alias="interplay_person")] = None,
+    item_id: str = "",
 ) -> HTMLResponse:
     """The one page; the feed's first screen is inside."""
     built: Page = request.app.state.page
@@ -326,82 +336,5 @@ class Web(StaticFiles):
         return answer
 
 
-# ------------------------------------------------------------------------------------------------------------ refusing
-
-
 def _listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _checked(body: type[Any], values: dict[str, Any]) -> Any:
-    try:
-        return body.model_validate(values)
-    except ValidationError as wrong:
-        raise RequestValidationError(wrong.errors()) from None
-
-
-def _sentence(error: dict[str, Any]) -> str:
-    """One refusal of Pydantic's as: what was found, what was expected."""
-    place = ".".join(str(p) for p in error["loc"] if p not in ("body", "query", "path")) or "the body"
-    found, said = error.get("input"), str(error["msg"])
-    if error["type"] == "missing":
-        return f"{place} is missing; it is required"
-    if error["type"] == "extra_forbidden":
-        return f"there is no field {place!r}; see /openapi.json for those there are"
-    shown = repr(found) if not isinstance(found, (dict, list)) else f"a {type(found).__name__}"
-    return f"{place} is {shown[:80]}; {said[:1].lower()}{said[1:]}"
-
-
-def _say(status: int, sentence: str) -> JSONResponse:
-    return JSONResponse({"request_id": secrets.token_hex(8), "error": sentence}, status)
-
-
-async def _refused(request: Request, wrong: Exception) -> JSONResponse:
-    return _say(404 if isinstance(wrong, NotHere) else 422, str(wrong))
-
-
-async def _unreadable(request: Request, wrong: Exception) -> JSONResponse:
-    assert isinstance(wrong, RequestValidationError)
-    return _say(422, "; ".join(_sentence(e) for e in wrong.errors()[:3]))
-
-
-async def _plainly(request: Request, wrong: Exception) -> JSONResponse:
-    status = getattr(wrong, "status_code", 500)
-    detail = str(getattr(wrong, "detail", ""))
-    if detail == "Not Found":
-        detail = f"nothing is served at {request.url.path}; see /openapi.json for what is"
-    if detail == "Method Not Allowed":
-        detail = f"{request.url.path} does not take {request.method}; see /openapi.json"
-    return _say(status, detail)
-
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-
-class Limit:
-    """Refuses bodies above `largest` bytes: by the announced length, or while they arrive."""
-
-    def __init__(self, app: Any, largest: int) -> None:
-        self.app, self.largest = app, largest
-
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
-            return await self.app(scope, receive, send)
-        announced = dict(scope["headers"]).get(b"content-length", b"0")
-        parts, size, more = [], int(announced) if announced.isdigit() else 0, True
-        while more and size <= self.largest:
-            message = await receive()
-            if message["type"] != "http.request":
-                return None
-            parts.append(message.get("body", b""))
-            size, more = max(size, sum(map(len, parts))), message.get("more_body", False)
-        if size > self.largest:
-            sentence = f"the body has more than {self.largest:,} bytes; send it in parts"
-            return await _say(413, sentence)(scope, receive, send)  # type: ignore[arg-type]
-        body = iter([{"type": "http.request", "body": b"".join(parts), "more_body": False}])
-
-        async def held() -> MutableMapping[str, Any]:
-            return next(body, None) or await receive()
-
-        return await self.app(scope, held, send)

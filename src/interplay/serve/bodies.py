@@ -126,13 +126,17 @@ class Event(Strict):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"event_id": "5f1c", "user_id": "17", "item_id": "lamp-3", "event_type": "click"}]},
+        json_schema_extra={
+            "examples": [{"event_id": "5f1c", "user_id": "17", "item_id": "lamp-3", "event_type": "click"}]
+        },
     )
 
     event_id: str | None = Field(None, min_length=1, max_length=128)
     user_id: ItemId
     item_id: ItemId | None = None
-    event_type: str = Field(max_length=64, description="click, view, keep, cart, purchase, rate, less, undo, or a kind of the data set's own")
+    event_type: str = Field(
+        max_length=64, description="click, view, keep, cart, purchase, rate, less, undo, or a kind of the data set"
+    )
     timestamp: int | datetime | None = Field(None, description="Microseconds UTC or ISO 8601; now where it is missing")
     value: float | None = Field(None, allow_inf_nan=False)
     request_id: str | None = Field(None, max_length=64, description="The answer in which the item was seen")
@@ -191,7 +195,7 @@ class TraceItem(BaseModel):
     place: int
     score: float
     reason: str
-    sources: list[dict[str, Any]] = Field(description="Who found it: source, its place and score there, its part of the score")
+    sources: list[dict[str, Any]] = Field(description="Who found it: source, place and score there, part of the score")
 
 
 class TraceStage(BaseModel):

@@ -21,7 +21,7 @@ import numpy as np
 
 from interplay.cascade.cascade import Cascade, Source
 from interplay.cascade.rules import Catalogue, compile_rules, together
-from interplay.errors import BadSetting, InterplayError, UnknownName, Unsupported, nearest, unknown
+from interplay.errors import BadSetting, UnknownName, Unsupported, nearest
 from interplay.ops.topk import best
 from interplay.serve.log import Happened, Log
 from interplay.serve.window import Window
@@ -73,15 +73,6 @@ class Answer:
         return [item for item, _ in self.slates.row(0)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Refused:
-    """One event that was not taken, and why."""
-
-    place: int
-    event_id: str | None
-    reason: str
-
-
 class NotHere(UnknownName):
     """An item, or an earlier answer, that the engine does not have."""
 
@@ -105,8 +96,8 @@ class Engine:
         self.dataset, self.cascade = dataset, cascade
         self.neighbours = similar if similar is not None else cascade if hasattr(cascade, "similar_items") else None
         sources = cascade.active().values() if hasattr(cascade, "active") else ()
-        # Whether queries find things beyond their words; a cascade that cannot read them ranks the words' finds as a feed.
-        self.searches = any(source.serves == "search" or source.serves == "both" and _reads(source.retriever) for source in sources)
+        # Whether queries are read; a cascade that cannot read them orders what has the words as it orders a feed.
+        self.searches = any(s.serves == "search" or (s.serves == "both" and _reads(s.retriever)) for s in sources)
         self.name = name or dataset.name
         self.window = Window(dataset)
         self.catalogue = Catalogue.of(dataset)  # remembers the masks of rules asked before
@@ -263,7 +254,7 @@ class Engine:
         return answer
 
     def _counts(self, requests: Requests, trace: Trace, shown: int) -> dict[str, int]:
-        """How many items each stage left, for the ribbon; a stage that does not say so left as many as the one before."""
+        """How many items each stage left, for the ribbon; one that does not say so left as many as the one before."""
         n = self.dataset.n_items
         allowed = int(self._allowed(requests).sum())
         said = {stage.name: stage.facts for stage in trace.stages}
@@ -288,10 +279,10 @@ class Engine:
         past = self.dataset.histories(np.array([index], np.int32))
         if "time" in past and len(past["time"]):
             past = past.where(past["time"] <= at)
-        live = [] if user is None else [e for e in self.log.of(str(user)) if e.event_type not in WITHDRAWN and e.time <= at]
+        live = [] if user is None else [e for e in self.touched(str(user)) if e.time <= at]
         item = self.dataset.items.index([e.item_id for e in live])
         known = item >= 0
-        columns: dict[str, Sequence[float]] = {
+        columns: dict[str, Sequence[float] | Array] = {
             "item": item, "time": [e.time for e in live], "kind": [self.kinds.index(e.event_type) for e in live],
             "value": [1.0 if e.value is None else e.value for e in live],
             "session": [(1 << 40) + zlib.crc32((e.session_id or "").encode()) for e in live],
@@ -301,6 +292,10 @@ class Engine:
             for name, column in past.columns.items()
         }
         return Ragged(offsets=np.array([0, len(joined["item"])], np.int64), columns=joined)
+
+    def touched(self, user: str) -> list[Happened]:
+        """The live events that speak for an item, oldest first."""
+        return [e for e in self.log.of(user) if e.event_type not in WITHDRAWN]
 
     def _less(self, user: str) -> dict[str, Array]:
         """One mask for each thing the person wants less of: it and its nearest are withheld."""
@@ -318,7 +313,7 @@ class Engine:
     # --------------------------------------------------------------------------------------------------- similar
 
     def _near(self, item: int, n: int, allowed: Array | None = None) -> tuple[Slates, str]:
-        """The n nearest items and what was compared: behaviour where a model has it, the catalogue's words otherwise."""
+        """The n nearest items and what was compared: behaviour where a model has it, the catalogue's words if not."""
         if self.neighbours is not None:
             free = allowed is None or bool(allowed.all())
             try:
@@ -348,8 +343,9 @@ class Engine:
         done = time.perf_counter()
         title, free, found = self.window.title(index), int(allowed.sum()), slates.row(0)
         compared = "in who looks at it" if by == "behaviour" else "in the words that describe it"
-        hidden = {name: int((~mask).sum()) for name, mask in zip(requests.rules.names, _masks(requests.rules), strict=True)}
-        withheld = len(requests.rules.exclude["item"]) if requests.rules.exclude is not None else 0
+        rules = requests.rules
+        hidden = {} if rules.masks is None else dict(zip(rules.names, (~rules.masks).sum(axis=1).tolist(), strict=True))
+        withheld = 0 if rules.exclude is None else len(rules.exclude["item"])
         stages = (
             Stage(name="understand", seconds=0.0, said=f"Things like {title}."),
             Stage(
@@ -380,45 +376,6 @@ class Engine:
         if index < 0:
             raise unknown_item(name, self.dataset)
         return index
-
-    # --------------------------------------------------------------------------------------------------- events
-
-    def happened(self, rows: Sequence[Mapping[str, Any]]) -> tuple[int, int, list[Refused]]:
-        """Take events into the log: (accepted, repeated, refused). One bad event does not hold up the others."""
-        taken: list[Happened] = []
-        refused: list[Refused] = []
-        for place, row in enumerate(rows):
-            try:
-                taken.append(self._event(row, taken))
-            except InterplayError as wrong:
-                refused.append(Refused(place=place, event_id=row.get("event_id"), reason=str(wrong)))
-        accepted = self.log.append(taken)
-        return accepted, len(taken) - accepted, refused
-
-    def _event(self, row: Mapping[str, Any], before: Sequence[Happened]) -> Happened:
-        kind, undoes = row["event_type"], row.get("undoes")
-        if kind not in self.kinds:
-            raise unknown("event type", kind, self.kinds)
-        user, item = str(row["user_id"]), row.get("item_id")
-        if kind == "undo":
-            past = self.log.known.get(undoes or "") or next((e for e in before if e.event_id == undoes), None)
-            if past is None or past.user_id != user:
-                raise UnknownName(f"undo names the event {undoes!r}; expected in 'undoes' the event_id of one of {user!r}'s")
-            item = past.item_id
-        elif undoes is not None:
-            raise BadSetting(f"'undoes' belongs to an event of type undo; found it in one of type {kind!r}")
-        if item is None or item == "":
-            raise BadSetting("item_id is missing; an event needs an item")
-        index = self.item(item)
-        when = row.get("timestamp")
-        if when is not None and not 631_152_000_000_000 <= when <= max(self.now(), self._clock()) + DAY:
-            raise BadSetting(f"timestamp is {when}; expected microseconds UTC between 1990 and tomorrow")
-        return Happened(
-            event_id=row.get("event_id") or secrets.token_hex(16), user_id=user,
-            item_id=str(self.dataset.items[index]), event_type=kind, time=self.now() if when is None else when,
-            value=row.get("value"), request_id=row.get("request_id"), session_id=row.get("session_id"),
-            surface=row.get("surface"), undoes=undoes,
-        )  # fmt: skip
 
     def close(self) -> None:
         """Close the log's file."""
@@ -458,7 +415,3 @@ def _slate(pairs: Sequence[tuple[int, float]]) -> Slates:
         items=np.array([[i for i, _ in pairs]], np.int32).reshape(1, -1),
         scores=np.array([[s for _, s in pairs]], np.float32).reshape(1, -1),
     )
-
-
-def _masks(rules: RuleSet) -> Sequence[Array]:
-    return () if rules.masks is None else list(rules.masks)

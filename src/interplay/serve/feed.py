@@ -20,8 +20,8 @@ from interplay.types import Id
 HEROES, SHELF, GRID = 4, 10, 24
 LEAD = 12  # the answer that heroes are chosen from; the rest of it is the first shelf
 SPOKEN = {  # event type -> what the person did, as in "which you kept"
-    "keep": "kept", "click": "looked at", "look": "looked at", "view": "looked at", "purchase": "bought", "buy": "bought",
-    "cart": "put in the basket", "rate": "rated", "rating": "rated",
+    "keep": "kept", "click": "looked at", "look": "looked at", "view": "looked at", "purchase": "bought",
+    "buy": "bought", "cart": "put in the basket", "rate": "rated", "rating": "rated",
 }  # fmt: skip
 
 
@@ -92,18 +92,19 @@ def feed(engine: Engine, user: Id | None, *, draw: int | None = None) -> dict[st
     first = cards(engine, lead)
     heroes = _different(first, HEROES)
     used = [card["item_id"] for card in first]
-    live = [] if user is None else [e for e in engine.log.of(str(user)) if e.event_type not in WITHDRAWN]
+    live = [] if user is None else engine.touched(str(user))
     shelves = []
     rest = [card for card in first if card not in heroes]
     if len(rest) >= 2:
         shelves.append(_shelf("Next in your order" if who["events"] else "What others like", _from(rest), rest))
     for item, done in _anchors(engine, index, live):
-        answer = engine.similar(engine.dataset.items[item], user=user, k=SHELF, exclude=[*used, *_seen(engine, index, live)])
+        known = _seen(engine, index, live)
+        answer = engine.similar(engine.dataset.items[item], user=user, k=SHELF, exclude=[*used, *known])
         near = cards(engine, answer)
         if len(near) >= 2:
             used += [card["item_id"] for card in near]
-            compared = "people who look at it look at these" if near[0]["source"] == "behaviour" else "alike in their words"
-            shelves.append(_shelf(f"Near {engine.window.title(item)}", f"Which you {done}; {compared}", near))
+            alike = "looked at by the same people" if near[0]["source"] == "behaviour" else "alike in their words"
+            shelves.append(_shelf(f"Near {engine.window.title(item)}", f"Which you {done}; {alike}", near))
     shelves += _kind_shelves(engine, user, _tastes(engine, index, _indices(engine, live)), used, draw)
     grid = engine.answer(user=user, k=GRID, exclude=used, draw=draw)
     allowed = (lead.counts or {}).get("allowed", engine.dataset.n_items)
@@ -145,13 +146,14 @@ def _different(rows: list[dict[str, Any]], n: int) -> list[dict[str, Any]]:
 def _from(rows: Sequence[Mapping[str, Any]]) -> str:
     """Where a shelf comes from: its sources, most frequent first."""
     counts = Counter(str(row["source"]) for row in rows if row["source"])
-    return "From " + ", ".join(f"{source} ({n})" for source, n in counts.most_common(3)) if counts else "In order of score"
+    named = ", ".join(f"{source} ({n})" for source, n in counts.most_common(3))
+    return f"From {named}" if named else "In order of score"
 
 
 def _anchors(engine: Engine, index: int, live: Sequence[Any]) -> list[tuple[int, str]]:
     """The last two different things a person touched, kept ones first, with what was done."""
     done: dict[int, str] = {}
-    for event in sorted(reversed(live), key=lambda e: e.event_type != "keep"):
+    for event in sorted(live, key=lambda e: (e.event_type != "keep", -e.time)):
         item = int(engine.dataset.items.index([event.item_id])[0])
         if item >= 0:
             done.setdefault(item, SPOKEN.get(event.event_type, "touched"))
@@ -185,11 +187,12 @@ def _kind_shelves(
     out = []
     for place in places:
         label = kinds.labels[place]
-        answer = engine.answer(user=user, k=SHELF, exclude=used, facets=[f"{kinds.name}:{kinds.values[place]}"], draw=draw)
+        only = f"{kinds.name}:{kinds.values[place]}"
+        answer = engine.answer(user=user, k=SHELF, exclude=used, facets=[only], draw=draw)
         rows = cards(engine, answer)
         if len(rows) >= 2:
             used += [card["item_id"] for card in rows]
             times = touched.get(label, 0)
-            because = f"You touched {times:,} of them" if times > 1 else "You touched one of them" if times else _from(rows)
+            because = f"You touched {'one' if times == 1 else f'{times:,}'} of them" if times else _from(rows)
             out.append(_shelf(label[:1].upper() + label[1:], because, rows))
     return out

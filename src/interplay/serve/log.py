@@ -60,9 +60,10 @@ class Log:
             file.execute("PRAGMA journal_mode = WAL")
             file.execute("PRAGMA synchronous = FULL")
             file.execute(
-                "CREATE TABLE IF NOT EXISTS events (row INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, "
-                "user_id TEXT NOT NULL, item_id TEXT NOT NULL, event_type TEXT NOT NULL, time INTEGER NOT NULL, value REAL, "
-                "request_id TEXT, session_id TEXT, surface TEXT, undoes TEXT)"
+                "CREATE TABLE IF NOT EXISTS events (row INTEGER PRIMARY KEY AUTOINCREMENT, "
+                "event_id TEXT NOT NULL UNIQUE, user_id TEXT NOT NULL, item_id TEXT NOT NULL, "
+                "event_type TEXT NOT NULL, time INTEGER NOT NULL, value REAL, request_id TEXT, session_id TEXT, "
+                "surface TEXT, undoes TEXT)"
             )
             file.execute(f"PRAGMA user_version = {SCHEMA}")
             file.commit()
@@ -77,7 +78,7 @@ class Log:
         bisect.insort(self.people.setdefault(event.user_id, []), event, key=lambda e: e.time)
 
     def append(self, events: Sequence[Happened]) -> int:
-        """Keep the events whose id is new, all of them durably or none; the number kept. A repeated id changes nothing."""
+        """Keep the events whose id is new, all of them durably or none; the number kept. A repeated id is no event."""
         with self.lock:
             fresh: dict[str, Happened] = {}
             for event in events:

@@ -1,8 +1,8 @@
 """The one page as it is sent: shell, templates, and the first feed drawn into it.
 
 The markup of cards and shelves exists once, as `<template>` elements in `web/index.html`. The server fills them for the
-first screen and the browser for every later one, by the same three rules: `{{name}}` is a value, escaped; `{{*name}}` is
-markup; `{{?name}}...{{/name}}` stays where the value is neither empty nor false.
+first screen and the browser for every later one, by three rules: `{{name}}` is a value, escaped; `{{*name}}` is markup;
+`{{?name}}...{{/name}}` stays where the value is neither empty nor false.
 """
 
 from __future__ import annotations

@@ -32,7 +32,6 @@ def cards(engine: Engine, answer: Answer, **more: Any) -> list[dict[str, Any]]:
 def trace(engine: Engine, answer: Answer) -> dict[str, Any]:
     """How an answer came about, stage by stage, in words and numbers."""
     person = -1 if answer.user is None else int(engine.dataset.users.index([answer.user])[0])
-    said = lambda text: text.replace(f"person {person} ", f"person {answer.user} ") if person >= 0 else text  # noqa: E731
     rows = {int(row["item"]): row for row in answer.trace.items}
     items = []
     for (index, _), card in zip(answer.slates.row(0), cards(engine, answer), strict=True):
@@ -44,7 +43,10 @@ def trace(engine: Engine, answer: Answer) -> dict[str, Any]:
         "draw": f"{answer.draw:016x}", "engine": engine.name, "milliseconds": round(1000 * answer.seconds, 2),
         "counts": dict(answer.counts or {}),
         "stages": [
-            {"name": s.name, "milliseconds": round(1000 * s.seconds, 3), "said": said(s.said), "facts": plain(dict(s.facts))}
+            {
+                "name": s.name, "milliseconds": round(1000 * s.seconds, 3), "facts": plain(dict(s.facts)),
+                "said": s.said.replace(f"person {person} ", f"person {answer.user} ") if person >= 0 else s.said,
+            }
             for s in answer.trace.stages
         ],
         "items": items,

@@ -131,7 +131,8 @@ class Window:
     def _few(self, column: str) -> Facet | None:
         assert self.catalogue is not None
         series = self.catalogue[column]
-        if series.dtype.is_float() or series.dtype.is_temporal() or series.dtype.is_nested() and series.dtype != pl.List:
+        kind = series.dtype
+        if kind.is_float() or kind.is_temporal() or (kind.is_nested() and kind != pl.List):
             return None
         if series.dtype == pl.String and series.str.contains("|", literal=True).sum() > series.len() / 4:
             series = series.str.split("|")
@@ -198,7 +199,7 @@ class Window:
             within = found & self.mask(chosen, but=facet.name)
             counts = (facet.member & within).sum(axis=1)
             ticked = chosen.get(facet.name, ())
-            values = [
+            values: list[dict[str, Any]] = [
                 {"value": v, "label": label, "count": int(c), "chosen": v in ticked}
                 for v, label, c in zip(facet.values, facet.labels, counts, strict=True)
                 if c or v in ticked
@@ -217,7 +218,8 @@ class Window:
         """The values as labels: the first category that all things of a kind share, or the value itself."""
         said = [v.replace("_", " ") for v in values]
         labels = {"true": "yes", "false": "no"}
-        if column == "kind" and self.catalogue is not None and self.catalogue.schema.get("categories") == pl.List(pl.String):
+        schema = {} if self.catalogue is None else self.catalogue.schema
+        if self.catalogue is not None and column == "kind" and schema.get("categories") == pl.List(pl.String):
             first = self.catalogue["categories"].list.first().to_numpy()
             shared = [set(first[m[: len(first)]].tolist()) for m in member]
             said = [str(s.pop()) if len(s) == 1 and None not in s else v for s, v in zip(shared, said, strict=True)]

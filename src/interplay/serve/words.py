@@ -20,7 +20,7 @@ import scipy.sparse as sp
 from interplay.types import Array, Dataset
 
 WORD = re.compile(r"\w+", re.UNICODE)
-SMALL = frozenset("a an and at by for from in is it of on or some that the this to with".split())
+SMALL = frozenset(("a", "an", "and", "at", "by", "for", "from", "in", "is", "it", "of", "on", "or", "the", "to"))
 
 
 def words(text: str) -> list[str]:

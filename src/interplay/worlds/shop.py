@@ -2,12 +2,13 @@
 
 A page is drawn without replacement from a mixture that depends on the person:
 
-    q(i) = a P(i) + b sum_c share(c) P(i | kind c) + d P(i | asked) + e [i in mind] + f / n_available
+    q(i) = a P(i) + b sum_c share(c) P(i | kind c) + d P(i | facet) + e [i in mind] + f / n_available
 
 P is a softmax of (editor's guess + log(1 + clicks so far)) / temperature over what is on sale that day, and P(i | facet)
-the same inside a facet; share is what the person has clicked of each kind. Drawing with replacement and dropping repeats
+the same inside a facet; share is what the person has clicked of each kind; the facet is what was asked for or, on the
+feed, one of those of the last thing clicked. Drawing with replacement and dropping repeats
 is drawing without replacement, so the chance of an item at its slot, given the slots above it, is q(i) / (1 - sum of q
-above): this is the logged propensity. The old search box read its own queries perfectly; that is its `asked`.
+above): this is the logged propensity. The old search box read its own queries perfectly: it knew the facet.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from interplay.worlds.truth import KIND_NAMES, draws, keyed, normal
 
 POLICY = "popular-soft-1"
 TEMPERATURE = 1.4
-FEED = np.array([0.35, 0.5, 0.0, 0.0, 0.15])  # everything, by kind, what was asked, the very item, at random
+FEED = np.array([0.2, 0.3, 0.38, 0.0, 0.12])  # everything, by kind, one facet, the very item, at random
 SEARCH = np.array([0.04, 0.10, 0.78, 0.0, 0.08])
 BY_TITLE = np.array([0.06, 0.40, 0.0, 0.46, 0.08])
 
@@ -49,6 +50,7 @@ class Shop:
         self.kind = facets.of[:, 0].astype(np.int64)
         self.clicks = np.zeros(len(items))
         self.shares = np.full((n_people, len(KIND_NAMES)), 0.4)
+        self.last = np.full(n_people, -1, np.int64)  # a facet of what each person clicked last
         # the facets' members and then everything: bucket len(facets.names) holds all items
         self.members = np.concatenate([facets.members, np.arange(len(items))])
         self.offsets = np.concatenate([facets.offsets, [len(facets.members) + len(items)]])
@@ -66,6 +68,8 @@ class Shop:
         """Learn from clicks; weights change when the shop opens next."""
         np.add.at(self.clicks, item, 1.0)
         np.add.at(self.shares, (user, self.kind[item]), 1.0)
+        which = (keyed(self.seed, "facet", user, item) % np.uint64(self.facets.of.shape[1] - 1)).astype(np.int64) + 1
+        self.last[user] = self.facets.of[item, which]
 
     def page(self, visits: Visits, k: int) -> Page:
         """k items for each visitor, fewer only when fewer are on sale."""
@@ -93,22 +97,28 @@ class Shop:
 
     def _chances(self, visits: Visits, items: Array, mix: Array, share: Array) -> Array:
         weight, kind = self.weight[items], self.kind[items]
-        inside = (self.facets.of[items] == visits.asked[:, None, None]).any(axis=2) & (visits.asked >= 0)[:, None]
-        of_facet = np.where(inside, weight / np.maximum(self.total[visits.asked], 1e-300)[:, None], 0.0)
+        facet = self._facet(visits)
+        inside = (self.facets.of[items] == facet[:, None, None]).any(axis=2) & (facet >= 0)[:, None]
+        of_facet = np.where(inside, weight / np.maximum(self.total[facet], 1e-300)[:, None], 0.0)
         of_kind = np.take_along_axis(share, kind, axis=1) * weight / np.maximum(self.total[kind], 1e-300)
         everything, in_mind = weight / self.total[-1], (items == visits.target[:, None]).astype(float)
         random = (weight > 0) / len(self.available)
         parts = (everything, of_kind, of_facet, in_mind, random)
         return sum(mix[:, j, None] * part for j, part in enumerate(parts))  # type: ignore[return-value]
 
+    def _facet(self, visits: Visits) -> Array:
+        """int64[n]: what is asked for; on the feed, a facet of the last thing clicked; -1 for neither."""
+        return np.where(visits.target >= 0, visits.asked, self.last[visits.user])
+
     def _mix(self, visits: Visits) -> tuple[Array, Array]:
         """Weights of the five parts for each visitor, and of the kinds; empty parts fall to the random one."""
         mix = np.where((visits.target >= 0)[:, None], np.where((visits.asked >= 0)[:, None], SEARCH, BY_TITLE), FEED)
         share = self.shares[visits.user] * (self.total[: len(KIND_NAMES)] > 0)
         share /= share.sum(axis=1, keepdims=True)
-        lost = np.where((visits.asked >= 0) & (self.total[visits.asked] <= 0), mix[:, 2], 0.0)
+        facet = self._facet(visits)
+        lost = np.where((facet < 0) | (self.total[facet] <= 0), mix[:, 2], 0.0)
         gone = np.where((visits.target >= 0) & (self.weight[visits.target] <= 0), mix[:, 3], 0.0)
-        mix[:, 2], mix[:, 3], mix[:, 4] = mix[:, 2] - lost, mix[:, 3] - gone, mix[:, 4] + lost + gone
+        mix[:, 2:] += np.column_stack([-lost, -gone, lost + gone])
         return mix, share
 
     def _draws(self, visits: Visits, mix: Array, share: Array, first: int, m: int) -> tuple[Array, Array]:
@@ -118,7 +128,7 @@ class Shop:
         part = (np.cumsum(mix, axis=1)[:, None, :-1] < draw[:, :m, None]).sum(axis=2)
         kind = (np.cumsum(share, axis=1)[:, None, :-1] < draw[:, m : 2 * m, None]).sum(axis=2)
         u = draw[:, 2 * m :]
-        bucket = np.choose(part, [len(self.total) - 1, kind, np.maximum(visits.asked, 0)[:, None], 0, 0])
+        bucket = np.choose(part, [len(self.total) - 1, kind, np.maximum(self._facet(visits), 0)[:, None], 0, 0])
         at = np.searchsorted(self.cumulated, self.cumulated[self.offsets[bucket]] + u * self.total[bucket], side="right") - 1
         at = np.clip(at, self.offsets[bucket], self.offsets[bucket + 1] - 1)
         picked = np.where(part == 3, visits.target[:, None], self.members[at])

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import polars as pl
-import pytest
-from fastapi.testclient import TestClient
 
 from interplay.cascade.cascade import Cascade, Source
 from interplay.models.counts import Popular, Trending
-from interplay.serve.app import create_app
 from interplay.serve.engine import Engine
 from interplay.types import Dataset, Events, Ids
 
@@ -32,8 +26,9 @@ def shop(n_items: int = 160, n_users: int = 60, *, catalogue: bool = True, times
     kinds = [list(KINDS)[i % 4] for i in range(n_items)]
     users, items = [], []
     for user in range(n_users - 1):  # the last one has no events
-        liked = rng.choice(np.arange(user % 4, n_items, 4), 8, replace=False)
-        other = rng.choice(n_items, 3, replace=False)
+        own = np.arange(user % 4, n_items, 4)
+        liked = rng.choice(own, min(8, len(own)), replace=False)
+        other = rng.choice(n_items, min(3, n_items), replace=False)
         touched = rng.permutation(np.concatenate([liked, other]))
         users += [user] * len(touched)
         items += touched.tolist()
@@ -57,26 +52,8 @@ def shop(n_items: int = 160, n_users: int = 60, *, catalogue: bool = True, times
 
 
 def built(dataset: Dataset, **more: object) -> Engine:
-    """An engine over popular and trending items."""
+    """An engine over popular and trending items, at the end of the log."""
     sources = {"popular": Source(retriever=Popular(), says="What most people touched")}
     if dataset.events.time is not None:
         sources["trending"] = Source(retriever=Trending(), says="What people touch of late")
     return Engine(dataset, Cascade(sources).fit(dataset), clock=lambda: NOW, **more)  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="session")
-def dataset() -> Dataset:
-    return shop()
-
-
-@pytest.fixture
-def engine(dataset: Dataset, tmp_path: Path) -> Iterator[Engine]:
-    engine = built(dataset, log=tmp_path / "events.sqlite")
-    yield engine
-    engine.close()
-
-
-@pytest.fixture
-def client(engine: Engine) -> Iterator[TestClient]:
-    with TestClient(create_app(engine)) as client:
-        yield client
