@@ -34,7 +34,9 @@ def test_columns_of_tables_become_numbers_and_codes():
     x, z = at(v, "x"), at(v, "z")
     told = v.items(np.array([[x, z], [-1, 99]]))
     np.testing.assert_array_equal(told["price"], np.array([[1.5, 3.0], [np.nan, np.nan]], np.float32))
-    assert v.vocabulary["item.brand"][told["brand"][0, 0]] == "acme" and told["brand"][0, 1] == told["brand"][1, 0] == -1
+    assert (
+        v.vocabulary["item.brand"][told["brand"][0, 0]] == "acme" and told["brand"][0, 1] == told["brand"][1, 0] == -1
+    )
     assert v.vocabulary["item.categories"][told["categories"][0, 0]] == "tea"
     assert told["new"][0, 0] == 1 and "item_id" not in told
     person = v.user(v.dataset.users.index(["b", "nobody"]))
@@ -80,16 +82,25 @@ def test_joined_gives_every_feature_the_shape_of_the_slate():
     slates = Slates(items=np.array([[0, 1], [2, -1]], np.int32), scores=np.zeros((2, 2), np.float32))
     told = v.joined(requests, slates)
     assert all(c.shape == (2, 2) for c in told.values())
-    assert {"user.age", "item.price", "context.hour", "context.hour_of_shop", "item_log.count", "user_log.days"} <= set(told)
+    assert {"user.age", "item.price", "context.hour", "context.hour_of_shop", "item_log.count", "user_log.days"} <= set(
+        told
+    )
     assert told["context.hour"][0, 0] == 22 and told["context.weekday"][0, 0] == 1  # Tuesday 14 November 2023, 22:13
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 60)), min_size=1, max_size=40), st.integers(-1, 70), st.data())
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 60)), min_size=1, max_size=40), st.integers(-1, 70), st.data()
+)
 def test_counters_agree_with_counting_one_by_one(events, moment, data):
     items, days = zip(*events, strict=True)
     when = [NOON + d * DAY for d in days]
-    v = FeatureView(from_frames("log", {"user_id": ["u"] * len(items), "item_id": items, "timestamp": when, "value": [1.0 * d for d in days]}))
+    v = FeatureView(
+        from_frames(
+            "log",
+            {"user_id": ["u"] * len(items), "item_id": items, "timestamp": when, "value": [1.0 * d for d in days]},
+        )
+    )
     asked = data.draw(st.integers(0, 4))
     index = v.dataset.items.index([asked])
     told = v.counters(index, np.array([NOON + moment * DAY]))
@@ -97,6 +108,8 @@ def test_counters_agree_with_counting_one_by_one(events, moment, data):
     assert told["count"][0] == len(before)
     assert told["count_7d"][0] == sum(d >= moment - 7 for d in before)
     if before:
-        assert told["days"][0] == pytest.approx(moment - max(before)) and told["value"][0] == pytest.approx(np.mean(before))
+        assert told["days"][0] == pytest.approx(moment - max(before)) and told["value"][0] == pytest.approx(
+            np.mean(before)
+        )
     else:
         assert np.isnan(told["days"][0])

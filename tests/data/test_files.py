@@ -31,7 +31,10 @@ def test_one_log_in_any_kind_of_file_is_the_same_dataset(tmp_path: Path):
     LOG.write_ndjson(tmp_path / "a.jsonl")
     LOG.write_ipc(tmp_path / "a.arrow")
     pa.feather.write_feather(LOG.to_arrow(), tmp_path / "a.feather")
-    with pa.OSFile(str(tmp_path / "stream.arrow"), "wb") as out, pa.ipc.new_stream(out, LOG.to_arrow().schema) as writer:
+    with (
+        pa.OSFile(str(tmp_path / "stream.arrow"), "wb") as out,
+        pa.ipc.new_stream(out, LOG.to_arrow().schema) as writer,
+    ):
         writer.write_table(LOG.to_arrow())
     expected = from_frames("a", LOG).fingerprint
     found = {p.name: read_directory(p).fingerprint for p in tmp_path.iterdir()}
@@ -41,7 +44,9 @@ def test_one_log_in_any_kind_of_file_is_the_same_dataset(tmp_path: Path):
 def test_broken_csv_lines_are_named_by_their_row_and_the_others_are_read(tmp_path: Path):
     file = tmp_path / "log.csv"
     file.write_text('user_id,item_id,value\na,1,2\nb,2\n\nc,"x, y",4\nd,4,5,6\ne,5,nan\n')
-    with pytest.raises(BadData, match=r"3 of 5 rows cannot be used; the first: log.csv, row 2: 2 fields where the header has 3"):
+    with pytest.raises(
+        BadData, match=r"3 of 5 rows cannot be used; the first: log.csv, row 2: 2 fields where the header has 3"
+    ):
         read_directory(file)
     report = validate(file)
     assert sorted((p.row, p.column) for p in report.problems) == [(2, None), (4, None), (5, "value")]
@@ -57,7 +62,9 @@ def test_row_numbers_survive_broken_lines_across_blocks(tmp_path: Path):
     assert len(parts) > 1
     kept = pl.concat(parts)
     assert (kept["user_id"].head(20_000 - 2857) == "u" + kept["__row"].cast(pl.String).head(20_000 - 2857)).all()
-    assert report.refused == 30_000 // 7 and any(p.row == 20_001 for p in validate(tmp_path / "log.csv").problems) is False
+    assert (
+        report.refused == 30_000 // 7 and any(p.row == 20_001 for p in validate(tmp_path / "log.csv").problems) is False
+    )
     from_frames("log", kept.filter(pl.col("value") != "much"))
     told = Report("again")
     from_frames("log", kept, bad="skip", report=told)
@@ -92,9 +99,9 @@ def test_a_file_that_was_cut_off_gives_one_sentence(tmp_path: Path, ending):
 
 def test_damage_inside_a_parquet_file_is_found_with_the_row_before_it(tmp_path: Path):
     file = tmp_path / "log.parquet"
-    pl.DataFrame({"user_id": np.arange(200_000), "item_id": np.random.default_rng(0).integers(0, 2**40, 200_000)}).write_parquet(
-        file, row_group_size=20_000, compression="zstd"
-    )
+    pl.DataFrame(
+        {"user_id": np.arange(200_000), "item_id": np.random.default_rng(0).integers(0, 2**40, 200_000)}
+    ).write_parquet(file, row_group_size=20_000, compression="zstd")
     raw = bytearray(file.read_bytes())
     raw[len(raw) // 2 : len(raw) // 2 + 2000] = os.urandom(2000)
     file.write_bytes(raw)
@@ -163,7 +170,9 @@ except (InterplayError, OSError) as error:
     print(type(error).__name__, error)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
-    assert "InterplayError no room left to write" in done.stdout and "unharmed" in done.stdout, done.stdout + done.stderr
+    assert "InterplayError no room left to write" in done.stdout and "unharmed" in done.stdout, (
+        done.stdout + done.stderr
+    )
     assert len(read_directory(tmp_path / "out").events) == 1 and len(list(tmp_path.iterdir())) == 1
 
 

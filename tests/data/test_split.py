@@ -170,7 +170,9 @@ def test_given_is_honoured_and_a_missing_validation_part_is_drawn_and_said():
     rng = np.random.default_rng(0)
     d = log(rng.integers(0, 10, 400), rng.integers(0, 30, 400), range(400), parts=["train"] * 350 + ["test"] * 50)
     s, other = split(d), split(d, seed=1)
-    assert abs((s.part == VALID).sum() - 35) <= 5 and "10% of each user's train events were drawn (seed 0)" in s.notes[0]
+    assert (
+        abs((s.part == VALID).sum() - 35) <= 5 and "10% of each user's train events were drawn (seed 0)" in s.notes[0]
+    )
     assert (s.part[d.events.part == TEST] == TEST).all() and s.hash != other.hash
     assert len(np.unique(d.events.user[s.part == VALID])) == 10
 
@@ -254,6 +256,8 @@ def test_one_user_and_one_item_split_or_say_why_not():
 
 
 def test_users_without_events_are_not_asked():
-    d = from_frames("log", {"user_id": ["a"] * 5, "item_id": range(5), "order": range(5)}, users={"user_id": ["a", "quiet"]})
+    d = from_frames(
+        "log", {"user_id": ["a"] * 5, "item_id": range(5), "order": range(5)}, users={"user_id": ["a", "quiet"]}
+    )
     requests, _ = split(d, "last-out").judged(TEST)
     assert [d.users[u] for u in requests.user] == ["a"] and requests.at is None

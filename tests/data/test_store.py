@@ -16,7 +16,19 @@ from interplay.data.store import LAYOUT, load_model, save_model
 from interplay.errors import BadData, Mismatch
 from interplay.types import Ids, State
 
-KINDS = (bool, np.int8, np.uint8, np.int16, np.uint16, np.int32, np.int64, np.uint64, np.float16, np.float32, np.float64)
+KINDS = (
+    bool,
+    np.int8,
+    np.uint8,
+    np.int16,
+    np.uint16,
+    np.int32,
+    np.int64,
+    np.uint64,
+    np.float16,
+    np.float32,
+    np.float64,
+)
 
 
 def state() -> State:
@@ -105,7 +117,9 @@ def test_another_version_is_refused_with_both_versions(tmp_path: Path):
     told = json.loads(file.read_text())
     told["store"] |= {"layout": LAYOUT + 1, "interplay": "9.0"}
     file.write_text(json.dumps(told))
-    with pytest.raises(Mismatch, match=rf"written by Interplay 9.0 in layout {LAYOUT + 1}; this is .* reads layout {LAYOUT}"):
+    with pytest.raises(
+        Mismatch, match=rf"written by Interplay 9.0 in layout {LAYOUT + 1}; this is .* reads layout {LAYOUT}"
+    ):
         load_model(tmp_path / "model")
 
 

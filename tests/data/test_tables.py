@@ -40,7 +40,9 @@ def test_index_order_is_a_hash_of_the_id_and_follows_neither_popularity_nor_firs
     assert (np.diff(d.items.keys.astype(float)) > 0).all()
     counts = np.bincount(d.events.item)
     assert abs(np.corrcoef(counts, np.arange(200))[0, 1]) < 0.3
-    shuffled = from_frames("shop", pl.DataFrame({"user_id": [0] * len(items), "item_id": items}).sample(fraction=1, shuffle=True, seed=1))
+    shuffled = from_frames(
+        "shop", pl.DataFrame({"user_id": [0] * len(items), "item_id": items}).sample(fraction=1, shuffle=True, seed=1)
+    )
     assert d.items == shuffled.items
 
 
@@ -74,7 +76,12 @@ def test_what_the_columns_mean_is_kept():
     mine = e.user == ann
     at = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp() * 1e6
     assert e.time[mine].tolist() == [at, at + 500_000]
-    assert sorted(zip(e.value, (e.kinds[k] for k in e.kind), strict=True)) == [(1, "view"), (2.5, "buy"), (3, "view"), (4, "view")]
+    assert sorted(zip(e.value, (e.kinds[k] for k in e.kind), strict=True)) == [
+        (1, "view"),
+        (2.5, "buy"),
+        (3, "view"),
+        (4, "view"),
+    ]
     assert len(set(e.session[mine])) == 1 and (e.session == -1).sum() == 1
     assert sorted(e.part) == [TRAIN, TRAIN, VALID, TEST] and set(e.context["surface"]) == {"home", "cart", None}
 
@@ -87,7 +94,12 @@ def test_times_in_another_unit_are_named_and_converted_when_said(unit, per_secon
     with pytest.raises(BadData, match=f"timestamp: .* look like {unit} .*expected microseconds"):
         from_frames("shop", {**LOG, "timestamp": times})
     d = from_frames("shop", {**LOG, "timestamp": times}, time_unit=unit)
-    assert sorted(d.events.time) == [1_500_000_000_000_000, 1_600_000_000_000_000, 1_700_000_000_000_000, 1_710_000_000_000_000]
+    assert sorted(d.events.time) == [
+        1_500_000_000_000_000,
+        1_600_000_000_000_000,
+        1_700_000_000_000_000,
+        1_710_000_000_000_000,
+    ]
 
 
 def test_one_odd_time_neither_hides_nor_fakes_a_wrong_unit():
@@ -124,7 +136,9 @@ BAD = [
 @pytest.mark.parametrize(("column", "values", "row", "reason"), BAD)
 def test_a_bad_cell_is_named_by_row_column_and_reason_and_the_rest_is_counted(column, values, row, reason):
     bad = pl.DataFrame({**LOG, column: values}, strict=False)
-    with pytest.raises(BadData, match=rf"1 of 4 rows cannot be used; the first: interactions, row {row}, column {column}: .*{reason}"):
+    with pytest.raises(
+        BadData, match=rf"1 of 4 rows cannot be used; the first: interactions, row {row}, column {column}: .*{reason}"
+    ):
         from_frames("shop", bad)
     report = Report("shop")
     d = from_frames("shop", bad, bad="skip", report=report)
@@ -134,7 +148,9 @@ def test_a_bad_cell_is_named_by_row_column_and_reason_and_the_rest_is_counted(co
 
 def test_a_row_with_two_faults_is_refused_once():
     report = Report("shop")
-    from_frames("shop", {"user_id": [None, "a"], "item_id": [None, 1], "value": [np.nan, 1.0]}, bad="skip", report=report)
+    from_frames(
+        "shop", {"user_id": [None, "a"], "item_id": [None, 1], "value": [np.nan, 1.0]}, bad="skip", report=report
+    )
     assert report.refused == 1 and len(report.problems) == 1 and report.kept == 1
 
 
@@ -149,7 +165,9 @@ def test_columns_that_are_missing_or_of_no_use_are_said_with_the_nearest():
 
 def test_repeated_rows_are_events_and_are_counted():
     report = Report("shop")
-    d = from_frames("shop", {"user_id": [1, 1, 1], "item_id": [2, 2, 2], "timestamp": [NOON, NOON, NOON + 1]}, report=report)
+    d = from_frames(
+        "shop", {"user_id": [1, 1, 1], "item_id": [2, 2, 2], "timestamp": [NOON, NOON, NOON + 1]}, report=report
+    )
     assert len(d.events) == 3 and any("1 rows repeat" in n for n in report.notes)
 
 
@@ -161,7 +179,9 @@ def test_an_empty_log_loads_and_says_so():
 
 def test_items_of_the_log_that_the_catalogue_lacks_get_an_index_and_a_note():
     report = Report("shop")
-    d = from_frames("shop", LOG, items={"item_id": ["tea", "new"], "title": ["Tea", "New"], "price": [1.0, np.nan]}, report=report)
+    d = from_frames(
+        "shop", LOG, items={"item_id": ["tea", "new"], "title": ["Tea", "New"], "price": [1.0, np.nan]}, report=report
+    )
     assert d.n_items == 4 and len(d.catalogue) == 4 and "2 items of the log are not in items" in str(report)
     titles = dict(zip(d.items, d.catalogue["title"], strict=True))
     assert titles == {"tea": "Tea", "new": "New", "jam": None, "rye": None}

@@ -15,7 +15,7 @@ import numpy as np
 
 from interplay.errors import BadSetting, unknown
 from interplay.ops.sparse import history_matrix
-from interplay.ops.topk import best, best_dot
+from interplay.ops.topk import best_dot
 from interplay.types import Array, Dataset, Requests, Rows, Run, Slates, State, World
 
 SEARCHES: dict[str, Callable[..., Slates]] = {"exact": best_dot}  # queries, vectors, requests, n, rows, bias= -> Slates
@@ -72,7 +72,8 @@ class Index:
         out, mute = self.search(wanted, requests, n), ~wanted.any(axis=1)
         if mute.any():
             rest = requests.take(np.flatnonzero(mute))
-            popular = best(lambda part: np.tile(self.rows.popularity, (len(part), 1)), rest, n, self.rows)
+            same = np.zeros((len(rest), 1), np.float32), np.zeros((self.rows.n_items, 1), np.float32)
+            popular = best_dot(*same, rest, n, self.rows, bias=self.rows.popularity)
             out.items[mute], out.scores[mute] = popular.items, popular.scores
         return out
 

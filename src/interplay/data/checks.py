@@ -182,7 +182,8 @@ def _parsed_times(text: pl.Series) -> pl.Series:
         return whole
     wide = text.cast(pl.Float64, strict=False)
     if wide.null_count() - text.null_count() <= (len(text) - text.null_count()) / 2:
-        return whole if (wide - wide.floor()).fill_null(0).fill_nan(0).sum() == 0 and wide.is_finite().all() else wide
+        finite = wide.filter(wide.is_finite())
+        return wide if (finite != finite.floor()).any() else whole.fill_null(wide.cast(pl.Int64, strict=False))
     iso = text.str.replace(r"Z$", "+00:00").str.replace(" ", "T", literal=True)
     zoned = iso.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", time_zone="UTC", strict=False)
     plain = iso.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False).dt.replace_time_zone("UTC")

@@ -90,9 +90,9 @@ def _model(precision: str) -> Any:
 
 
 def _encoded(texts: list[str], batch: int, precision: str, progress: Progress | None, before: int, total: int) -> Array:
-    import torch
-
     model, parts = _model(precision), []
+    import torch  # after the model, whose absence is explained
+
     for lo in range(0, len(texts), batch):
         with torch.inference_mode():
             vectors = model.encode(texts[lo : lo + batch], batch_size=batch, convert_to_tensor=True,

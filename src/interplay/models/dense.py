@@ -19,7 +19,7 @@ from interplay.data.encode import encode_texts
 from interplay.data.fetch import cache
 from interplay.errors import BadData, unknown
 from interplay.ops.sparse import history_matrix
-from interplay.ops.topk import best, best_dot
+from interplay.ops.topk import best_dot
 from interplay.types import Array, Dataset, Requests, Rows, Run, Slates, State, World
 
 ENCODERS: dict[str, Callable[..., Array]] = {"minilm": encode_texts}  # texts -> float32[n, dim], unit length
@@ -79,7 +79,8 @@ class Dense:
         out = best_dot(wanted, self.vectors, requests, n, self.rows, bias=self.muted)
         if mute.any():
             rest = requests.take(np.flatnonzero(mute))
-            popular = best(lambda part: np.tile(self.rows.popularity, (len(part), 1)), rest, n, self.rows)
+            same = np.zeros((len(rest), 1), np.float32), np.zeros((self.rows.n_items, 1), np.float32)
+            popular = best_dot(*same, rest, n, self.rows, bias=self.rows.popularity)
             out.items[mute], out.scores[mute] = popular.items, popular.scores
         return out
 

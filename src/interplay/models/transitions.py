@@ -28,10 +28,10 @@ class MarkovConfig:
     skip: int = 10  # how many events ahead a transition may reach
     decay: float = 0.8  # weight of one more event between the two
     backward: float = 0.0  # weight of the reversed transitions; 1 makes it plain co-occurrence
-    source_power: float = 0.5  # how far frequent triggers are held down
+    source_power: float = 0.3  # how far frequent triggers are held down
     target_power: float = 0.1  # how far frequent targets are held down; 0.5 with 0.5 is the cosine
     window: int = 10  # last events of the request that are used
-    recency: float = 0.7  # weight of one more step back in the request's history
+    recency: float = 0.6  # weight of one more step back in the request's history
 
 
 class Markov:

@@ -26,7 +26,7 @@ from interplay.serve.finding import search
 from interplay.serve.page import Page
 from interplay.serve.refusing import Limit, checked, plainly, refused, sentence, unreadable
 from interplay.serve.telling import tell
-from interplay.serve.window import PICTURES
+from interplay.worlds.pictures import VERSION, face
 
 WEB = Path(__file__).parent / "web"
 LARGEST = 1 << 20  # bytes of a body
@@ -55,6 +55,7 @@ def create_app(engine: Engine, *, largest: int = LARGEST) -> FastAPI:
     app.add_exception_handler(HTTPException, plainly)
     app.add_exception_handler(HTTPStatus.NOT_FOUND, plainly)
     app.include_router(api)
+    app.include_router(life)
     app.include_router(pages)
     app.mount("/web", Web(directory=WEB), name="web")
     app.state.page = Page(WEB, engine)
@@ -67,6 +68,7 @@ def _engine(request: Request) -> Engine:
 
 Asked = Annotated[Engine, Depends(_engine)]
 api = APIRouter(prefix="/v1", responses=REFUSALS)
+life = APIRouter()
 pages = APIRouter(include_in_schema=False)
 
 
@@ -274,7 +276,7 @@ def one_person(engine: Asked, user_id: str) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------------ the page
 
 
-@pages.get("/healthz", response_model=bodies.Health, tags=["read"], include_in_schema=True)
+@life.get("/healthz", response_model=bodies.Health, tags=["read"])
 def healthz(engine: Asked) -> dict[str, Any]:
     """Whether the engine answers, and what it holds."""
     return {
@@ -307,16 +309,14 @@ def page(
 @pages.get("/pictures/{version}/{item_id:path}")
 def item_picture(engine: Asked, version: str, item_id: str, wide: bool = False) -> Response:
     """The drawing of an item; its address changes when the way of drawing does, so it is cached for ever."""
-    if version != PICTURES or not item_id.endswith(".svg"):
-        raise NotHere(f"no picture at version {version!r} of {item_id!r}; expected /pictures/{PICTURES}/ITEM.svg")
+    if version != str(VERSION) or not item_id.endswith(".svg"):
+        raise NotHere(f"no picture at version {version!r} of {item_id!r}; expected /pictures/{VERSION}/ITEM.svg")
     return _svg(views.picture(engine, item_id.removesuffix(".svg"), wide=wide))
 
 
 @pages.get("/faces/{seed}.svg")
 def item_face(seed: str) -> Response:
     """The face of an invented person."""
-    from interplay.worlds.pictures import face
-
     return _svg(face(seed))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from interplay.serve.engine import Answer, Engine
 from interplay.types import Id
+from interplay.worlds import pictures
 
 
 def cards(engine: Engine, answer: Answer, **more: Any) -> list[dict[str, Any]]:
@@ -82,9 +83,7 @@ def _spoken(value: Any) -> Any:
 
 def picture(engine: Engine, item_id: Id, *, wide: bool = False) -> str:
     """The SVG of an item, drawn from its columns and its id; the same one every time."""
-    from interplay.worlds.pictures import picture as drawn
-
     index = engine.item(item_id)
     row = engine.window.row(index)
     seed = row.get("seed") or str(engine.dataset.items[index])
-    return drawn({**row, "title": engine.window.title(index), "seed": seed}, wide=wide)
+    return pictures.picture({**row, "title": engine.window.title(index), "seed": seed}, wide=wide)

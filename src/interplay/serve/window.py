@@ -20,8 +20,7 @@ import polars as pl
 
 from interplay.errors import BadSetting, unknown
 from interplay.types import Array, Dataset
-
-PICTURES = "1"  # part of each picture's address: pictures are cached for ever, a new drawing has a new address
+from interplay.worlds.pictures import VERSION
 
 ROLES: Mapping[str, tuple[str, ...]] = {  # what a person sees of an item -> column names, the first that is there wins
     "title": ("title", "name", "product_title", "headline"),
@@ -84,7 +83,7 @@ class Window:
 
         name = self.dataset.items[item]
         price, kind = said("price"), _listed(said("kind"))
-        address = f"/pictures/{PICTURES}/{quote(str(name), safe='')}.svg"
+        address = f"/pictures/{VERSION}/{quote(str(name), safe='')}.svg"
         return {
             "item_id": name, "title": self.title(item), "by": str(said("by") or ""), "kind": ", ".join(kind),
             "about": _brief(str(said("about") or "")), "price": float(price) if _finite(price) else None,

@@ -25,7 +25,7 @@ from interplay.worlds.phrases import Facets
 from interplay.worlds.truth import KIND_NAMES, draws, keyed, normal
 
 POLICY = "popular-soft-1"
-TEMPERATURE = 1.4
+TEMPERATURE = 1.6
 FEED = np.array([0.2, 0.3, 0.38, 0.0, 0.12])  # everything, by kind, one facet, the very item, at random
 SEARCH = np.array([0.04, 0.10, 0.78, 0.0, 0.08])
 BY_TITLE = np.array([0.06, 0.40, 0.0, 0.46, 0.08])

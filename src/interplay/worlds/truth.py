@@ -31,8 +31,8 @@ ROW_AGAIN = 0.6  # and a row than the row above it
 class Habits:
     """How strongly people act on what they want; log-odds unless said otherwise."""
 
-    plain: float = -3.0  # of a click on an examined item of no interest
-    taste: float = 1.25  # per standard deviation of utility
+    plain: float = -4.0  # of a click on an examined item of no interest
+    taste: float = 2.0  # per standard deviation of utility
     intent: float = 1.3  # more, when it is of the kind they came for
     asked: float = 1.4  # more, when it has what they searched for
     seen: float = -0.35  # each time it was shown lately

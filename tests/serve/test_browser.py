@@ -1,0 +1,211 @@
+"""The page in a browser: what a person sees, does and can undo."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from serving import built, shop
+
+from interplay.serve.app import create_app
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET = (
+    "--no-sandbox --disable-gpu --disable-quic --disable-background-networking --disable-component-update --disable-sync"
+)
+WIDTHS = (320, 390, 820, 1440)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.fail(f"the page's tests drive {CHROMIUM}, which is not there; install it: sudo apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[str]:
+    server = uvicorn.Server(uvicorn.Config(create_app(built(shop())), port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@contextmanager
+def opened(browser: Browser, served: str, user: str, **more: Any) -> Iterator[Page]:
+    """A page of somebody's own, which must not complain and must not ask another host."""
+    context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **more})
+    context.add_cookies([{"name": "interplay_person", "value": user, "url": served}])
+    page, wrong = context.new_page(), []
+    page.set_default_timeout(10_000)
+    page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda e: wrong.append(str(e)))
+    page.on("request", lambda r: None if r.url.startswith((served, "data:")) else wrong.append(f"asked {r.url}"))
+    page.goto(served)
+    yield page
+    context.close()
+    assert not wrong, wrong
+
+
+def titles(page: Page) -> list[str]:
+    return page.locator("#heroes h3, #shelves h3").all_inner_texts()
+
+
+def test_a_look_changes_the_next_feed(browser, served):
+    with opened(browser, served, "u1") as page:
+        first = page.locator("#heroes h3 a").first.inner_text()
+        page.locator("#heroes h3 a").first.click()
+        expect(page.locator("#item-h")).to_have_text(first)
+        expect(page.locator("#item-h")).to_be_focused()
+        expect(page).to_have_title(f"{first} · Interplay")
+        expect(page.get_by_role("heading", name="Similar")).to_be_visible()
+        page.get_by_role("link", name="Feed", exact=True).click()
+        expect(page.locator("#feed-lead")).to_contain_text("12 events")
+        expect(page.get_by_role("heading", name=f"Near {first}")).to_be_visible()
+        assert first not in titles(page)
+
+
+def test_what_the_server_drew_is_what_the_browser_draws(browser, served):
+    with opened(browser, served, "u2") as page:
+        alike = page.evaluate("""async () => {
+            const { cards, shelf } = await import('/web/parts.js'), { state } = await import('/web/api.js');
+            const drawn = (html) => { const t = document.createElement('ul'); t.innerHTML = html; return t.innerHTML.replace(/loading="\\w+"/g, ''); };
+            const sent = (el) => el.innerHTML.replace(/loading="\\w+"/g, '');
+            return [drawn(cards(state.feed.heroes, 'hero')) === sent(document.querySelector('#heroes')),
+                    drawn(shelf(state.feed.shelves[0])) === drawn(document.querySelector('#shelves .shelf').outerHTML)];
+        }""")
+        assert alike == [True, True]
+
+
+def test_search_as_you_type_repairs_narrows_and_can_be_shared(browser, served):
+    with opened(browser, served, "u1") as page:
+        page.keyboard.press("/")
+        expect(page.locator("#q")).to_be_focused()
+        page.keyboard.type("lantren")
+        expect(page.locator("#repair")).to_contain_text("Showing “lantern”")
+        expect(page.locator("#found")).to_contain_text("13 results")
+        page.get_by_label("under 24").check()
+        expect(page.locator("#found")).to_contain_text("5 results")
+        expect(page.get_by_label("under 24")).to_be_focused()
+        page.reload()
+        expect(page.locator("#found")).to_contain_text("5 results")
+        page.locator("#q").fill("lantern tea")
+        expect(page.locator("#repair")).to_contain_text("Nothing matches “lantern tea”")
+        page.get_by_role("button", name="Search “lantern”").click()
+        expect(page.locator("#found")).to_contain_text("5 results")
+
+
+def test_why_shows_the_trace_stage_by_stage_and_gives_the_focus_back(browser, served):
+    with opened(browser, served, "u1") as page:
+        why = page.locator("#heroes [data-why]").first
+        why.focus()
+        page.keyboard.press("Enter")
+        drawer = page.get_by_role("dialog")
+        expect(drawer.locator(".stage h3")).to_have_text(["Understand", "Retrieve", "Rank", "Rules", "Page"])
+        expect(drawer.locator(".narrow")).to_have_attribute("aria-label", re.compile(r"160 items, \d+ allowed"))
+        expect(drawer).to_contain_text("Already seen")
+        page.keyboard.press("Escape")
+        expect(drawer).to_be_hidden()
+        expect(why).to_be_focused()
+
+
+def test_keeping_and_less_like_this_can_be_taken_back_where_they_are_shown(browser, served):
+    with opened(browser, served, "u5") as page:
+        card = page.locator("#shelves .card").first
+        keep = card.locator("[data-keep]")
+        keep.click()
+        expect(keep).to_have_attribute("aria-pressed", "true")
+        page.reload()
+        page.get_by_role("link", name="Search", exact=True).click()
+        kept = page.locator('#hits [aria-pressed="true"]')
+        expect(kept).to_have_count(1)
+        kept.click()
+        page.get_by_role("link", name="Feed", exact=True).click()
+        expect(page.locator("#feed-lead")).to_contain_text("11 events")
+        card = page.locator("#shelves .card").first
+        gone = card.locator("h3").inner_text()
+        card.locator("[data-less]").click()
+        back = card.get_by_role("button", name="Take back")
+        expect(back).to_be_focused()
+        back.click()
+        card.locator("[data-less]").click()
+        page.get_by_role("link", name="Feed", exact=True).click()
+        expect(page.locator("#shelves .card h3").first).not_to_have_text(gone)
+        assert gone not in titles(page)
+
+
+def test_one_can_become_somebody_else_or_a_stranger(browser, served):
+    with opened(browser, served, "u1") as page:
+        page.locator(".who").click()
+        expect(page.locator("#people button")).not_to_have_count(0)
+        page.get_by_role("button", name="A stranger").click()
+        expect(page.locator("#feed-h")).to_have_text("Hello. Nothing is known of you.")
+        page.reload()
+        expect(page.locator("#feed-h")).to_have_text("Hello. Nothing is known of you.")
+        page.locator(".who").click()
+        page.locator("#people button").first.click()
+        expect(page.locator("#feed-lead")).to_contain_text("11 events")
+
+
+def test_the_feed_goes_on_and_coming_back_finds_it_as_it_was(browser, served):
+    with opened(browser, served, "u7") as page:
+        page.mouse.wheel(0, 20_000)
+        expect(page.locator("#rest .card")).not_to_have_count(0)
+        for _ in range(6):
+            page.mouse.wheel(0, 20_000)
+            page.wait_for_timeout(120)
+        shown = titles(page)
+        assert len(shown) == len(set(shown)) > 60
+        link = page.locator("#rest h3 a").nth(6)
+        link.scroll_into_view_if_needed()
+        top = page.evaluate("scrollY")
+        link.click()
+        expect(page.locator("#item-h")).to_be_visible()
+        page.go_back()
+        expect(page.locator("#feed-note")).to_contain_text("would change this feed")
+        assert abs(page.evaluate("scrollY") - top) < 200 and titles(page) == shown
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_width_scrolls_sideways_and_nothing_moves_at_load(browser, served, width):
+    with opened(browser, served, "u1", viewport={"width": width, "height": 844}) as page:
+        page.wait_for_timeout(300)
+        shift = page.evaluate("""() => new Promise((done) => new PerformanceObserver((list) => done(
+            list.getEntries().reduce((sum, e) => sum + e.value, 0))).observe({ type: 'layout-shift', buffered: true }) ?? setTimeout(() => done(0), 200))""")
+        assert shift <= 0.02
+        for path in ("/", "/search?q=lamp", "/item/lamp-0", "/people"):
+            page.goto(served + path)
+            page.wait_for_timeout(150)
+            assert page.evaluate("document.scrollingElement.scrollWidth") <= width, path
+
+
+def test_an_engine_that_is_gone_is_said_in_a_sentence_and_what_was_done_is_sent_later(browser, served):
+    with opened(browser, served, "u9") as page:
+        page.route("**/v1/**", lambda route: route.abort())
+        page.locator("#shelves [data-keep]").first.click()
+        page.get_by_role("link", name="Search", exact=True).click()
+        expect(page.locator("#hits")).to_contain_text("The engine is not answering.")
+        page.unroute("**/v1/**")
+        page.get_by_role("button", name="Try now").click()
+        expect(page.locator("#found")).to_contain_text("160 things")
+        expect(page.locator('#hits [aria-pressed="true"]')).to_have_count(1)
+        page.get_by_role("link", name="Feed", exact=True).click()
+        expect(page.locator("#feed-lead")).to_contain_text("12 events")
+        page.evaluate("console.clear()")
