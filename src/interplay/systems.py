@@ -42,6 +42,14 @@ class System:
         return cls(configured(self.settings(), self.preset, *overrides))
 
 
+POOLED = {  # one pool of negatives for a batch of whole users: a full step costs little more than the graph itself
+    "loss": "softmax", "similarity": "cosine", "temperature": 0.15, "negatives": 4096, "grouped": True, "ridge": 0.0,
+    "descent": {"rate": 0.01, "batch": 60_000, "epochs": 200, "every": 5},
+}  # fmt: skip
+NGCF = {
+    "encoder": "ngcf", "dropout": 0.1, "ridge": 1e-5, "descent": {"rate": 1e-4, "batch": 1024, "epochs": 400, "every": 10},
+}  # fmt: skip
+
 ROWS: tuple[System, ...] = (
     System(
         name="popular", about="What most people touched", model="counts:Popular", config="PopularConfig",
@@ -119,6 +127,33 @@ ROWS: tuple[System, ...] = (
         name="two-tower", about="People and items meet in one space; items may come with content alone",
         model="towers:TwoTower", config="TwoTowerConfig", paper="Yi et al., RecSys 2019", solves=frozenset({"groups"}),
         epochs=True,
+    ),
+    System(
+        name="bpr-mf", about="A vector per person and item, learnt by comparing what was taken with what was not",
+        model="pairwise:Pairwise", config="PairwiseConfig", paper="Rendle et al., UAI 2009", epochs=True,
+        solves=frozenset({"groups"}),
+    ),
+    System(
+        name="mf-ssm", about="The same against thousands of items at once, by angle", model="pairwise:Pairwise",
+        config="PairwiseConfig", preset=POOLED, paper="Wu et al., TOIS 2024", epochs=True, solves=frozenset({"groups"}),
+    ),
+    System(
+        name="lightgcn", about="Vectors smoothed over the graph of people and items", model="graphs:Graphs",
+        config="GraphsConfig", paper="He et al., SIGIR 2020", epochs=True, solves=frozenset({"groups"}),
+    ),
+    System(
+        name="lightgcn-ssm", about="The same, learnt against thousands of items at once, by angle",
+        model="graphs:Graphs", config="GraphsConfig", preset=POOLED,
+        paper="He et al., SIGIR 2020; Wu et al., TOIS 2024", epochs=True, solves=frozenset({"groups"}),
+    ),
+    System(
+        name="ngcf", about="Smoothing with weights, products and all layers side by side", model="graphs:Graphs",
+        config="GraphsConfig", preset=NGCF, paper="Wang et al., SIGIR 2019", epochs=True, solves=frozenset({"groups"}),
+    ),
+    System(
+        name="ngcf-ssm", about="The same, learnt against thousands of items at once, by angle", model="graphs:Graphs",
+        config="GraphsConfig", preset=NGCF | POOLED, paper="Wang et al., SIGIR 2019; Wu et al., TOIS 2024", epochs=True,
+        solves=frozenset({"groups"}),
     ),
 )  # fmt: skip
 

@@ -15,14 +15,26 @@ NOON = 1_700_000_000_000_000
 
 
 def view(**more) -> FeatureView:
-    return FeatureView(from_frames(
-        "shop",
-        {"user_id": ["a", "a", "b", "b"], "item_id": ["x", "y", "x", "x"], "value": [1.0, 2.0, 3.0, 5.0],
-         "timestamp": [NOON, NOON + DAY, NOON + 2 * DAY, NOON + 40 * DAY], "event_type": ["view", "buy", "view", "buy"]},
-        items={"item_id": ["x", "y", "z"], "price": [1.5, None, 3.0], "brand": ["acme", "zeta", None],
-               "categories": [["tea", "hot"], [], None], "new": [True, False, None]},
-        users={"user_id": ["a", "b"], "age": [30, 40], "town": ["Ulm", None]},
-    ))  # fmt: skip
+    return FeatureView(
+        from_frames(
+            "shop",
+            {
+                "user_id": ["a", "a", "b", "b"],
+                "item_id": ["x", "y", "x", "x"],
+                "value": [1.0, 2.0, 3.0, 5.0],
+                "timestamp": [NOON, NOON + DAY, NOON + 2 * DAY, NOON + 40 * DAY],
+                "event_type": ["view", "buy", "view", "buy"],
+            },
+            items={
+                "item_id": ["x", "y", "z"],
+                "price": [1.5, None, 3.0],
+                "brand": ["acme", "zeta", None],
+                "categories": [["tea", "hot"], [], None],
+                "new": [True, False, None],
+            },
+            users={"user_id": ["a", "b"], "age": [30, 40], "town": ["Ulm", None]},
+        )
+    )
 
 
 def at(v: FeatureView, name: str) -> int:
@@ -77,8 +89,12 @@ def test_an_empty_log_has_zeros():
 
 def test_joined_gives_every_feature_the_shape_of_the_slate():
     v = view()
-    requests = Requests(user=np.array([0, -1], np.int32), history=Ragged.of([[0], []]), at=np.array([NOON + 1, NOON + DAY]),
-                        context={"hour_of_shop": np.array([3, 4])})  # fmt: skip
+    requests = Requests(
+        user=np.array([0, -1], np.int32),
+        history=Ragged.of([[0], []]),
+        at=np.array([NOON + 1, NOON + DAY]),
+        context={"hour_of_shop": np.array([3, 4])},
+    )
     slates = Slates(items=np.array([[0, 1], [2, -1]], np.int32), scores=np.zeros((2, 2), np.float32))
     told = v.joined(requests, slates)
     assert all(c.shape == (2, 2) for c in told.values())

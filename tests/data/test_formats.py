@@ -34,7 +34,8 @@ def recbole(folder: Path) -> None:
         "user_id:token\titem_id:token\trating:float\ttimestamp:float\n196\t242\t3\t881250949\n186\t302\t4\t891717742.0\n"
     )
     (folder / "shop.item").write_text(
-        "item_id:token\tmovie_title:token_seq\trelease_year:float\tclass:token_seq\n242\tToy Story\t1995\tAnimation Comedy\n"
+        "item_id:token\tmovie_title:token_seq\trelease_year:float\tclass:token_seq\n"
+        "242\tToy Story\t1995\tAnimation Comedy\n"
     )
     (folder / "shop.user").write_text("user_id:token\tage:float\n196\t49\n")
 
@@ -53,16 +54,16 @@ def test_recbole_atomic_files_by_directory_or_by_file(tmp_path: Path):
 def test_recbole_faults_are_named(tmp_path: Path):
     log = tmp_path / "shop.inter"
     log.write_text("user_id:token\titem_id:token\n1\t2\n1\n")
-    with pytest.raises(BadData, match="shop.inter, row 2: 1 fields where 2 are expected"):
+    with pytest.raises(BadData, match=r"shop.inter, row 2: 1 fields where 2 are expected"):
         load(log)
     log.write_text("user_id\titem_id:word\n1\t2\n")
     with pytest.raises(BadData, match="should read name:type"):
         load(log)
     log.write_text("user_id:token\titem_id:token\trating:float\n1\t2\tnan\n3\t4\t1\n")
-    with pytest.raises(BadData, match="shop.inter, row 1, column value: nan is not a finite number"):
+    with pytest.raises(BadData, match=r"shop.inter, row 1, column value: nan is not a finite number"):
         load(log)
     (tmp_path / "other.inter").write_text(log.read_text())
-    with pytest.raises(BadData, match="should hold one .inter file"):
+    with pytest.raises(BadData, match=r"should hold one .inter file"):
         load(tmp_path)
 
 
@@ -96,9 +97,18 @@ def test_amazon_reviews_of_both_kinds(tmp_path: Path):
 
 def test_amazon_products_join_their_reviews(tmp_path: Path):
     lines(tmp_path / "Beauty.jsonl", NEW)
-    lines(tmp_path / "meta_Beauty.jsonl",
-          {"parent_asin": "B1", "title": "Soap", "categories": ["Bath"], "description": ["mild", "soap"], "price": "$3.50", "store": "Acme"},
-          {"parent_asin": "B2", "title": "Brush", "categories": [], "price": "from 2.00"})  # fmt: skip
+    lines(
+        tmp_path / "meta_Beauty.jsonl",
+        {
+            "parent_asin": "B1",
+            "title": "Soap",
+            "categories": ["Bath"],
+            "description": ["mild", "soap"],
+            "price": "$3.50",
+            "store": "Acme",
+        },
+        {"parent_asin": "B2", "title": "Brush", "categories": [], "price": "from 2.00"},
+    )
     d = load(tmp_path)
     told = dict(zip(d.items, d.catalogue.drop("item_id").rows(named=True), strict=True))
     assert told["B1"] == {"title": "Soap", "categories": ["Bath"], "text": "mild soap", "brand": "Acme", "price": 3.5}
@@ -112,13 +122,13 @@ def test_amazon_products_join_their_reviews(tmp_path: Path):
 
 def test_broken_reviews_are_counted_and_a_file_that_is_cut_off_is_said(tmp_path: Path):
     file = lines(tmp_path / "x.jsonl", OLD, '{"reviewerID": "A', {**OLD, "reviewerID": None})
-    with pytest.raises(BadData, match="2 of 3 rows cannot be used; the first: x.jsonl, row 2: not a JSON object"):
+    with pytest.raises(BadData, match=r"2 of 3 rows cannot be used; the first: x.jsonl, row 2: not a JSON object"):
         load(file)
     report = Report("x")
     assert len(load(file, bad="skip", report=report).events) == 1 and report.refused == 2
     whole = lines(tmp_path / "y.json.gz", *[{**OLD, "asin": f"B{i * 7919 % 10007}"} for i in range(3000)])
     whole.write_bytes(whole.read_bytes()[:-4000])
-    with pytest.raises(BadData, match="y.json.gz is cut off or damaged after row"):
+    with pytest.raises(BadData, match=r"y.json.gz is cut off or damaged after row"):
         load(whole)
 
 

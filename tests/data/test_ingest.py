@@ -17,9 +17,16 @@ NOON = 1_700_000_000_000_000
 
 def test_a_log_in_many_batches_is_the_log_at_once(tmp_path: Path):
     rng = np.random.default_rng(0)
-    log = pl.DataFrame({"user_id": rng.integers(0, 50, 5000), "item_id": [f"i{i}" for i in rng.integers(0, 90, 5000)],
-                        "timestamp": NOON + rng.integers(0, 10**9, 5000), "value": rng.random(5000).astype(np.float32),
-                        "split": rng.choice(["train", "valid", "test"], 5000), "page": rng.integers(0, 5, 5000)})  # fmt: skip
+    log = pl.DataFrame(
+        {
+            "user_id": rng.integers(0, 50, 5000),
+            "item_id": [f"i{i}" for i in rng.integers(0, 90, 5000)],
+            "timestamp": NOON + rng.integers(0, 10**9, 5000),
+            "value": rng.random(5000).astype(np.float32),
+            "split": rng.choice(["train", "valid", "test"], 5000),
+            "page": rng.integers(0, 5, 5000),
+        }
+    )
     log.write_parquet(tmp_path / "log.parquet")
     log.write_csv(tmp_path / "log.csv")
     told: list[dict] = []

@@ -1,4 +1,4 @@
-"""Public sets by name, from prepared copies and as their publishers ship them, and downloads from a server of our own."""
+"""Public sets by name, as prepared copies and as their publishers ship them; downloads from a server of our own."""
 
 from __future__ import annotations
 
@@ -44,8 +44,11 @@ def gowalla(shelf: Path) -> None:
     pairs = rng.permutation(np.stack(np.meshgrid(np.arange(12), np.arange(40)), -1).reshape(-1, 2))[:300]
     part = rng.permutation(np.repeat([0, 1, 2], [200, 30, 70]))
     train = pairs[part < 2]
-    put(shelf / "gowalla", train={"user": train[:, 0], "item": train[:, 1], "part": part[part < 2].astype(np.int8)},
-        test={"user": pairs[part == 2, 0], "item": pairs[part == 2, 1]})  # fmt: skip
+    put(
+        shelf / "gowalla",
+        train={"user": train[:, 0], "item": train[:, 1], "part": part[part < 2].astype(np.int8)},
+        test={"user": pairs[part == 2, 0], "item": pairs[part == 2, 1]},
+    )
 
 
 def test_gowalla_keeps_its_parts_and_resplit_shuffles_them_inside_each_user(shelf: Path):
@@ -75,13 +78,19 @@ def test_resplit_is_exchangeable(shelf: Path):
 
 
 def ml_1m(shelf: Path) -> None:
-    put(shelf / "ml-1m",
+    put(
+        shelf / "ml-1m",
         sequences={"user_id": [1, 1, 2], "movie_id": [10, 20, 20], "position": [1, 0, 0]},
         interactions_all={"user_id": [1, 2], "movie_id": [10, 20], "part": [0, 2]},
         implicit_ge3={"user": [0, 0, 0], "item": [0, 1, 2], "part": [0, 1, 2]},
-        items={"movie_id": [10, 20, 30], "title": ["Heat (1995)", "Jaws (1975)", "Unseen (1999)"],
-               "genres": ["Crime|Drama", "Horror", "Drama"], "llm_description": ["", "", ""]},
-        users={"user_id": [1, 2, 3], "gender": ["F", "M", "F"]})  # fmt: skip
+        items={
+            "movie_id": [10, 20, 30],
+            "title": ["Heat (1995)", "Jaws (1975)", "Unseen (1999)"],
+            "genres": ["Crime|Drama", "Horror", "Drama"],
+            "llm_description": ["", "", ""],
+        },
+        users={"user_id": [1, 2, 3], "gender": ["F", "M", "F"]},
+    )
 
 
 def test_ml_1m_has_its_variants_with_titles_where_the_ids_allow_it(shelf: Path):
@@ -94,7 +103,7 @@ def test_ml_1m_has_its_variants_with_titles_where_the_ids_allow_it(shelf: Path):
     assert d.people["gender"].to_list() == [{1: "F", 2: "M"}[u] for u in d.users]
     assert sorted(load("ml-1m:all").events.part) == [TRAIN, TEST] and load("ml-1m:all").catalogue is not None
     assert load("ml-1m:ge3").catalogue is None and sorted(load("ml-1m:ge3").events.part) == [0, 1, 2]
-    with pytest.raises(BadData, match="publisher's ratings.dat"):
+    with pytest.raises(BadData, match=r"publisher's ratings.dat"):
         load("ml-1m:ratings")
     with pytest.raises(UnknownName, match="variant of ml-1m called 'ge4'; nearest: \\['ge3'\\]"):
         load("ml-1m:ge4")
@@ -120,17 +129,32 @@ def test_one_name_means_one_data_set_whoever_prepared_it(shelf: Path):
 
 
 def test_ml_100k_reads_alike_from_both(shelf: Path):
-    put(shelf / "ml-100k", ratings={"user_id": [1, 2], "item_id": [3, 4], "rating": [5, 1], "timestamp": [874965478, 874965479]},
-        items={"item_id": [3, 4], "title": ["Toy Story", "Heat"], "year": ["1995", "x"], "genres": ["Animation Children's", "Crime"]},
-        users={"user_id": [1, 2], "age": [24, 53], "gender": ["M", "F"], "occupation": ["a", "b"], "zip_code": ["1", "2"]},
-        kg={"head": ["m.1"], "relation": ["r"], "tail": ["m.2"]}, item_entity={"item_id": [3], "entity_id": ["m.1"]})  # fmt: skip
+    put(
+        shelf / "ml-100k",
+        ratings={"user_id": [1, 2], "item_id": [3, 4], "rating": [5, 1], "timestamp": [874965478, 874965479]},
+        items={
+            "item_id": [3, 4],
+            "title": ["Toy Story", "Heat"],
+            "year": ["1995", "x"],
+            "genres": ["Animation Children's", "Crime"],
+        },
+        users={
+            "user_id": [1, 2],
+            "age": [24, 53],
+            "gender": ["M", "F"],
+            "occupation": ["a", "b"],
+            "zip_code": ["1", "2"],
+        },
+        kg={"head": ["m.1"], "relation": ["r"], "tail": ["m.2"]},
+        item_entity={"item_id": [3], "entity_id": ["m.1"]},
+    )
     d = load("ml-100k")
     assert sorted(d.events.time) == [874965478_000_000, 874965479_000_000] and sorted(d.events.value) == [1, 5]
     assert set(d.tables) == {"triples", "item_entities"} and "Animation" in d.catalogue["categories"].explode()
     folder = shelf.parent / "raw" / "ml-100k"
     folder.mkdir(parents=True)
     (folder / "u.data").write_text("1\t3\t5\t874965478\n2\t4\t1\t874965479\n")
-    flags = lambda *on: "|".join("1" if i in on else "0" for i in range(19))  # noqa: E731
+    flags = lambda *on: "|".join("1" if i in on else "0" for i in range(19))
     (folder / "u.item").write_bytes(
         f"3|Toy Story (1995)|01-Jan-1995||url|{flags(3, 4)}\n4|Héat (1995)|01-Jan-1995||url|{flags(6)}\n".encode(
             "latin-1"
@@ -146,10 +170,16 @@ def test_ml_100k_reads_alike_from_both(shelf: Path):
 def test_amazon_items_are_named_by_asin_so_that_numbers_do_not_leak_the_next_item(shelf: Path):
     n = 300
     asin = [f"B{(i * 7919) % 10007:05d}" for i in range(n)]
-    put(shelf / "amazon-beauty",
-        sequences={"user": np.repeat(np.arange(1, 11), 30), "item": np.arange(1, n + 1), "position": list(range(30)) * 10,
-                   "timestamp": [1_318_896_000 + 86_400 * (i // 2) for i in range(n)]},
-        items={"item": range(1, n + 1), "asin": asin, "keywords": ["soap"] * n, "title": [None] + ["Soap"] * (n - 1)})  # fmt: skip
+    put(
+        shelf / "amazon-beauty",
+        sequences={
+            "user": np.repeat(np.arange(1, 11), 30),
+            "item": np.arange(1, n + 1),
+            "position": list(range(30)) * 10,
+            "timestamp": [1_318_896_000 + 86_400 * (i // 2) for i in range(n)],
+        },
+        items={"item": range(1, n + 1), "asin": asin, "keywords": ["soap"] * n, "title": [None] + ["Soap"] * (n - 1)},
+    )
     d = load("amazon-beauty")
     assert set(d.items) == set(asin) and d.catalogue["title"].null_count() == 0
     follows = np.diff(d.events.item)[np.diff(d.events.user) == 0]
@@ -160,21 +190,35 @@ def test_amazon_items_are_named_by_asin_so_that_numbers_do_not_leak_the_next_ite
 
 
 def test_the_other_sets_have_their_tables(shelf: Path):
-    put(shelf / "yelp-sequences", sequences={"user": [1], "item": [1], "position": [0], "timestamp": [1_546_456_309]},
-        items={"item": [1], "title": ["Tea"], "categories": ["Bubble Tea, Food"]})  # fmt: skip
-    put(shelf / "lastfm-kg", implicit_split={"user_id": [2], "artist_id": [51], "part": [0]}, kg={"head": [1], "relation": ["r"], "tail": [2]},
-        user_artists={"user_id": [2], "artist_id": [52], "plays": [13883]}, artist_llm_text={"artist_id": [51], "llm_description": ["band"]},
-        artist_entity={"artist_id": [51], "entity_id": [0]})  # fmt: skip
+    put(
+        shelf / "yelp-sequences",
+        sequences={"user": [1], "item": [1], "position": [0], "timestamp": [1_546_456_309]},
+        items={"item": [1], "title": ["Tea"], "categories": ["Bubble Tea, Food"]},
+    )
+    put(
+        shelf / "lastfm-kg",
+        implicit_split={"user_id": [2], "artist_id": [51], "part": [0]},
+        kg={"head": [1], "relation": ["r"], "tail": [2]},
+        user_artists={"user_id": [2], "artist_id": [52], "plays": [13883]},
+        artist_llm_text={"artist_id": [51], "llm_description": ["band"]},
+        artist_entity={"artist_id": [51], "entity_id": [0]},
+    )
     put(shelf / "tiktok", interactions={"user": [0, 0], "item": [0, 1], "part": [0, 2]})
     pl.DataFrame({"item": [0, 1], "image_feat": [[1.0, 0.0], [0.0, 1.0]]}).write_parquet(
         shelf / "tiktok" / "image_features.parquet"
     )
-    put(shelf / "home_depot_search", products={"product_uid": [5], "product_title": ["Angle"]},
+    put(
+        shelf / "home_depot_search",
+        products={"product_uid": [5], "product_title": ["Angle"]},
         queries={"query_id": [0], "text": ["angle"], "split": ["test"]},
-        judgements={"query_id": [0], "product_uid": [5], "relevance": [3.0], "split": ["test"]})  # fmt: skip
-    put(shelf / "beir_scifact", corpus={"doc_id": [9], "title": ["T"], "text": ["t"], "sentences": [["t"]]},
+        judgements={"query_id": [0], "product_uid": [5], "relevance": [3.0], "split": ["test"]},
+    )
+    put(
+        shelf / "beir_scifact",
+        corpus={"doc_id": [9], "title": ["T"], "text": ["t"], "sentences": [["t"]]},
         queries={"query_id": [1], "text": ["q"], "split": ["test"]},
-        qrels={"query_id": [1], "doc_id": [9], "split": ["test"], "relevance": [1]})  # fmt: skip
+        qrels={"query_id": [1], "doc_id": [9], "split": ["test"], "relevance": [1]},
+    )
     assert load("yelp-sequences").catalogue["categories"].to_list() == [["Bubble Tea", "Food"]]
     assert load("lastfm-kg").texts() == ["band"] and load("lastfm-kg:plays").events.value.tolist() == [13883]
     assert load("tiktok").vectors["image"].shape == (2, 2)
@@ -280,7 +324,7 @@ def test_a_download_that_is_not_the_set_leaves_nothing(shelf: Path, server, cont
 def test_a_server_that_is_not_there_and_a_set_without_download_are_said(shelf: Path):
     with pytest.raises(BadData, match="could not be read"):
         get("ml-100k", base="http://127.0.0.1:9/")
-    with pytest.raises(BadData, match="cannot be downloaded.\ngowalla: .*"):
+    with pytest.raises(BadData, match=r"cannot be downloaded.\ngowalla: .*"):
         get("gowalla")
     with pytest.raises(UnknownName):
         get("ml-100m")

@@ -30,7 +30,7 @@ def log(user, item, minute, *, session=None, parts=None) -> Dataset:
 @st.composite
 def logs(draw, sessions: bool = False):
     n = draw(st.integers(5, 80))
-    column = lambda hi: draw(st.lists(st.integers(0, hi), min_size=n, max_size=n))  # noqa: E731
+    column = lambda hi: draw(st.lists(st.integers(0, hi), min_size=n, max_size=n))
     return log(column(6), column(9), column(30), session=column(5) if sessions else None)
 
 
@@ -80,7 +80,7 @@ def test_what_is_judged_is_never_fitted_and_each_request_is_as_it_was_before(dat
 @given(logs(), st.floats(0.05, 0.3), st.floats(0.05, 0.4))
 def test_a_time_split_never_learns_from_the_future(dataset, valid, test):
     s = tried(dataset, "time", valid=valid, test=test)
-    when = lambda part: dataset.events.time[s.part == part]  # noqa: E731
+    when = lambda part: dataset.events.time[s.part == part]
     assert when(TRAIN).max() < min(when(VALID).min(initial=2**62), when(TEST).min(initial=2**62))
     if (s.part == VALID).any():
         assert when(VALID).max() < when(TEST).min(initial=2**62)
@@ -132,7 +132,7 @@ def test_strong_never_learns_from_held_out_people_and_shows_four_fifths():
     assert sum(r == {TEST, TEST_FOLD} for r in roles.values()) == 10
     assert sum(r == {VALID, VALID_FOLD} for r in roles.values()) == 10
     assert all(r in ({TRAIN}, {VALID, VALID_FOLD}, {TEST, TEST_FOLD}) for r in roles.values())
-    requests, truth = s.judged(TEST)
+    requests, _ = s.judged(TEST)
     assert set(requests.user) == {u for u, r in roles.items() if TEST in r}
     assert not np.isin(requests.user, s.fitted("train+valid").events.user).any()
     events = np.bincount(d.events.user)[requests.user]
@@ -141,9 +141,11 @@ def test_strong_never_learns_from_held_out_people_and_shows_four_fifths():
 
 def test_sessions_are_judged_by_their_last_item_with_the_rest_shown():
     d = log(
-        ["a"] * 5 + ["b"] * 5, [1, 2, 3, 4, 5, 1, 2, 3, 6, 7], [0, 1, 2, 3, 4, 5, 6, 7, 20, 21],
+        ["a"] * 5 + ["b"] * 5,
+        [1, 2, 3, 4, 5, 1, 2, 3, 6, 7],
+        [0, 1, 2, 3, 4, 5, 6, 7, 20, 21],
         session=["s", "s", "t", "t", "t", "u", "u", None, "v", "v"],
-    )  # fmt: skip
+    )
     s = split(d, "session", valid=0.25, test=0.25)
     requests, truth = s.judged(TEST)
     assert [d.users[u] for u in requests.user] == ["b"]
@@ -157,7 +159,7 @@ def test_sessions_are_judged_by_their_last_item_with_the_rest_shown():
 
 def test_one_user_may_have_several_sessions_to_judge():
     d = log(["a"] * 9, range(9), range(9), session=[0, 0, 0, 1, 1, 1, 2, 2, 2])
-    requests, truth = split(d, "session", valid=0.34, test=0.33).judged(VALID)
+    requests, _ = split(d, "session", valid=0.34, test=0.33).judged(VALID)
     assert len(requests) == 1 and requests.history.lengths.tolist() == [2]
 
 
@@ -247,7 +249,7 @@ def test_nothing_to_split_unknown_rules_and_impossible_shares_are_refused():
 
 def test_one_user_and_one_item_split_or_say_why_not():
     one = log(["a"], ["x"], [0])
-    with pytest.raises(BadData, match="too small|too close"):
+    with pytest.raises(BadData, match=r"too small|too close"):
         split(one)
     s = split(one, "random")
     assert s.sizes == {"train": 1} and any("nothing is in the test part" in n for n in s.notes)

@@ -35,15 +35,20 @@ def state() -> State:
     return State(
         arrays={f"a.{np.dtype(k).name}": np.arange(6).reshape(2, 3).astype(k) for k in KINDS}
         | {"none": np.zeros((0, 4), np.float32), "one": np.asarray(3.5), "turned": np.arange(6.0).reshape(2, 3).T},
-        users={"rows": np.eye(3, dtype=np.float32)}, facts={"epochs": 3, "names": ["x", "y"]},
-    )  # fmt: skip
+        users={"rows": np.eye(3, dtype=np.float32)},
+        facts={"epochs": 3, "names": ["x", "y"]},
+    )
 
 
 def saved(path: Path, value: float = 1.0) -> Path:
     return save_model(
-        path, {"system": "ease", "value": value}, state(), Ids(["ann", 7, "7x"]), Ids([1, 2, 2**62]),
+        path,
+        {"system": "ease", "value": value},
+        state(),
+        Ids(["ann", 7, "7x"]),
+        Ids([1, 2, 2**62]),
         tables={"catalogue": pl.DataFrame({"title": ["a", "b", "c"]}), "users.log": pl.DataFrame({"user": [0]})},
-    )  # fmt: skip
+    )
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path):
@@ -59,8 +64,15 @@ def test_what_is_saved_is_loaded(tmp_path: Path):
 
 def test_what_belongs_to_people_lies_in_files_of_its_own(tmp_path: Path):
     names = {p.name for p in saved(tmp_path / "model").iterdir()}
-    assert names == {"manifest.json", "arrays.safetensors", "users.safetensors", "users.ids.parquet", "items.ids.parquet",
-                     "catalogue.parquet", "users.log.parquet"}  # fmt: skip
+    assert names == {
+        "manifest.json",
+        "arrays.safetensors",
+        "users.safetensors",
+        "users.ids.parquet",
+        "items.ids.parquet",
+        "catalogue.parquet",
+        "users.log.parquet",
+    }
 
 
 def test_a_second_save_replaces_the_first_whole(tmp_path: Path):

@@ -47,10 +47,15 @@ def test_index_order_is_a_hash_of_the_id_and_follows_neither_popularity_nor_firs
 
 
 def test_events_are_sorted_by_user_time_order_and_row():
-    d = from_frames("shop", {
-        "user_id": ["a"] * 5, "item_id": [1, 2, 3, 4, 5], "timestamp": [NOON, NOON, NOON - 1, NOON, NOON],
-        "order": [2, 1, 9, 2, 0],
-    })  # fmt: skip
+    d = from_frames(
+        "shop",
+        {
+            "user_id": ["a"] * 5,
+            "item_id": [1, 2, 3, 4, 5],
+            "timestamp": [NOON, NOON, NOON - 1, NOON, NOON],
+            "order": [2, 1, 9, 2, 0],
+        },
+    )
     assert [i for _, i in named(d)] == [3, 5, 2, 1, 4]
 
 
@@ -67,11 +72,18 @@ def test_ids_are_strings_or_integers_and_seven_finds_seven():
 
 
 def test_what_the_columns_mean_is_kept():
-    d = from_frames("shop", {
-        **LOG, "timestamp": ["2024-01-02T03:04:05Z", "2024-01-02", "2024-01-02 05:04:05.5+02:00", "2024-01-02T00:00:01"],
-        "value": ["1", "2.5", "3", "4"], "event_type": ["view", "buy", "view", "view"], "session_id": ["x", None, "x", "y"],
-        "split": ["train", "valid", "TEST", "train"], "surface": ["home", "home", "cart", None],
-    })  # fmt: skip
+    d = from_frames(
+        "shop",
+        {
+            **LOG,
+            "timestamp": ["2024-01-02T03:04:05Z", "2024-01-02", "2024-01-02 05:04:05.5+02:00", "2024-01-02T00:00:01"],
+            "value": ["1", "2.5", "3", "4"],
+            "event_type": ["view", "buy", "view", "view"],
+            "session_id": ["x", None, "x", "y"],
+            "split": ["train", "valid", "TEST", "train"],
+            "surface": ["home", "home", "cart", None],
+        },
+    )
     e, ann = d.events, int(d.users.index(["ann"])[0])
     mine = e.user == ann
     at = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp() * 1e6
@@ -86,9 +98,7 @@ def test_what_the_columns_mean_is_kept():
     assert sorted(e.part) == [TRAIN, TRAIN, VALID, TEST] and set(e.context["surface"]) == {"home", "cart", None}
 
 
-@pytest.mark.parametrize(
-    ("unit", "per_second"), [("seconds", 1), ("milliseconds", 1e3), ("nanoseconds", 1e9)]
-)  # fmt: skip
+@pytest.mark.parametrize(("unit", "per_second"), [("seconds", 1), ("milliseconds", 1e3), ("nanoseconds", 1e9)])
 def test_times_in_another_unit_are_named_and_converted_when_said(unit, per_second):
     times = (np.array([1.5e9, 1.6e9, 1.7e9, 1.71e9]) * per_second).astype(np.int64)
     with pytest.raises(BadData, match=f"timestamp: .* look like {unit} .*expected microseconds"):
@@ -155,7 +165,7 @@ def test_a_row_with_two_faults_is_refused_once():
 
 
 def test_columns_that_are_missing_or_of_no_use_are_said_with_the_nearest():
-    with pytest.raises(BadData, match="no column user_id: it has .*'userid'.*rename 'userid'"):
+    with pytest.raises(BadData, match=r"no column user_id: it has .*'userid'.*rename 'userid'"):
         from_frames("shop", {"userid": [1], "item_id": [1]})
     with pytest.raises(BadData, match="is no id"):
         from_frames("shop", {"user_id": [[1]], "item_id": [1]})
@@ -215,14 +225,24 @@ def test_vectors_follow_their_items_and_must_be_finite():
 def rich():
     return from_frames(
         "shop",
-        {**LOG, "timestamp": [NOON, NOON + 5, NOON + 9, NOON], "value": [1.0, 2.0, 3.0, 4.0],
-         "event_type": ["view", "buy", "view", "view"], "session_id": [4, 5, 4, 6],
-         "split": ["train", "test", "valid", "train"], "page": [1, 2, 3, 4]},
-        items={"item_id": ["tea", "jam", "rye", "new"], "title": ["Tea", "Jam", "Rye", "New"], "categories": [["a"], ["b"], [], None]},
+        {
+            **LOG,
+            "timestamp": [NOON, NOON + 5, NOON + 9, NOON],
+            "value": [1.0, 2.0, 3.0, 4.0],
+            "event_type": ["view", "buy", "view", "view"],
+            "session_id": [4, 5, 4, 6],
+            "split": ["train", "test", "valid", "train"],
+            "page": [1, 2, 3, 4],
+        },
+        items={
+            "item_id": ["tea", "jam", "rye", "new"],
+            "title": ["Tea", "Jam", "Rye", "New"],
+            "categories": [["a"], ["b"], [], None],
+        },
         users={"user_id": ["ann", "bob", "cy", "dee"], "age": [30, 40, 50, 60]},
         tables={"queries": {"query_id": [1], "text": ["tea"]}},
         vectors={"look": {"item_id": ["tea", "jam"], "v": [[1.0], [2.0]]}, "face": {"user_id": ["ann"], "v": [[1.0]]}},
-    )  # fmt: skip
+    )
 
 
 def test_what_is_written_is_read_back_equal(tmp_path: Path):

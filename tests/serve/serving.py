@@ -17,7 +17,10 @@ NOUNS = {
     "lamp": ("reading lamp", "lantern", "night light"), "tea": ("green tea", "smoked tea", "chai"),
     "book": ("novel", "poems", "atlas"), "tool": ("plane", "gauge", "shears"),
 }  # fmt: skip
-NAMES = "Pebble Heron Moon Wren Harbour Ripple Estuary Kite Otter Lichen Thistle Juniper Marsh Cinder Ember".split()
+NAMES = (
+    "Pebble", "Heron", "Moon", "Wren", "Harbour", "Ripple", "Estuary", "Kite", "Otter", "Lichen", "Thistle", "Juniper",
+    "Marsh", "Cinder", "Ember",
+)  # fmt: skip
 
 
 def shop(n_items: int = 160, n_users: int = 60, *, catalogue: bool = True, times: bool = True) -> Dataset:
@@ -39,7 +42,8 @@ def shop(n_items: int = 160, n_users: int = 60, *, catalogue: bool = True, times
         "text": [f"A {NOUNS[k][i // 4 % 3]} for slow evenings, made by hand." for i, k in enumerate(kinds)],
         "categories": [[KINDS[k], NOUNS[k][i // 4 % 3].capitalize()] for i, k in enumerate(kinds)],
         "kind": kinds, "maker": [f"{NAMES[i // 4 % 15]} Works" for i in range(n_items)],
-        "price": [float(5 + i * 7 % 60) for i in range(n_items)], "mood": [("calm", "warm", "dark")[i % 3] for i in range(n_items)],
+        "price": [float(5 + i * 7 % 60) for i in range(n_items)],
+        "mood": [("calm", "warm", "dark")[i % 3] for i in range(n_items)],
     })  # fmt: skip
     return Dataset(
         name="shop", users=Ids([f"u{i}" for i in range(n_users)]), items=Ids(frame["item_id"].to_list()),

@@ -21,8 +21,9 @@ pytestmark = pytest.mark.browser
 
 CHROMIUM = Path("/usr/bin/chromium")
 QUIET = (
-    "--no-sandbox --disable-gpu --disable-quic --disable-background-networking --disable-component-update --disable-sync"
-)
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+)  # fmt: skip
 WIDTHS = (320, 390, 820, 1440)
 
 
@@ -31,7 +32,7 @@ def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.fail(f"the page's tests drive {CHROMIUM}, which is not there; install it: sudo apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET.split())
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(QUIET))
         yield browser
         browser.close()
 
@@ -49,19 +50,19 @@ def served() -> Iterator[str]:
 
 
 @contextmanager
-def opened(browser: Browser, served: str, user: str, **more: Any) -> Iterator[Page]:
-    """A page of somebody's own, which must not complain and must not ask another host."""
+def opened(browser: Browser, served: str, user: str, *, forgiven: str = "-", **more: Any) -> Iterator[Page]:
+    """A page of somebody's own, which must not complain (but of what is `forgiven`) and must not ask another host."""
     context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **more})
     context.add_cookies([{"name": "interplay_person", "value": user, "url": served}])
     page, wrong = context.new_page(), []
     page.set_default_timeout(10_000)
-    page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("console", lambda m: m.type in ("error", "warning") and wrong.append(m.text))
     page.on("pageerror", lambda e: wrong.append(str(e)))
     page.on("request", lambda r: None if r.url.startswith((served, "data:")) else wrong.append(f"asked {r.url}"))
     page.goto(served)
     yield page
     context.close()
-    assert not wrong, wrong
+    assert not [w for w in wrong if forgiven not in w], wrong
 
 
 def titles(page: Page) -> list[str]:
@@ -86,9 +87,9 @@ def test_what_the_server_drew_is_what_the_browser_draws(browser, served):
     with opened(browser, served, "u2") as page:
         alike = page.evaluate("""async () => {
             const { cards, shelf } = await import('/web/parts.js'), { state } = await import('/web/api.js');
-            const drawn = (html) => { const t = document.createElement('ul'); t.innerHTML = html; return t.innerHTML.replace(/loading="\\w+"/g, ''); };
-            const sent = (el) => el.innerHTML.replace(/loading="\\w+"/g, '');
-            return [drawn(cards(state.feed.heroes, 'hero')) === sent(document.querySelector('#heroes')),
+            const plain = (el) => el.innerHTML.replace(/loading="\\w+"/g, '');
+            const drawn = (html) => plain(Object.assign(document.createElement('ul'), { innerHTML: html }));
+            return [drawn(cards(state.feed.heroes, 'hero')) === plain(document.querySelector('#heroes')),
                     drawn(shelf(state.feed.shelves[0])) === drawn(document.querySelector('#shelves .shelf').outerHTML)];
         }""")
         assert alike == [True, True]
@@ -187,8 +188,11 @@ def test_the_feed_goes_on_and_coming_back_finds_it_as_it_was(browser, served):
 def test_no_width_scrolls_sideways_and_nothing_moves_at_load(browser, served, width):
     with opened(browser, served, "u1", viewport={"width": width, "height": 844}) as page:
         page.wait_for_timeout(300)
-        shift = page.evaluate("""() => new Promise((done) => new PerformanceObserver((list) => done(
-            list.getEntries().reduce((sum, e) => sum + e.value, 0))).observe({ type: 'layout-shift', buffered: true }) ?? setTimeout(() => done(0), 200))""")
+        shift = page.evaluate("""() => new Promise((done) => {
+            const summed = (list) => done(list.getEntries().reduce((sum, e) => sum + e.value, 0));
+            new PerformanceObserver(summed).observe({ type: 'layout-shift', buffered: true });
+            setTimeout(() => done(0), 200);
+        })""")
         assert shift <= 0.02
         for path in ("/", "/search?q=lamp", "/item/lamp-0", "/people"):
             page.goto(served + path)
@@ -197,7 +201,7 @@ def test_no_width_scrolls_sideways_and_nothing_moves_at_load(browser, served, wi
 
 
 def test_an_engine_that_is_gone_is_said_in_a_sentence_and_what_was_done_is_sent_later(browser, served):
-    with opened(browser, served, "u9") as page:
+    with opened(browser, served, "u9", forgiven="ERR_FAILED") as page:
         page.route("**/v1/**", lambda route: route.abort())
         page.locator("#shelves [data-keep]").first.click()
         page.get_by_role("link", name="Search", exact=True).click()
@@ -208,4 +212,3 @@ def test_an_engine_that_is_gone_is_said_in_a_sentence_and_what_was_done_is_sent_
         expect(page.locator('#hits [aria-pressed="true"]')).to_have_count(1)
         page.get_by_role("link", name="Feed", exact=True).click()
         expect(page.locator("#feed-lead")).to_contain_text("12 events")
-        page.evaluate("console.clear()")

@@ -73,7 +73,8 @@ def test_less_like_this_withholds_it_and_its_nearest_until_taken_back(engine):
     assert rules["by_rule"] == {"less like Pebble reading lamp, no. 0": 13}
     assert engine.request(user="u3").history.lengths[0] == 11  # it speaks for nothing
     tell(engine, [{"user_id": "u3", "event_type": "undo", "undoes": "no"}])
-    assert gone - {DATA.items[i] for i in DATA.histories(np.array([3]))["item"]} <= set(names(engine, engine.answer(user="u3", k=160)))
+    seen = {DATA.items[i] for i in DATA.histories(np.array([3]))["item"]}
+    assert gone - seen <= set(names(engine, engine.answer(user="u3", k=160)))
 
 
 def test_rules_facets_and_exclusions_hold_before_the_cut(engine):
@@ -127,7 +128,7 @@ def test_similar_items_fall_back_to_words_and_never_name_the_item_itself(engine)
     answer = engine.similar("lamp-0", k=4, exclude=["lamp-60"])
     assert names(engine, answer)[0] == "lamp-120" and "lamp-0" not in names(engine, answer)
     assert cards(engine, answer)[0]["source"] == "words"
-    with pytest.raises(NotHere, match="nearest: .*'lamp-0'"):
+    with pytest.raises(NotHere, match=r"nearest: .*'lamp-0'"):
         engine.similar("lmp-0")
 
 
@@ -137,7 +138,8 @@ def test_similar_items_of_a_model_come_first_and_obey_the_rules():
             from interplay.types import Slates
 
             near = (items[:, None] + 1 + np.arange(n)) % 160
-            return Slates(items=near.astype(np.int32), scores=-np.arange(n, dtype=np.float32)[None].repeat(len(items), 0))
+            scores = -np.arange(n, dtype=np.float32)[None].repeat(len(items), 0)
+            return Slates(items=near.astype(np.int32), scores=scores)
 
     engine = built(DATA, similar=Next())
     assert engine.similar("lamp-0", k=3).items == [1, 2, 3]
@@ -148,7 +150,8 @@ def test_similar_items_of_a_model_come_first_and_obey_the_rules():
 def test_search_finds_by_words_repairs_narrows_and_says_so(engine):
     found = search(engine, "lantren", user="u3")
     assert found.total == 13 and all("lantern" in engine.window.title(i).lower() for i in found.answer.items)
-    assert found.notes[0]["text"] == "Nothing here is called “lantren”. Showing “lantern”, the nearest in this catalogue."
+    said = "Nothing here is called “lantren”. Showing “lantern”, the nearest in this catalogue."
+    assert found.notes[0]["text"] == said
     narrowed = search(engine, "lantern", facets=["price:..24"])
     assert narrowed.total == 5 == len(narrowed.answer.items)
     nothing = search(engine, "pebble cromulent")
@@ -161,7 +164,8 @@ def test_search_finds_by_words_repairs_narrows_and_says_so(engine):
 def test_a_feed_shows_nothing_twice_and_says_where_each_shelf_comes_from(engine):
     tell(engine, [did("keep", "lamp-0")])
     page = feed(engine, "u3")
-    shown = [c["item_id"] for c in page["heroes"] + page["grid"]] + [c["item_id"] for s in page["shelves"] for c in s["items"]]
+    on_shelves = [card for shelf in page["shelves"] for card in shelf["items"]]
+    shown = [card["item_id"] for card in page["heroes"] + page["grid"] + on_shelves]
     assert len(shown) == len(set(shown)) and len(page["heroes"]) == 4
     assert all(s["because"] for s in page["shelves"])
     assert page["shelves"][1]["title"] == "Near Pebble reading lamp, no. 0" and "kept" in page["shelves"][1]["because"]

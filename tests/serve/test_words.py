@@ -35,9 +35,9 @@ def test_a_misspelt_word_is_read_as_the_nearest_one_and_nonsense_as_none():
     assert index.understand("zq").unknown == ("zq",)  # too short to guess at
 
 
-@pytest.mark.parametrize(("a", "b", "n"), [("tea", "tea", 0), ("tea", "eta", 1), ("tea", "teas", 1), ("tea", "pea", 1), ("tea", "lamp", 3)])
-def test_slips_count_letters_put_in_left_out_changed_or_swapped(a, b, n):
-    assert slips(a, b, 2) == slips(b, a, 2) == n
+def test_slips_count_letters_put_in_left_out_changed_or_swapped():
+    for word, n in {"tea": 0, "eta": 1, "teas": 1, "pea": 1, "lamp": 3}.items():
+        assert slips("tea", word, 2) == slips(word, "tea", 2) == n
 
 
 def test_likeness_in_words_is_the_cosine_of_their_weights():
@@ -76,18 +76,20 @@ def test_facets_are_the_columns_with_few_values_kind_and_price_first():
 
 
 def test_genres_in_one_text_and_lists_both_make_facets():
-    bars = pl.DataFrame({"title": list("abcdef"), "genres": ["Comedy|Drama", "Drama", "Drama|War", "War", "Comedy", "War"]})
+    genres = ["Comedy|Drama", "Drama", "Drama|War", "War", "Comedy", "War"]
+    bars = pl.DataFrame({"title": list("abcdef"), "genres": genres})
     lists = bars.with_columns(pl.col("genres").str.split("|"))
     for frame in (bars, lists):
         facet = Window(bare(frame)).facets[0]
-        assert dict(zip(facet.values, facet.member.sum(axis=1).tolist(), strict=True)) == {"Drama": 3, "War": 3, "Comedy": 2}
+        assert dict(zip(facet.values, facet.member.sum(axis=1), strict=True)) == {"Drama": 3, "War": 3, "Comedy": 2}
 
 
 def test_counts_of_a_facet_leave_its_own_choice_out():
     window = Window(shop())
     everything = np.ones(160, bool)
     counted = {f["name"]: f for f in window.counted(everything, {"kind": ["lamp"]})}
-    assert {v["value"]: v["count"] for v in counted["kind"]["values"]} == dict.fromkeys(("lamp", "tea", "book", "tool"), 40)
+    counts = {v["value"]: v["count"] for v in counted["kind"]["values"]}
+    assert counts == dict.fromkeys(("lamp", "tea", "book", "tool"), 40)
     assert sum(v["count"] for v in counted["mood"]["values"]) == 40
     assert [v["value"] for v in counted["kind"]["values"] if v["chosen"]] == ["lamp"]
 

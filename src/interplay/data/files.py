@@ -34,6 +34,7 @@ ARROW = (".arrow", ".feather", ".ipc")
 LINES = (".jsonl", ".ndjson")
 SUFFIXES = (".parquet", *TEXTUAL, *ARROW, *LINES)
 BATCH = 262_144  # rows
+BLOCK = 1 << 20  # bytes of CSV parsed at once; the reader runs some 32 blocks ahead
 
 
 def frame(table: Any) -> pl.DataFrame:
@@ -118,7 +119,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _parquet_batches(path: Path, rows: int) -> Iterator[pa.RecordBatch]:
-    with pa.parquet.ParquetFile(path) as file:
+    with pa.parquet.ParquetFile(path, pre_buffer=False) as file:  # buffering ahead would hold the whole file
         yield from file.iter_batches(batch_size=rows)
         if not file.metadata.num_rows:
             yield from file.schema_arrow.empty_table().to_batches(max_chunksize=1) or [
@@ -158,26 +159,31 @@ def _csv_batches(path: Path, report: Report, rows: int) -> Iterator[pl.DataFrame
         return "skip"
 
     done = 0
-    part = pl.DataFrame(schema={**dict.fromkeys(names, pl.String), ROW: pl.Int64})
+
+    def numbered(blocks: list[pa.RecordBatch]) -> pl.DataFrame:
+        part = pl.DataFrame(pl.from_arrow(pa.Table.from_batches(blocks)))
+        good = np.arange(done - len(part), done)
+        before = np.asarray(broken) - np.arange(1, len(broken) + 1)  # good rows that precede each broken one
+        number = good + 1 + np.searchsorted(before, good, side="right")
+        report.counts(path.name).rows += len(part)
+        return part.with_columns(pl.Series(ROW, number))
+
     try:
         reader = pa.csv.open_csv(
             path,
-            read_options=pa.csv.ReadOptions(use_threads=False, block_size=max(1 << 16, rows * 48), column_names=names,
-                                            skip_rows=1),
+            read_options=pa.csv.ReadOptions(use_threads=False, block_size=BLOCK, column_names=names, skip_rows=1),
             parse_options=pa.csv.ParseOptions(delimiter=separator, newlines_in_values=True, invalid_row_handler=refuse),
             convert_options=pa.csv.ConvertOptions(column_types={n: pa.string() for n in names}, null_values=[""],
                                                   strings_can_be_null=True, quoted_strings_can_be_null=False),
         )  # fmt: skip
-        for batch in reader:
-            good = np.arange(done, done + batch.num_rows)
-            before = np.asarray(broken) - np.arange(1, len(broken) + 1)  # good rows that precede each broken one
-            number = good + 1 + np.searchsorted(before, good, side="right")
-            if len(part):
-                yield part
-            report.counts(path.name).rows += batch.num_rows
-            part = pl.DataFrame(pl.from_arrow(batch)).with_columns(pl.Series(ROW, number))
-            done += batch.num_rows
-        yield _closed(part, path, report)  # the last rows, which an open quote at the end of the file may have taken in
+        held, size = [pa.RecordBatch.from_pylist([], schema=reader.schema)], 0
+        for block in reader:
+            if size and size + block.num_rows > rows:
+                yield numbered(held)
+                held, size = [], 0
+            held.append(block)
+            size, done = size + block.num_rows, done + block.num_rows
+        yield _closed(numbered(held), path, report)  # the end, which an open quote may have taken in
     except pa.ArrowException as error:
         raise BadData(f"{path.name} cannot be read after row {done:,}: {_first_line(error)}") from error
 

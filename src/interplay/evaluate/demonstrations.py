@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-import numpy as np
-
 from interplay.data.split import Split, split
 from interplay.evaluate.compare import Values, compare, figure
 from interplay.evaluate.judged import Judged
@@ -27,27 +25,27 @@ def sampled_reversal(
     *,
     metrics: Sequence[str] = ("recall@10", "ndcg@10"),
     negatives: int = 100,
-    draws: Sequence[int] = (0, 1, 2),
+    draws: int = 3,
     on: str | None = None,
     which: int = TEST,
 ) -> dict[str, Any]:
     """Judge fitted systems by full and by sampled ranking, and name the pairs whose order turns.
 
-    Returns JSON-able numbers: per metric and system the full and the sampled mean (over `draws`), Kendall's tau of the
-    two orders, and each swapped pair with both paired verdicts.
+    Returns JSON-able numbers: per metric and system the full and the sampled mean (over `draws` draws), Kendall's tau
+    of the two orders, and each swapped pair with both paired verdicts.
     """
     asked: dict[str, Any] = {"which": which, "on": on, "metrics": metrics, "reread": True}
     full = {name: replay(model, parts, **asked) for name, model in systems.items()}
-    few: dict[str, list[dict[str, Array]]] = {}
+    few: dict[str, dict[str, Array]] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SampledMeasure)  # what it would say is what is being shown
         for name, model in systems.items():
-            drawn = [sampled(model, parts, negatives=negatives, seed=seed, **asked) for seed in draws]
-            few[name] = [{m.partition("~")[0]: v for m, v in judged.users.items()} for judged in drawn]
+            judged = sampled(model, parts, negatives=negatives, draws=draws, **asked)
+            few[name] = {m.partition("~")[0]: values for m, values in judged.users.items()}
     out: dict[str, Any] = {"protocol": dict(next(iter(full.values())).protocol), "negatives": negatives, "metrics": {}}
     for metric in metrics:
         whole = {name: judged.mean()[metric] for name, judged in full.items()}
-        part = {name: float(np.mean([v[metric] for v in several])) for name, several in few.items()}
+        part = {name: float(values[metric].mean()) for name, values in few.items()}
         pairs = swapped(whole, part)
         out["metrics"][metric] = {
             "full": whole, "sampled": part, "tau": agreement(whole, part)["tau"],

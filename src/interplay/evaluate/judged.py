@@ -17,6 +17,8 @@ from interplay.evaluate.reads import note
 from interplay.ops.stats import between, resampled
 from interplay.types import Array, Ids, Ragged, Requests, Retriever, Slates
 
+TABLE = 1 << 24  # bytes of the tables of flags that are held at once
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judged:
@@ -89,13 +91,25 @@ def shown(retriever: Retriever, requests: Requests, n: int, *, block: int) -> tu
     if np.isnan(out.scores[out.items >= 0]).any():
         warnings.warn(f"{system} shows items with NaN scores, where it put them", RuntimeWarning, stacklevel=2)
     if requests.rules.withhold_seen:
-        wrong = int(inside(as_rows(out), requests.history).sum())
+        wrong = _seen_again(out, requests.history)
         if wrong:
             raise Mismatch(
                 f"{system} shows {wrong} items that the histories hold, though the rules withhold them; "
                 "obey requests.rules before the cut (ops.topk.best does)"
             )
     return out, spent
+
+
+def _seen_again(slates: Slates, history: Ragged) -> int:
+    """How many shown items stand in the same request's history."""
+    width, wrong = int(max(slates.items.max(initial=0), history["item"].max(initial=0))) + 1, 0
+    step = max(1, TABLE // width)
+    for lo in range(0, len(slates), step):
+        items, known = slates.items[lo : lo + step], history.slice(lo, min(lo + step, len(slates)))
+        shown = np.zeros((len(items), width + 1), bool)
+        shown[np.arange(len(items))[:, None], items] = True  # -1 falls into the last column
+        wrong += int(shown[known.owner, known["item"]].sum())
+    return wrong
 
 
 def as_rows(slates: Slates) -> Ragged:

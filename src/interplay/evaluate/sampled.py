@@ -40,15 +40,17 @@ def sampled(
     metrics: str | Sequence[str] = ("recall@10", "ndcg@10"),
     history: str | None = None,
     seed: int = 0,
+    draws: int = 1,
     reread: bool = False,
 ) -> Judged:
     """Judge by ranking the relevant items of each request among `negatives` items drawn uniformly for that request.
 
     Negatives are neither relevant nor in the history, drawn without replacement, and the same for every system: they
-    depend on the split and `seed` only. Warns each time.
+    depend on the split and `seed` only. Each request is given the mean over `draws` draws; the lists kept are those of
+    the last. Warns each time.
     """
-    if negatives < 1:
-        raise BadSetting(f"negatives is {negatives}; expected at least 1")
+    if negatives < 1 or draws < 1:
+        raise BadSetting(f"negatives is {negatives} and draws is {draws}; expected at least 1 of each")
     names = tuple(measures.parse(metrics))
     asked = Asked.of(split, which, on=on, history=history)
     if which == TEST:
@@ -61,22 +63,25 @@ def sampled(
     n_items = split.dataset.n_items
     cut = max(k for _, k in measures.parse(names).values())
     lists, spent = Slates.empty(len(asked.requests), cut), 0.0
+    values = {m: np.zeros(len(lists)) for m in names}
     step = max(1, BLOCK // max(n_items, 1))
     for lo, part in asked.requests.blocks(step):
-        hi = lo + len(part)
+        here, truth = slice(lo, lo + len(part)), asked.truth.slice(lo, lo + len(part))
         full, seconds = shown(retriever, part, n_items, block=step)
         spent += seconds
-        truth = asked.truth.slice(lo, hi)
-        candidates = _candidates(truth, part.history, n_items, negatives, np.random.default_rng([seed, lo]))
-        items, scores = _reranked(full, candidates, n_items, cut)
-        lists.items[lo:hi, : items.shape[1]], lists.scores[lo:hi, : items.shape[1]] = items, scores
-    values = measures.measure(lists, asked.truth, names)
+        rank = _ranks(full, n_items)
+        for draw in range(draws):
+            rng = np.random.default_rng([seed, draw, lo])
+            candidates = _candidates(truth, part.history, n_items, negatives, rng)
+            lists.items[here], lists.scores[here] = _reranked(rank, candidates, n_items, cut)
+            for m, value in measures.measure(lists.slice(lo, lo + len(part)), truth, names).items():
+                values[m][here] += value / draws
     judged = Judged(
         users={f"{m}~{negatives}neg": v for m, v in values.items()}, who=asked.requests.user, cold=asked.cold,
         slates=lists, truth=asked.truth, seconds=spent,
         protocol={
-            **asked.protocol, "candidates": f"the relevant items and {negatives} drawn ones", "negatives_seed": seed,
-            "system": type(retriever).__name__, "metrics": [f"{m}~{negatives}neg" for m in names],
+            **asked.protocol, "candidates": f"the relevant items and {negatives} drawn ones", "draws": draws,
+            "seed": seed, "system": type(retriever).__name__, "metrics": [f"{m}~{negatives}neg" for m in names],
         },
     )  # fmt: skip
     return judged.noted(retriever, split.hash, None) if which == TEST else judged
@@ -96,19 +101,24 @@ def _candidates(truth: Ragged, history: Ragged, n_items: int, negatives: int, rn
     return np.concatenate([relevant, drawn], axis=1)
 
 
-def _reranked(full: Slates, candidates: Array, n_items: int, cut: int) -> tuple[Array, Array]:
-    """The candidates of each request in the order of its full list, the first `cut` of them."""
+def _ranks(full: Slates, n_items: int) -> Array:
+    """int32[n, n_items + 1]: place of each item in the full list; n_items for absent ones and, last, for padding."""
     n, k = full.items.shape
-    rank = np.full((n, n_items + 1), n_items, np.int64)  # the last column takes padding; absent items stay behind
-    rows = np.broadcast_to(np.arange(n)[:, None], (n, k))
-    rank[rows, np.where(full.items >= 0, full.items, n_items)] = np.arange(k)
+    rank = np.full((n, n_items + 1), n_items, np.int32)
+    rank[np.arange(n)[:, None], full.items] = np.arange(k)  # -1 falls into the last column
+    rank[:, n_items] = n_items
+    return rank
+
+
+def _reranked(rank: Array, candidates: Array, n_items: int, cut: int) -> tuple[Array, Array]:
+    """The candidates of each request in the order of its full list: the first `cut`, padded, and their scores."""
     place = np.take_along_axis(rank, np.where(candidates >= 0, candidates, n_items), axis=1)
-    place[candidates < 0] = n_items
     order = np.argsort(place, axis=1, kind="stable")[:, :cut]
     ranked = np.take_along_axis(place, order, axis=1)
-    found = ranked < n_items
-    items = np.where(found, np.take_along_axis(candidates, order, axis=1), -1).astype(np.int32)
-    return items, np.where(found, -ranked, -np.inf).astype(np.float32)
+    items = np.where(ranked < n_items, np.take_along_axis(candidates, order, axis=1), -1)
+    short = ((0, 0), (0, cut - items.shape[1]))
+    scores = np.where(ranked < n_items, -ranked, -np.inf)
+    return np.pad(items, short, constant_values=-1), np.pad(scores, short, constant_values=-np.inf)
 
 
 def expected_hit(rank: Array, n_items: int, negatives: int, k: int) -> Array:

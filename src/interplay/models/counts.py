@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interplay.errors import Unsupported
+from interplay.errors import BadData, Unsupported
 from interplay.ops.topk import best
 from interplay.types import Array, Dataset, Events, Requests, Rows, Run, Slates, State, World
 
@@ -31,6 +31,8 @@ class Popular:
         self.config = config
 
     def fit(self, dataset: Dataset, *, run: Run = Run(), world: World | None = None) -> Popular:
+        if not len(dataset.events):
+            raise BadData(f"{dataset.name!r} has no events; there is nothing to count")
         self.rows = Rows.of(dataset)
         return self
 
@@ -57,6 +59,8 @@ class Trending:
         self.config = config
 
     def fit(self, dataset: Dataset, *, run: Run = Run(), world: World | None = None) -> Trending:
+        if not len(dataset.events):
+            raise BadData(f"{dataset.name!r} has no events; there is nothing to count")
         if dataset.events.time is None:
             raise Unsupported(
                 f"trending needs the time of each event; {dataset.name!r} has no timestamp column. Use popular"
@@ -88,8 +92,9 @@ class Trending:
         moments, which = np.unique(at, return_inverse=True)
         order = np.argsort(which, kind="stable")  # requests of one moment share their counts
         out = Slates.empty(len(requests), min(n, max(self.rows.n_items, 1)))
-        for m, rows in enumerate(np.split(order, np.searchsorted(which[order], np.arange(1, len(moments))))):
-            counts = self.counts(int(moments[m]))
+        for m, moment in enumerate(moments):
+            rows = order[np.searchsorted(which[order], m) : np.searchsorted(which[order], m, side="right")]
+            counts = self.counts(int(moment))
             slates = best(lambda part, c=counts: np.tile(c, (len(part), 1)), requests.take(rows), n, self.rows)  # type: ignore[misc]
             out.items[rows], out.scores[rows] = slates.items, slates.scores
         return out

@@ -25,7 +25,7 @@ import scipy.sparse as sp
 from interplay.errors import BadData
 from interplay.ops.solve import solve_in_place
 from interplay.ops.sparse import history_matrix, interaction_matrix
-from interplay.ops.threads import spread
+from interplay.ops.threads import one_blas_thread, spread
 from interplay.ops.topk import best_dot
 from interplay.types import Array, Dataset, Ragged, Requests, Rows, Run, Slates, State, World
 
@@ -97,7 +97,8 @@ class Ials:
     def _sweep(self, x: sp.csr_array, rows: Array, others: Array, steps: int) -> None:
         """Move each of `rows` (float[len(x), dim], in place) towards its minimum with `others` held fixed."""
         c = self.config
-        gram = (c.unobserved * (others.T @ others)).astype(rows.dtype)
+        with one_blas_thread():  # waiting BLAS threads would spin through the kernel that follows
+            gram = (c.unobserved * (others.T @ others)).astype(rows.dtype)
         events = np.diff(x.indptr) + c.unobserved * len(others)
         ridge = (c.ridge * events**c.ridge_power).astype(rows.dtype)
         zero = rows.dtype.type(0)

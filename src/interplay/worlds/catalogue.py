@@ -17,10 +17,13 @@ import polars as pl
 from interplay.worlds import wares
 from interplay.worlds.wares import COLOURS, KINDS, MOODS, Kind
 
+COLUMNS = ("item_id", "title", "text", "categories", "kind", "maker", "price", "mood", "genre", "form", "colour",
+           "material", "traits", "added")  # fmt: skip
 HOUR = 3_600_000_000  # microseconds
 PLASTICS = ("plastic", "nylon", "polyester")
-_SLOT, _ARTICLE, _START = re.compile(r"\{(\w+)\}"), re.compile(r"\b([Aa]) (?=[aeiouAEIOU])"), re.compile(r"(?:^|[.] )[a-z]")
-_SMALL = frozenset("of on a the to and at in".split())
+_SLOT, _ARTICLE = re.compile(r"\{(\w+)\}"), re.compile(r"\b([Aa]) (?=[aeiouAEIOU])")
+_START = re.compile(r"(?:^|[.] )[a-z]")
+_SMALL = frozenset(("of", "on", "a", "the", "to", "and", "at", "in"))
 T = TypeVar("T")
 
 
@@ -40,11 +43,9 @@ def catalogue(n_items: int, seed: int, *, first_day: int, days: int) -> pl.DataF
     for row in rows:
         hours = rng.random() * days * 21.6 if rng.random() < 1 / 7 else -rng.random() * 400 * 24
         row["added"] = first_day + int(hours) * HOUR
-    return pl.DataFrame(rows, schema={
-        **dict.fromkeys(("item_id", "title", "text"), pl.String), "categories": pl.List(pl.String), "kind": pl.String,
-        "maker": pl.String, "price": pl.Float64, **dict.fromkeys(("mood", "genre", "form", "colour", "material"), pl.String),
-        "traits": pl.List(pl.String), "added": pl.Int64,
-    })  # fmt: skip
+    words = pl.List(pl.String)
+    other: dict[str, Any] = {"categories": words, "price": pl.Float64, "traits": words, "added": pl.Int64}
+    return pl.DataFrame(rows, schema={name: other.get(name, pl.String) for name in COLUMNS})
 
 
 def _makers(rng: random.Random) -> dict[str, list[dict[str, Any]]]:
@@ -58,7 +59,8 @@ def _makers(rng: random.Random) -> dict[str, list[dict[str, Any]]]:
             mood = [rng.gammavariate(0.35, 1) + 0.01 for _ in MOODS]
             styles[name] = {
                 "name": name, "mood": mood, "level": math.exp(rng.gauss(0, 0.22)), "colours": rng.sample(COLOURS, 4),
-                "weight": math.exp(rng.gauss(0, 0.6)), "genres": rng.sample(list(wares.BOOKS), 1 + (rng.random() < 0.35)),
+                "weight": math.exp(rng.gauss(0, 0.6)),
+                "genres": rng.sample(list(wares.BOOKS), 1 + (rng.random() < 0.35)),
             }  # fmt: skip
     return {kind: [styles[name] for name in named[kind]] for kind in KINDS}
 
@@ -101,8 +103,8 @@ def _slots(
         "noun": _one(about.forms[form][0], rng), "colour": colour, "material": material, "feel": wares.FEELS[mood],
         "name": wares.NAMES, "name2": wares.NAMES, "names": wares.PLURALS, "thing": _THINGS, "look": wares.LOOKS,
         "quality": wares.QUALITIES, "number": wares.NUMBERS, "count": _COUNTS, "ordinal": wares.ORDINALS,
-        "colour2": [c for c in COLOURS if c != colour], "glaze": _one(wares.GLAZES, rng), "size": _one(wares.SIZES, rng),
-        "n": _PLATES, "role": wares.ROLES, "place": wares.PLACES,
+        "colour2": [c for c in COLOURS if c != colour], "glaze": _one(wares.GLAZES, rng),
+        "size": _one(wares.SIZES, rng), "n": _PLATES, "role": wares.ROLES, "place": wares.PLACES,
     }  # fmt: skip
     if kind == "tea":
         tastes = rng.sample(wares.TEA_TASTES[str(genre)], 2)

@@ -73,7 +73,11 @@ def _nature(a: str, b: str, r: Draw) -> str:
 
 def _history(a: str, b: str, r: Draw) -> str:
     columns = "".join(rect(22 + i * 27, 60, 15, 62, b if i % 2 else a) for i in range(4))
-    return path("M8 52 70 16 132 52z", b) + circle(70, 40, 7, a) + columns + rect(8, 122, 124, 9, b) + rect(0, 134, 140, 9, a)
+    roof, steps = (
+        path("M8 52 70 16 132 52z", b) + circle(70, 40, 7, a),
+        rect(8, 122, 124, 9, b) + rect(0, 134, 140, 9, a),
+    )
+    return roof + columns + steps
 
 
 def _romance(a: str, b: str, r: Draw) -> str:
@@ -122,20 +126,21 @@ def _dice(a: str, b: str, t: str, r: Draw) -> str:
     for x, y, turn, ink in ((62, 92, -10, a), (124, 112, 14, b)):
         dots = ((14, 14), (42, 42), (14, 42), (42, 14), (28, 28))[: 2 + int(r() * 4)]
         spots = "".join(circle(x + dx, y + dy, 5.5, "#fffdf8") for dx, dy in dots)
-        out += f'<g transform="rotate({turn} {x + 28} {y + 28})">{rect(x, y, 56, 56, ink, "rx=9")}{spots}</g>'.replace("rx=9", 'rx="9"')
+        die = rect(x, y, 56, 56, ink, 'rx="9"')
+        out += f'<g transform="rotate({turn} {x + 28} {y + 28})">{die}{spots}</g>'
     return out + line("M60 178q30 14 60 0t60 0", t if r() < 0.3 else a, 6)
 
 
 def _words(a: str, b: str, t: str, r: Draw) -> str:
     letters, out = "AEINORSTLUMK", ""
+    font = 'text-anchor="middle" fill="#fffdf8" font-family="Arial,sans-serif" font-weight="700" font-size="19"'
     for j in range(3):
         for i in range(4):
             if (i + j) % 4 == 3:
                 continue
             x, y, ink = 56 + i * 33, 86 + j * 38, a if (i * 2 + j) % 3 else b
             letter = letters[int(r() * len(letters))]
-            font = "font-family=\"'Avenir Next','Segoe UI',Arial,sans-serif\" font-weight=\"700\" font-size=\"19\""
-            out += rect(x, y, 28, 32, ink, 'rx="3"') + f'<text x="{x + 14}" y="{y + 23}" text-anchor="middle" fill="#fffdf8" {font}>{letter}</text>'
+            out += rect(x, y, 28, 32, ink, 'rx="3"') + f'<text x="{x + 14}" y="{y + 23}" {font}>{letter}</text>'
     return out
 
 
@@ -171,7 +176,8 @@ def _botanical(a: str, b: str, third: str, r: Draw) -> tuple[str, str]:
 
 def _abstract(a: str, b: str, third: str, r: Draw) -> tuple[str, str]:
     x, y = 84 + r() * 40, 90 + r() * 40
-    below = rect(66, 58 + r() * 80, 108, 44, a) + path(f"M66 222V{number(150 + r() * 40)}l108 {number(-30 + r() * 60)}V222z", b)
+    band, edge, fall = rect(66, 58 + r() * 80, 108, 44, a), number(150 + r() * 40), number(-30 + r() * 60)
+    below = band + path(f"M66 222V{edge}l108 {fall}V222z", b)
     return below, circle(x, y, 26 + r() * 12, third) + ring(x + 30, y + 60, 22, third, 7)
 
 

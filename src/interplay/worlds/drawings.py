@@ -60,7 +60,8 @@ def leaf(x: float, y: float, h: float, ink: str) -> str:
     """Three leaves from one point, the tallest h high."""
     n = number
     side: Callable[[int], str] = lambda s: (
-        f"M{n(x)} {n(y)}q{n(s * h * 0.75)} 0 {n(s * h * 0.7)} {n(-h * 0.55)}q{n(-s * h * 0.6)} 0 {n(-s * h * 0.7)} {n(h * 0.55)}z"
+        f"M{n(x)} {n(y)}q{n(s * h * 0.75)} 0 {n(s * h * 0.7)} {n(-h * 0.55)}"
+        f"q{n(-s * h * 0.6)} 0 {n(-s * h * 0.7)} {n(h * 0.55)}z"
     )
     middle = f"M{n(x)} {n(y)}q{n(-h * 0.5)} {n(-h * 0.4)} 0 {n(-h)}q{n(h * 0.5)} {n(h * 0.6)} 0 {n(h)}z"
     return path(middle, ink) + path(side(-1) + side(1), ink)

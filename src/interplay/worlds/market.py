@@ -1,8 +1,8 @@
 """The built-in market: a catalogue, people with known tastes, and the log of what they did.
 
-`market()` makes it from a seed. `Market.dataset` is all that a model may see: catalogue, names, events, impressions with
-exact propensities, queries and baskets. `Market.truth` is for judges. `MarketWorld` lets the same people walk on after
-the last day of the log, under whatever policy answers them.
+`market()` makes it from a seed. `Market.dataset` is all that a model may see: catalogue, names, events, impressions
+with exact propensities, queries and baskets. `Market.truth` is for judges. `MarketWorld` lets the same people walk on
+after the last day of the log, under whatever policy answers them.
 
 Event kinds: click (value: seconds looked at), keep, cart, buy (value: euros), rate (value: stars, 1 to 5). Context
 columns of an event: request_id, query_id (-1 for none) and surface (0 feed, 1 search).
@@ -12,7 +12,7 @@ Default size: about 1.25 million impressions and 185,000 events, in some 6 s on 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,9 @@ def market(seed: int = 0, n_items: int = 5000, n_people: int = 2000, days: int =
         name="market", users=users, items=items, events=events, catalogue=wares, people=people,
         tables=log.tables(users, items, events),
     )  # fmt: skip
-    return Market(dataset=dataset, truth=truth, facets=facets, meant=log.meant(facets, items), crowd=crowd, seed=seed, days=days)
+    return Market(
+        dataset=dataset, truth=truth, facets=facets, meant=log.meant(facets, items), crowd=crowd, seed=seed, days=days,
+    )  # fmt: skip
 
 
 def _people(seed: int, n: int) -> pl.DataFrame:
@@ -162,26 +164,29 @@ class Log:
         shown, asked = _joined(self.shown), _joined(self.asked)
         user_ids, item_ids = pl.Series(users.names, dtype=pl.String), pl.Series(items.names, dtype=pl.String)
         impressions = pl.DataFrame({
-            "request_id": shown["request_id"], "user_id": user_ids.gather(shown["user"]), "timestamp": shown["timestamp"],
-            "policy": pl.Series([POLICY]).gather(np.zeros(len(shown["item"]), np.int64)),
+            "request_id": shown["request_id"], "user_id": user_ids.gather(shown["user"]),
+            "timestamp": shown["timestamp"], "policy": pl.Series([POLICY]).gather(shown["hash"] * 0),
             "candidate_hash": pl.Series(self.hashes, dtype=pl.String).gather(shown["hash"]), "row": shown["row"],
             "slot": shown["slot"], "item_id": item_ids.gather(shown["item"]), "propensity": shown["propensity"],
-            "temperature": np.full(len(shown["item"]), TEMPERATURE), "explored": shown["explored"], "seen": shown["seen"],
-            "surface": pl.Series(SURFACES).gather(shown["surface"].astype(np.int64)),
+            "temperature": np.full(len(shown["item"]), TEMPERATURE), "explored": shown["explored"],
+            "seen": shown["seen"], "surface": pl.Series(SURFACES).gather(shown["surface"].astype(np.int64)),
         })  # fmt: skip
         queries = pl.DataFrame({
             "query_id": asked["query_id"], "text": pl.Series(asked["text"].tolist(), dtype=pl.String),
-            "user_id": user_ids.gather(asked["user"]), "timestamp": asked["timestamp"], "request_id": asked["request_id"],
+            "user_id": user_ids.gather(asked["user"]), "timestamp": asked["timestamp"],
+            "request_id": asked["request_id"],
         })  # fmt: skip
-        kept = np.isin(events.kind, (0, 2, 3)) & (events.context["query_id"] >= 0)
-        grade = np.array([1, 0, 2, 3, 0], np.int8)[events.kind[kept]]  # type: ignore[index]
-        judged = pl.DataFrame({"query_id": events.context["query_id"][kept], "item": events.item[kept], "relevance": grade})
+        kind, session, time, query = events.kind, events.session, events.time, events.context["query_id"]
+        assert kind is not None and session is not None and time is not None
+        kept = np.isin(kind, (0, 2, 3)) & (query >= 0)
+        grade = np.array([1, 0, 2, 3, 0], np.int8)[kind[kept]]
+        judged = pl.DataFrame({"query_id": query[kept], "item": events.item[kept], "relevance": grade})
         qrels = judged.group_by("query_id", "item").agg(pl.col("relevance").max()).sort("query_id", "item")
         qrels = qrels.select("query_id", item_ids.gather(qrels["item"]).alias("item_id"), "relevance")
-        bought = np.flatnonzero(events.kind == 3)
+        bought = np.flatnonzero(kind == 3)
         baskets = pl.DataFrame({
-            "basket_id": events.session[bought], "user_id": user_ids.gather(events.user[bought]),  # type: ignore[index]
-            "item_id": item_ids.gather(events.item[bought]), "timestamp": events.time[bought],  # type: ignore[index]
+            "basket_id": session[bought], "user_id": user_ids.gather(events.user[bought]),
+            "item_id": item_ids.gather(events.item[bought]), "timestamp": time[bought],
         }).sort("basket_id", "timestamp", maintain_order=True)  # fmt: skip
         return {"impressions": impressions, "queries": queries, "qrels": qrels, "baskets": baskets}
 
@@ -230,7 +235,7 @@ class MarketWorld:
         self.users = np.sort(order[: self.n])
         self.log = Log(made.dataset.catalogue)  # type: ignore[arg-type]
         self.log.sessions = int(made.dataset.events.session.max(initial=-1)) + 1  # type: ignore[union-attr]
-        self.day, self.visits = 0, None
+        self.day, self.visits = 0, self.crowd.come(0, 0, 0, self.users[:0])
         self.tally: dict[str, float] = dict.fromkeys(("visits", "pages", "clicks", "bought", "euros"), 0.0)
         requests = self._next()
         return Requests(user=np.zeros(0, np.int32), history=Ragged.of([])) if requests is None else requests
@@ -238,9 +243,10 @@ class MarketWorld:
     def step(self, reply: Reply) -> tuple[Events, Requests | None]:
         """What the people did with the pages of `reply` (one row each, in the order of the requests), and who comes
         next; None when the days are over."""
-        if self.visits is None or len(reply.slates) != len(self.visits):
-            waiting = 0 if self.visits is None else len(self.visits)
-            raise BadSetting(f"{waiting} people wait for a page, the reply has {len(reply.slates)}; answer every request")
+        waiting = len(self.visits)
+        if len(reply.slates) != waiting:
+            found = len(reply.slates)
+            raise BadSetting(f"{waiting} people wait for a page, the reply has {found}; answer every request, in order")
         items = reply.slates.items[:, : self.k]
         if (items >= self.market.dataset.n_items).any():
             raise BadSetting("the reply shows items that the market does not sell; use the indices of its dataset")
@@ -256,14 +262,13 @@ class MarketWorld:
 
     def _next(self) -> Requests | None:
         """Requests of those who are here; when all have left, of those who come on the next day that brings anybody."""
-        while (self.visits is None or not len(self.visits)) and self.day < self.days:
+        while not len(self.visits) and self.day < self.days:
             day = self.market.days + self.day
             self.visits = self.crowd.come(day, LAST_MIDNIGHT + self.day * DAY, self.log.sessions, self.users)
             self.log.sessions += len(self.visits)
             self.tally["visits"] += len(self.visits)
             self.day += 1
-        if self.visits is None or not len(self.visits):
-            self.visits = None
+        if not len(self.visits):
             return None
         v = self.visits
         return Requests(
@@ -283,5 +288,6 @@ class MarketWorld:
         now = np.flatnonzero((row[done["user"]] >= 0) & (done["time"] <= visits.time[row[done["user"]]]))
         now = now[np.argsort(done["time"][now], kind="stable")]
         owner = np.concatenate([base.owner, row[done["user"][now]]])
-        columns = {name: np.concatenate([base[name], done[name][now].astype(base[name].dtype)]) for name in base.columns}
+        new = {name: done[name][now].astype(column.dtype) for name, column in base.columns.items()}
+        columns = {name: np.concatenate([column, new[name]]) for name, column in base.columns.items()}
         return Ragged.grouped(owner, len(visits), **columns)

@@ -135,8 +135,8 @@ class Crowd:
         for memory, which in ((self.shown, seen), (self.looked, clicked), (self.bought, buys)):
             self._remember(memory, user, slates, which)
         return Response(
-            seen=seen, clicked=clicked, kept=spread(kept, bool), carted=spread(carted, bool), bought=buys, seconds=seconds,
-            stars=spread(np.where(bought & (after[:, 5] < h.rate), stars, 0), np.int64),
+            seen=seen, clicked=clicked, kept=spread(kept, bool), carted=spread(carted, bool), bought=buys,
+            seconds=seconds, stars=spread(np.where(bought & (after[:, 5] < h.rate), stars, 0), np.int64),
             wait=(4 + 3 * place) * SECOND + (np.cumsum(seconds, axis=1) * SECOND).astype(np.int64),
             left=visits.patience - 1.0 + 0.25 * clicked.sum(axis=1) + 0.4 * buys.sum(axis=1),
         )  # fmt: skip
@@ -152,11 +152,12 @@ class Crowd:
         last = slates[rows, bought.shape[1] - 1 - np.argmax(bought[:, ::-1], axis=1)]
         turn = bought.any(axis=1) & (draw[:, 0] < 0.65)  # from what was bought to what goes with it
         spent = np.max(np.where(clicked, response.wait[rows], 20 * SECOND), axis=1, initial=0)
-        none = np.full(len(rows), -1, np.int64)
-        again = np.where(here.asked >= 0, np.where(clicked.any(axis=1), 0.2, 0.45), 0.3 * self.truth.searches[here.user])
+        none, pair = np.full(len(rows), -1, np.int64), (draw[:, 1] * 3).astype(np.int64)
+        tries = np.where(clicked.any(axis=1), 0.2, 0.45)  # another query after one that led somewhere, or nowhere
+        again = np.where(here.target >= 0, tries, 0.3 * self.truth.searches[here.user])
         after = replace(
             here, page=here.page + 1, time=here.time + spent + 5 * SECOND, patience=response.left[rows], joy=joy[rows],
-            intent=np.where(turn, self.goes_with[self.truth.kind[last], (draw[:, 1] * 3).astype(np.int64)], here.intent),
+            intent=np.where(turn, self.goes_with[self.truth.kind[last], pair], here.intent),
             mood=np.where(turn, self.truth.mood[last], here.mood), asked=none, target=none,
             text=np.full(len(rows), None, object),
         )  # fmt: skip

@@ -7,26 +7,34 @@ slip now and then. `Facets` tells which items have what was asked for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import numpy as np
 import polars as pl
 
 from interplay.types import Array
 from interplay.worlds.wares import FEELS, KINDS
 
-CALLED = {
-    "book": ("book", "book", "novel", "something to read"), "lamp": ("lamp", "lamp", "light"), "tea": ("tea", "tea", "something to drink"),
-    "tool": ("tool", "tool", "hand tool"), "pot": ("pot", "pottery", "ceramics"), "textile": ("blanket", "textile", "cloth"),
-    "game": ("game", "game", "something to play"), "print": ("print", "picture", "art print", "poster"), "bag": ("bag", "bag"),
-    "toy": ("toy", "toy", "plaything"), "seeds": ("seeds", "seeds", "something to plant"), "stationery": ("stationery", "writing things"),
+CALLED = {  # a word that stands twice is used twice as often
+    "book": ("book", "book", "novel", "something to read"), "lamp": ("lamp", "lamp", "light"),
+    "tea": ("tea", "tea", "something to drink"), "tool": ("tool", "tool", "hand tool"),
+    "pot": ("pot", "pottery", "ceramics"), "textile": ("blanket", "textile", "cloth"),
+    "game": ("game", "game", "something to play"), "print": ("print", "picture", "art print", "poster"),
+    "bag": ("bag", "bag"), "toy": ("toy", "toy", "plaything"), "seeds": ("seeds", "seeds", "something to plant"),
+    "stationery": ("stationery", "writing things"),
 }  # fmt: skip
 GENRES = {
-    "mystery": ("mystery", "crime", "detective", "whodunit"), "horror": ("horror", "scary", "ghost"), "poetry": ("poetry", "poems", "verse"),
-    "nature": ("nature", "plants and birds", "natural history"), "essays": ("essays", "essay"), "cooking": ("cooking", "recipes", "cookbook"),
-    "scifi": ("science fiction", "sci-fi", "space"), "comedy": ("funny", "comedy", "humorous"), "history": ("history", "historical"),
-    "romance": ("romance", "love story", "romantic"), "green": ("green",), "black": ("black",), "white": ("white",),
-    "herbal": ("herbal", "herb"), "roasted": ("roasted", "barley"), "spiced": ("chai", "spiced"), "cards": ("card", "cards"),
-    "board": ("board",), "puzzle": ("puzzle", "jigsaw"), "dice": ("dice",), "words": ("word", "spelling"), "landscape": ("landscape",),
-    "city": ("city", "street"), "botanical": ("botanical", "plant"), "abstract": ("abstract", "geometric"), "flowers": ("flower",),
+    "mystery": ("mystery", "crime", "detective", "whodunit"), "horror": ("horror", "scary", "ghost"),
+    "poetry": ("poetry", "poems", "verse"), "nature": ("nature", "plants and birds", "natural history"),
+    "essays": ("essays", "essay"), "cooking": ("cooking", "recipes", "cookbook"),
+    "scifi": ("science fiction", "sci-fi", "space"), "comedy": ("funny", "comedy", "humorous"),
+    "history": ("history", "historical"), "romance": ("romance", "love story", "romantic"),
+    "green": ("green",), "black": ("black",), "white": ("white",),
+    "herbal": ("herbal", "herb"), "roasted": ("roasted", "barley"), "spiced": ("chai", "spiced"),
+    "cards": ("card", "cards"), "board": ("board",), "puzzle": ("puzzle", "jigsaw"), "dice": ("dice",),
+    "words": ("word", "spelling"), "landscape": ("landscape",), "city": ("city", "street"),
+    "botanical": ("botanical", "plant"), "abstract": ("abstract", "geometric"), "flowers": ("flower",),
     "herbs": ("herb",), "vegetables": ("vegetable",), "grasses": ("grass", "ornamental grass"),
 }  # fmt: skip
 MOODS = {
@@ -34,12 +42,17 @@ MOODS = {
     "bright": ("bright", "cheerful", "colourful"), "fresh": ("fresh", "airy"), "plain": ("plain", "simple", "minimal"),
 }  # fmt: skip
 TRAITS = {
-    "quiet": ("for quiet hours", "quiet"), "evening": ("for the evening", "for slow evenings"), "camp": ("for camping", "for the tent"),
-    "recycled": ("recycled", "from recycled material"), "handmade": ("handmade", "made by hand"), "gift": ("as a present", "gift"),
-    "kids": ("for children", "for a five year old"), "travel": ("for travelling", "for a trip"), "decaf": ("without caffeine", "decaf"),
-    "organic": ("organic",), "vegan": ("vegan", "without animal products"),
+    "quiet": ("for quiet hours", "quiet"), "evening": ("for the evening", "for slow evenings"),
+    "camp": ("for camping", "for the tent"), "recycled": ("recycled", "from recycled material"),
+    "handmade": ("handmade", "made by hand"), "gift": ("as a present", "gift"),
+    "kids": ("for children", "for a five year old"), "travel": ("for travelling", "for a trip"),
+    "decaf": ("without caffeine", "decaf"), "organic": ("organic",), "vegan": ("vegan", "without animal products"),
 }  # fmt: skip
-COLUMNS = {"genre": 0.24, "form": 0.2, "mood": 0.13, "traits": 0.18, "material": 0.1, "colour": 0.1, "maker": 0.08, "title": 0.12}
+T = TypeVar("T")
+COLUMNS = {  # how often a query is phrased from each, where the item has it
+    "genre": 0.24, "form": 0.2, "mood": 0.13, "traits": 0.18, "material": 0.1, "colour": 0.1, "maker": 0.08,
+    "title": 0.12,
+}  # fmt: skip
 
 
 class Facets:
@@ -88,11 +101,8 @@ def phrased(facets: Facets, targets: Array, draw: Array) -> tuple[list[str], Arr
 def _phrase(facets: Facets, target: int, draw: list[float], asked: Array, i: int) -> str:
     mine = facets.by_column[target]
     open_to = {c: w for c, w in COLUMNS.items() if c == "title" or c in mine}
-    mark, column = draw[0] * sum(open_to.values()), "title"
-    for column, weight in open_to.items():  # noqa: B007
-        mark -= weight
-        if mark < 0:
-            break
+    marks = np.cumsum(list(open_to.values()))
+    column = list(open_to)[int(np.searchsorted(marks, draw[0] * marks[-1], side="right"))]
     if column == "title":
         words = sorted((w.strip(",") for w in facets.titles[target].split()), key=len)[-2:]
         said = " ".join(w for w in facets.titles[target].replace(",", "").split() if w in words).lower()
@@ -113,9 +123,11 @@ def _phrase(facets: Facets, target: int, draw: list[float], asked: Array, i: int
 def _worded(kind: str, column: str, value: str, noun: str, draw: float) -> str:
     if column == "genre":
         word = _pick(GENRES[value], draw)
-        return word if noun.startswith("something") or word in ("recipes", "cookbook", "poems", "chai") else f"{word} {noun}"
+        alone = noun.startswith("something") or word in ("recipes", "cookbook", "poems", "chai")
+        return word if alone else f"{word} {noun}"
     if column == "form":
-        return _pick(KINDS[kind].forms[value][0], draw) if kind not in ("book", "tea", "game", "seeds") else f"{noun} {value}"
+        named = kind not in ("book", "tea", "game", "seeds")  # other forms have names of their own
+        return _pick(KINDS[kind].forms[value][0], draw) if named else f"{value} {noun}"
     if column == "mood":
         word = _pick(MOODS[value] + FEELS[value][:1], draw)
         return f"something {word} {noun[10:]}" if noun.startswith("something") else f"{word} {noun}"
@@ -136,5 +148,5 @@ def _slipped(text: str, draw: float) -> str:
     return text.replace(word, word[:at] + word[at + 1] + word[at] + word[at + 2 :], 1)
 
 
-def _pick(values: tuple[str, ...] | list, draw: float):  # type: ignore[no-untyped-def, type-arg]
+def _pick(values: Sequence[T], draw: float) -> T:
     return values[int(draw * len(values))]

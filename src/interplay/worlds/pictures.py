@@ -15,10 +15,12 @@ from interplay.worlds import covers, drawings
 from interplay.worlds.drawings import Draw, circle, line, number, path, rect
 
 INK = {
-    "pine": "#0f6a52", "magenta": "#d6226f", "marigold": "#f3a71f", "ultra": "#2d4bb5", "tomato": "#e34c31", "sky": "#62b9d4",
-    "plum": "#67306e", "moss": "#86a63f", "slate": "#41535a", "blush": "#f2a3b3", "night": "#22304f",
+    "pine": "#0f6a52", "magenta": "#d6226f", "marigold": "#f3a71f", "ultra": "#2d4bb5", "tomato": "#e34c31",
+    "sky": "#62b9d4", "plum": "#67306e", "moss": "#86a63f", "slate": "#41535a", "blush": "#f2a3b3", "night": "#22304f",
 }  # fmt: skip
-PAPER = {"warm": "#f7efe1", "mist": "#e9f0ec", "rose": "#f6e7ea", "air": "#e4eef4", "straw": "#f4efd6", "lilac": "#ebe7f3"}
+PAPER = {
+    "warm": "#f7efe1", "mist": "#e9f0ec", "rose": "#f6e7ea", "air": "#e4eef4", "straw": "#f4efd6", "lilac": "#ebe7f3",
+}  # fmt: skip
 MOODS = {  # mood -> (light ink, dark ink, paper); the first draw turns the wheel
     "calm": (("sky", "pine", "mist"), ("sky", "ultra", "air"), ("moss", "slate", "mist")),
     "warm": (("marigold", "tomato", "warm"), ("blush", "tomato", "warm"), ("marigold", "plum", "rose")),
@@ -29,6 +31,7 @@ MOODS = {  # mood -> (light ink, dark ink, paper); the first draw turns the whee
 }
 TEXTURES = ("dots", "hatch", "bars", "grid", "waves")
 LETTERS = "'Avenir Next','Segoe UI','Helvetica Neue',Arial,sans-serif"
+SVG = 'xmlns="http://www.w3.org/2000/svg"'
 VERSION = 1  # part of a picture's address: another drawing of the same seed is another file
 
 
@@ -43,10 +46,10 @@ def picture(item: Mapping[str, Any], *, wide: bool = False, label: str = "") -> 
     defs, ground, thing = sketch.drawn()
     box = "-90 0 420 300" if wide else "0 0 240 300"
     named = f'role="img" aria-label="{escape(label)}"' if label else 'aria-hidden="true"'
+    sheet = rect(-240, 0, 720, 300, sketch.paper)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="picture" viewBox="{box}" preserveAspectRatio="xMidYMid slice" {named}'
-        f' focusable="false"><defs>{defs}</defs><g style="isolation:isolate">{rect(-240, 0, 720, 300, sketch.paper)}'
-        f"{ground}{thing}</g></svg>"
+        f'<svg {SVG} class="picture" viewBox="{box}" preserveAspectRatio="xMidYMid slice" {named} focusable="false">'
+        f'<defs>{defs}</defs><g style="isolation:isolate">{sheet}{ground}{thing}</g></svg>'
     )
 
 
@@ -57,17 +60,20 @@ def face(seed: object) -> str:
     b = INK[("pine", "ultra", "plum", "magenta", "slate")[int(draw() * 5)]]
     paper, w = list(PAPER.values())[int(draw() * 6)], 26 + draw() * 6
     tilt = (draw() - 0.5) * 14
+    n = number
     hair = (
-        f"M{number(50 - w - 6)} 54q0-40 {number(w + 6)}-40t{number(w + 6)} 40q-14-22-{number(w)}-20t-{number(w + 12)} 20z",
-        f"M{number(50 - w - 4)} 80V48q2-34 34-34t30 34v32h-12V50q-20 4-30-10-6 12-14 12v28z",
-        f"M{number(50 - w)} 40q8-26 34-26t24 22q-30-8-58 4z",
+        f"M{n(50 - w - 6)} 54q0-40 {n(w + 6)}-40t{n(w + 6)} 40q-14-22-{n(w)}-20t-{n(w + 12)} 20z",
+        f"M{n(50 - w - 4)} 80V48q2-34 34-34t30 34v32h-12V50q-20 4-30-10-6 12-14 12v28z",
+        f"M{n(50 - w)} 40q8-26 34-26t24 22q-30-8-58 4z",
     )[int(draw() * 3)]
-    head = f'<ellipse cx="50" cy="50" rx="{number(w)}" ry="{number(w + 4)}" fill="{a}" transform="rotate({number(tilt)} 50 50)"/>'
+    turned = f'transform="rotate({n(tilt)} 50 50)"'
+    head = f'<ellipse cx="50" cy="50" rx="{n(w)}" ry="{n(w + 4)}" fill="{a}" {turned}/>'
     return (
-        '<svg xmlns="http://www.w3.org/2000/svg" class="face" viewBox="0 0 100 100" aria-hidden="true" focusable="false">'
-        f'<g style="isolation:isolate">{rect(0, 0, 100, 100, paper)}{plate(path("M8 104q4-34 42-34t42 34z", b))}{plate(head)}'
+        f'<svg {SVG} class="face" viewBox="0 0 100 100" aria-hidden="true" focusable="false">'
+        '<g style="isolation:isolate">'
+        f"{rect(0, 0, 100, 100, paper)}{plate(path('M8 104q4-34 42-34t42 34z', b))}{plate(head)}"
         f"{plate(path(hair, b), 1.5)}{circle(41, 52, 2.4, b)}{circle(59, 52, 2.4, b)}"
-        f'{line("M43 65q7 5 14 0", b, 2.4)}</g></svg>'
+        f"{line('M43 65q7 5 14 0', b, 2.4)}</g></svg>"
     )
 
 
@@ -75,7 +81,7 @@ def hashed(text: str) -> int:
     """FNV-1a, 32 bits, over code points.
 
     >>> hashed("lamp-0412")
-    2303459240
+    1320499365
     """
     h = 2166136261
     for letter in text:
@@ -128,9 +134,9 @@ def lettering(title: str, x: float, y: float, width: float, ink: str, lines: int
             break
         per += 1
     size = min(20.0, width / (max(map(len, out)) * 0.56 or 1))
+    font = f'font-size="{number(size)}" font-weight="700" letter-spacing="-.3" fill="{ink}" font-family="{LETTERS}"'
     return "".join(
-        f'<text x="{number(x)}" y="{number(y + (i - len(out) + 1) * size * 1.04)}" font-size="{number(size)}" font-weight="700"'
-        f' letter-spacing="-.3" fill="{ink}" font-family="{LETTERS}">{escape(text)}</text>'
+        f'<text x="{number(x)}" y="{number(y + (i - len(out) + 1) * size * 1.04)}" {font}>{escape(text)}</text>'
         for i, text in enumerate(out)
     )
 
@@ -189,7 +195,8 @@ class Sketch:
         maker = f'<text x="64" y="253" font-size="7.6" letter-spacing=".4" fill="{ink}" font-family="Arial,sans-serif">'
         return ground, (
             self.shadow(60, 44, 140, 224) + rect(52, 36, 142, 226, base, 'rx="3"')
-            + f'<svg x="53" y="44" width="140" height="132" viewBox="0 0 140 150" overflow="hidden"><g{multiplied}>{art}</g></svg>'
+            + '<svg x="53" y="44" width="140" height="132" viewBox="0 0 140 150" overflow="hidden">'
+            + f"<g{multiplied}>{art}</g></svg>"
             + lettering(self.title, 64, 238, 118, ink) + f"{maker}{escape(self.maker)}</text>"
             + rect(52, 36, 6, 226, "#000", 'opacity=".13"')
         )  # fmt: skip
@@ -203,8 +210,9 @@ class Sketch:
         glaze = f"M0 {number(y)}q40-24 80 0t80 0 80 0V300H0z"
         foot = 240 if form in ("planter", "teapot", "dish") else 246
         body = (
-            path(outline, "#fffdf8") + f"<g {clip}>" + plate(path(glaze, self.b)) + plate(path(glaze, self.fill), *self.slip)
-            + line(specks, self.b, 3) + rect(150, 0, 100, 300, "#000", 'opacity=".1"') + "</g>"
+            path(outline, "#fffdf8") + f"<g {clip}>" + plate(path(glaze, self.b))
+            + plate(path(glaze, self.fill), *self.slip) + line(specks, self.b, 3)
+            + rect(150, 0, 100, 300, "#000", 'opacity=".1"') + "</g>"
             + plate(path(f"M50 {foot}h140v8H50z", self.b, 'opacity=".25"'))
         )  # fmt: skip
         if form in drawings.GREENS:
@@ -225,7 +233,8 @@ class Sketch:
 
     def _game(self) -> tuple[str, str]:
         ground = self.ground("tiles", "halftone", "hills")
-        board = covers.BOARDS.get(str(self.item.get("genre")), covers.BOARDS["board"])(self.a, self.b, self.fill, self.draw)
+        boards, genre = covers.BOARDS, str(self.item.get("genre"))
+        board = boards.get(genre, boards["board"])(self.a, self.b, self.fill, self.draw)
         clip = self.clip("M48 78h144v126H48z")
         return ground, (
             self.shadow(50, 70, 150, 190) + rect(44, 60, 152, 192, self.b, 'rx="4"') + rect(48, 78, 144, 126, "#fffdf8")

@@ -4,7 +4,7 @@ A page is drawn without replacement from a mixture that depends on the person:
 
     q(i) = a P(i) + b sum_c share(c) P(i | kind c) + d P(i | facet) + e [i in mind] + f / n_available
 
-P is a softmax of (editor's guess + log(1 + clicks so far)) / temperature over what is on sale that day, and P(i | facet)
+P is a softmax of (editor's guess + log(1 + clicks so far)) / temperature over what is on sale that day, P(i | facet)
 the same inside a facet; share is what the person has clicked of each kind; the facet is what was asked for or, on the
 feed, one of those of the last thing clicked. Drawing with replacement and dropping repeats
 is drawing without replacement, so the chance of an item at its slot, given the slots above it, is q(i) / (1 - sum of q
@@ -129,8 +129,10 @@ class Shop:
         kind = (np.cumsum(share, axis=1)[:, None, :-1] < draw[:, m : 2 * m, None]).sum(axis=2)
         u = draw[:, 2 * m :]
         bucket = np.choose(part, [len(self.total) - 1, kind, np.maximum(self._facet(visits), 0)[:, None], 0, 0])
-        at = np.searchsorted(self.cumulated, self.cumulated[self.offsets[bucket]] + u * self.total[bucket], side="right") - 1
-        at = np.clip(at, self.offsets[bucket], self.offsets[bucket + 1] - 1)
+        mark = self.cumulated[self.offsets[bucket]] + u * self.total[bucket]
+        at = np.clip(
+            np.searchsorted(self.cumulated, mark, "right") - 1, self.offsets[bucket], self.offsets[bucket + 1] - 1
+        )
         picked = np.where(part == 3, visits.target[:, None], self.members[at])
         return np.where(part == 4, self.available[(u * len(self.available)).astype(np.int64)], picked), part == 4
 

@@ -71,7 +71,8 @@ class Truth:
         self.start, self.end = self._people(characters, rng)
         self.turn = (rng.beta(1.5, 4, n_people) * np.pi / 2 / 60).astype(np.float32)
         self.rate = np.clip(rng.lognormal(-1.55, 0.7, n_people), 0.02, 0.9)  # visits a day
-        self.hour = rng.choice([8.0, 12.5, 18.0, 21.0], n_people, p=[0.15, 0.2, 0.25, 0.4]) + rng.normal(0, 0.7, n_people)
+        usual = rng.choice([8.0, 12.5, 18.0, 21.0], n_people, p=[0.15, 0.2, 0.25, 0.4])
+        self.hour = usual + rng.normal(0, 0.7, n_people)
         self.searches = rng.beta(2, 4, n_people)  # share of visits that begin with a query
         self.patience = rng.gamma(4, 0.5, n_people)
         self.intents = self._intents()
@@ -101,8 +102,10 @@ class Truth:
     def _characters(self, rng: np.random.Generator) -> Array:
         """float64[CHARACTERS, d]: what sorts of people there are."""
         out = np.zeros((CHARACTERS, self.items.shape[1]))
-        plan = {"kind": (4, 1.5, 2, -0.8), "mood": (2, 1.1, 1, -0.9), "genre": (7, 1.2, 5, -1.2), "trait": (3, 0.8, 2, -0.8),
-                "colour": (3, 0.6, 2, -0.5)}  # fmt: skip
+        plan = {  # how many are liked, how much; how many are not, how little
+            "kind": (4, 1.5, 2, -0.8), "mood": (2, 1.1, 1, -0.9), "genre": (7, 1.2, 5, -1.2),
+            "trait": (3, 0.8, 2, -0.8), "colour": (3, 0.6, 2, -0.5),
+        }  # fmt: skip
         for name, (liked, much, disliked, little) in plan.items():
             group = self.groups[name]
             for row in out:
@@ -129,7 +132,8 @@ class Truth:
 
     def _intents(self) -> Array:
         """float32[n_people, kinds]: how often a person comes for each kind."""
-        liking = self.start[:, self.groups["kind"]] * 1.4 + np.log(np.bincount(self.kind, minlength=len(KIND_NAMES)) + 1)
+        on_sale = np.bincount(self.kind, minlength=len(KIND_NAMES))
+        liking = self.start[:, self.groups["kind"]] * 1.4 + np.log(on_sale + 1)
         odds = np.exp(liking - liking.max(axis=1, keepdims=True))
         return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
 
@@ -145,7 +149,7 @@ class Truth:
         return self.quality[items] + self.rise[items] * np.exp(-(((day - self.peak[items]) / 8.0) ** 2))
 
     def utility(self, users: Array, items: Array | None = None, day: float = 0.0) -> Array:
-        """float32[len(users), n]: how much each user wants each item (all of them by default), in standard deviations."""
+        """float32[len(users), n]: how much each user wants each item (all by default), in standard deviations."""
         chosen = np.arange(self.n_items) if items is None else np.asarray(items)
         return (self.tastes(users, day) @ self.items[chosen].T + self.lift(chosen, day)).astype(np.float32)
 
