@@ -47,7 +47,8 @@ POOLED = {  # one pool of negatives for a batch of whole users: a full step cost
     "descent": {"rate": 0.01, "batch": 60_000, "epochs": 200, "every": 5},
 }  # fmt: skip
 NGCF = {
-    "encoder": "ngcf", "dropout": 0.1, "ridge": 1e-5, "descent": {"rate": 1e-4, "batch": 1024, "epochs": 400, "every": 10},
+    "encoder": "ngcf", "dropout": 0.1, "ridge": 1e-5,
+    "descent": {"rate": 1e-4, "batch": 1024, "epochs": 400, "every": 10},
 }  # fmt: skip
 
 ROWS: tuple[System, ...] = (
@@ -59,6 +60,45 @@ ROWS: tuple[System, ...] = (
         name="trending", about="What people touch of late, as of the request", model="counts:Trending",
         config="TrendingConfig", paper="Folklore", needs=frozenset({"interactions", "timestamp"}),
         solves=frozenset({"fashion"}),
+    ),
+    System(
+        name="item-knn", about="The items most alike to those in the history", model="neighbours:ItemKnn",
+        config="ItemKnnConfig", paper="Deshpande and Karypis, TOIS 2004", solves=frozenset({"groups"}),
+    ),
+    System(
+        name="user-knn", about="What the people most alike to you took", model="neighbours:UserKnn",
+        config="UserKnnConfig", paper="Resnick et al., CSCW 1994", solves=frozenset({"groups"}),
+    ),
+    System(
+        name="rp3beta", about="A walk item, person, item that popular ends attract less", model="neighbours:Rp3Beta",
+        config="Rp3BetaConfig", paper="Paudel et al., TiiS 2017", solves=frozenset({"groups"}),
+    ),
+    System(
+        name="slim", about="Each item as a sparse sum of few others", model="linear:Slim", config="SlimConfig",
+        paper="Ning and Karypis, ICDM 2011", solves=frozenset({"groups"}),
+    ),
+    System(
+        name="ease", about="Each item as a weighted sum of all others, in closed form", model="linear:Ease",
+        config="EaseConfig", paper="Steck, WWW 2019", solves=frozenset({"groups"}),
+    ),
+    System(
+        name="ease-block", about="The same for large catalogues: each item from those most alike to it",
+        model="linear:BlockEase", config="BlockEaseConfig", paper="Steck, WWW 2019; candidates as in Ning and Karypis, ICDM 2011",
+        solves=frozenset({"groups"}),
+    ),
+    System(
+        name="ials", about="Vectors for people and items by alternating least squares", model="factors:Ials",
+        config="IalsConfig", paper="Hu, Koren and Volinsky, ICDM 2008; Rendle et al., RecSys 2022", epochs=True,
+        solves=frozenset({"groups"}),
+    ),
+    System(
+        name="gf-cf", about="Clicks spread over the graph of people and items, in closed form", model="spectral:Spectral",
+        config="SpectralConfig", paper="Shen et al., CIKM 2021", solves=frozenset({"groups"}),
+    ),
+    System(
+        name="gf-cf-randomized", about="The same with singular vectors from a few rounds of subspace iteration",
+        model="spectral:Spectral", config="SpectralConfig", preset={"decomposition": "randomized"},
+        paper="Shen et al., CIKM 2021; Halko, Martinsson and Tropp, SIAM Review 2011", solves=frozenset({"groups"}),
     ),
     System(
         name="bm25", about="Search by shared words; without a query, texts like those of the history",
@@ -148,7 +188,7 @@ ROWS: tuple[System, ...] = (
     ),
     System(
         name="ngcf", about="Smoothing with weights, products and all layers side by side", model="graphs:Graphs",
-        config="GraphsConfig", preset=NGCF, paper="Wang et al., SIGIR 2019", epochs=True, solves=frozenset({"groups"}),
+        config="GraphsConfig", preset=NGCF, paper="Wang et al., SIGIR 2019", epochs=True,
     ),
     System(
         name="ngcf-ssm", about="The same, learnt against thousands of items at once, by angle", model="graphs:Graphs",

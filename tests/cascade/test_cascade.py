@@ -31,6 +31,7 @@ from interplay.types import (
     Run,
     Slates,
     State,
+    Turn,
     Wish,
 )
 
@@ -264,12 +265,14 @@ def test_hard_wishes_are_obeyed_and_the_others_are_named() -> None:
         Wish(text="cosy", hard=False),
         Wish(text="blue", hard=True, where="colour == 'blue'"),
     )
-    requests = Requests.strangers([[]], wishes=[wishes], at=np.array([9]), k=12)
+    turns = [(Turn(speaker="person", text="something cosy"),)]
+    requests = Requests.strangers([[]], wishes=[wishes], turns=turns, at=np.array([9]), k=12)
     reply = model.respond(requests)
     assert reply.trace is not None
     assert all(item % 3 for item, _ in reply.slates.row(0)) and max(i for i, _ in reply.slates.row(0)) >= 10
     said = reply.trace[0].stages[0].said
     assert "not (maker == 'Hale')" in said and "has run out" in said and "'cosy' is soft" in said
+    assert "conversation is not read" in said
     assert "'blue' cannot be obeyed" in said and "no column 'colour'" in said
 
 

@@ -94,7 +94,8 @@ def test_shrinkage_is_half_the_squared_length_of_what_a_batch_uses(people):
     users, items = torch.randn(people.n_users, 6), torch.randn(people.n_items, 6)
     _, batches = drawn(people, loss="bpr", batch=50, negatives=1)
     b = batches[0]
-    slow = sum((t**2).sum() for t in (users[b.users[b.owner]], items[b.items], items[b.negatives[:, 0]])) / 2 / len(b.items)
+    used = users[b.users[b.owner]], items[b.items], items[b.negatives[:, 0]]
+    slow = sum((t**2).sum() for t in used) / 2 / len(b.items)
     torch.testing.assert_close(shrinkage(users, items, b), slow)
 
 

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
+import polars as pl
 import pytest
 from fastapi.testclient import TestClient
 from serving import NOW, built, shop
@@ -18,7 +20,8 @@ from serving import NOW, built, shop
 import interplay.serve
 from interplay.serve.app import create_app
 from interplay.serve.page import fill
-from interplay.types import Requests
+from interplay.types import Dataset, Events, Ids, Requests
+from interplay.worlds.pictures import VERSION
 
 DATA = shop()
 WEB = Path(interplay.serve.__file__).parent / "web"
@@ -119,7 +122,7 @@ REFUSED = {
     "/v1/search?q=lamp&facet=kind:lmp": (422, "nearest: ['lamp']"),
     "/v1/search?q=" + "a" * 401: (422, "at most 400"),
     "/v1/similar": (422, "item_id is missing"),
-    "/pictures/0/lamp-0.svg": (404, "expected /pictures/1/"),
+    "/pictures/0/lamp-0.svg": (404, f"expected /pictures/{VERSION}/"),
     "/v1/nowhere": (404, "nothing is served at /v1/nowhere"),
 }  # fmt: skip
 
@@ -229,6 +232,23 @@ def test_what_items_say_stays_text():
         assert "{{by}}[[state]]" in html
 
 
+def test_ids_of_any_shape_go_in_and_come_out():
+    odd = ["a/b c", "ü?&#", 'say "hi"', 7, "007", "..", "x" * 300]
+    n = len(odd)
+    frame = pl.DataFrame({"title": [f"Thing {i}" for i in range(n)]})
+    events = Events(user=np.zeros(n, np.int32), item=np.arange(n, dtype=np.int32), ordered=True)
+    data = Dataset(name="odd", users=Ids([5]), items=Ids(odd), events=events, catalogue=frame)
+    with TestClient(create_app(built(data))) as client:
+        for name in odd:
+            quoted = quote(str(name), safe="") if name != ".." else "%2E%2E"
+            answer = client.get(f"/v1/items/{quoted}").json()
+            assert answer.get("item_id") == name, answer
+            assert client.get(f"/pictures/{VERSION}/{quoted}.svg").status_code == 200
+            told = client.post("/v1/events", json={"user_id": 5, "item_id": name, "event_type": "keep"})
+            assert told.json()["accepted"] == 1
+        assert set(client.get("/v1/people/5").json()["kept"]) == {str(name) for name in odd}
+
+
 def test_values_are_escaped_and_markup_is_not():
     assert fill("{{a}}{{*a}}{{?b}}<i>{{b}}</i>{{/b}}{{?c}}x{{/c}}", {"a": "<", "b": 0, "c": True}) == "&lt;<x"
 
@@ -240,7 +260,7 @@ def test_every_view_has_an_address(client):
 
 
 def test_pictures_are_drawn_once_and_cached_for_ever(client):
-    for path in ("/pictures/1/lamp-0.svg", "/pictures/1/lamp-0.svg?wide=1", "/faces/7.svg"):
+    for path in (f"/pictures/{VERSION}/lamp-0.svg", f"/pictures/{VERSION}/lamp-0.svg?wide=1", "/faces/7.svg"):
         answer = client.get(path)
         assert answer.headers["content-type"] == "image/svg+xml" and "immutable" in answer.headers["cache-control"]
         assert 'xmlns="http://www.w3.org/2000/svg"' in answer.text and client.get(path).content == answer.content

@@ -241,6 +241,9 @@ class Cascade:
     def _understand(self, kind: str, rows: Array, requests: Requests) -> Answer:
         begun, n = time.perf_counter(), len(requests)
         notes: list[list[str]] = [[] for _ in range(n)]
+        for i, turns in enumerate(requests.turns or ()):
+            if turns:
+                notes[i].append("the conversation is not read here; only the query and the history are")
         rules = requests.rules
         if self.standing.masks is not None:
             rules = together(rules, self.standing, n)

@@ -177,7 +177,7 @@ def _csv_batches(path: Path, report: Report, rows: int) -> Iterator[pl.DataFrame
                                                   strings_can_be_null=True, quoted_strings_can_be_null=False),
         )  # fmt: skip
         held, size = [pa.RecordBatch.from_pylist([], schema=reader.schema)], 0
-        for block in reader:
+        for block in (whole.slice(lo, rows) for whole in reader for lo in range(0, whole.num_rows, rows)):
             if size and size + block.num_rows > rows:
                 yield numbered(held)
                 held, size = [], 0

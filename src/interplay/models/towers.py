@@ -26,10 +26,10 @@ import torch.nn.functional as F  # noqa: N812 (torch's own custom)
 from torch import Tensor, nn
 
 from interplay.errors import BadData, BadSetting, unknown
-from interplay.learn import negatives
 from interplay.learn.descend import Descent, descend, seeded, shuffled
 from interplay.learn.layers import mlp
 from interplay.learn.losses import in_batch_softmax
+from interplay.learn.negatives import Popularity
 from interplay.ops.topk import best_dot
 from interplay.types import Array, Dataset, Ragged, Requests, Rows, Run, Slates, State, World
 
@@ -64,6 +64,17 @@ def earlier(log: Ragged, events: Array, window: int) -> Ragged:
 
 
 CONTEXTS: dict[str, Callable[[Ragged, Array, int], Ragged]] = {"others": others, "earlier": earlier}
+
+
+def clashes(taken: Ragged, item: Array, n_items: int) -> Array:
+    """bool[n, n]: True where the item of row j is one that the user of row i has `taken` (their whole log, n rows)."""
+    wanted, place = np.unique(item, return_inverse=True)
+    column = np.full(n_items, -1)
+    column[wanted] = np.arange(len(wanted))
+    at = column[taken["item"]]
+    flags = np.zeros((len(item), len(wanted)), bool)
+    flags[taken.owner[at >= 0], at[at >= 0]] = True
+    return flags[:, place]
 
 
 def content(dataset: Dataset, config: TwoTowerConfig) -> Array:
@@ -154,8 +165,8 @@ class TwoTower:
         with seeded(run.seed):
             about, touched = torch.from_numpy(content(dataset, c)), torch.from_numpy(self.rows.popularity > 0)
             self.net = Net(dataset.n_users, about, touched, c).to(run.device)
-        log, keys, events = dataset.log, negatives.taken(dataset), dataset.events
-        log_q = negatives.Popularity(np.bincount(events.item, minlength=dataset.n_items), power=1.0).log_q
+        log, events = dataset.log, dataset.events
+        log_q = Popularity(np.bincount(events.item, minlength=dataset.n_items), power=1.0).log_q
 
         def make(rows: Array, generator: np.random.Generator) -> Batch:
             user, item = events.user[rows].astype(np.int64), events.item[rows]
@@ -163,7 +174,7 @@ class TwoTower:
             distinct, place = np.unique(np.concatenate([item, bags["item"]]), return_inverse=True)
             columns = (
                 user, distinct.astype(np.int64), place[len(rows) :], bags.offsets[:-1], _even(bags), place[: len(rows)],
-                log_q[item], negatives.clashes(user, item, dataset.n_items, keys=keys),
+                log_q[item], clashes(log.take(user), item, dataset.n_items),
             )  # fmt: skip
             return Batch(*(torch.from_numpy(column).to(run.device) for column in columns))
 

@@ -96,7 +96,7 @@ class Window:
         shown = {self.roles[r] for r in ("title", "by", "price", "about", "kind")}
         out = []
         for name, value in self.row(item).items():
-            if name in shown or HIDDEN.search(name) or value is None or value == "" or value == []:
+            if name in shown or name in _SAME or HIDDEN.search(name) or value is None or value in ("", []):
                 continue
             if isinstance(value, (str, bool, int, float, list)):
                 text = ", ".join(map(str, value)) if isinstance(value, list) else _plain(value)
@@ -125,7 +125,7 @@ class Window:
         price = self._ranges(self.roles["price"]) if self.roles["price"] else None
         if price is not None:
             found.insert(1 if found and found[0].name in _SORTS else 0, price)
-        return tuple(found[:SHOWN_FACETS])
+        return tuple(found)
 
     def _few(self, column: str) -> Facet | None:
         assert self.catalogue is not None
@@ -192,9 +192,15 @@ class Window:
         return out
 
     def counted(self, found: Array, chosen: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
-        """How many of the found items (bool[n_items]) each value would leave, given the other facets' choices."""
-        out = []
+        """How many of the found items (bool[n_items]) each value would leave, given the other facets' choices.
+
+        Facets that say nothing of most of what was found stay away, unless they were chosen from.
+        """
+        out: list[dict[str, Any]] = []
         for facet in self.facets:
+            speaks = (facet.member.any(axis=0) & found).sum() * 2 >= found.sum()
+            if len(out) == SHOWN_FACETS or not (speaks or facet.name in chosen):
+                continue
             within = found & self.mask(chosen, but=facet.name)
             counts = (facet.member & within).sum(axis=1)
             ticked = chosen.get(facet.name, ())

@@ -85,6 +85,8 @@ def _thing(
     title = _title(kind, about, slots, rng, taken)
     noise = min(max(rng.gauss(0, about.spread), -2 * about.spread), 2 * about.spread)
     said = _filled(_one(wares.BOOKS[str(genre)][1] if kind == "book" else about.texts, rng), slots, rng)
+    if kind in wares.COLOURED and colour not in f"{title} {said}".lower():
+        said += f" In {colour}."
     for trait in rng.sample(sorted(traits), min(2, len(traits))):
         said += " " + _one(wares.TRAITS[trait], rng)
     return {

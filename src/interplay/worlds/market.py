@@ -63,8 +63,8 @@ def market(seed: int = 0, n_items: int = 5000, n_people: int = 2000, days: int =
         shop.open(first_day + day * DAY)
         visits = crowd.come(day, first_day + day * DAY, log.sessions)
         log.sessions += len(visits)
-        for _ in range(MOST_PAGES):
-            if not len(visits):
+        for step in range(MOST_PAGES):
+            if step and not len(visits):
                 break
             page = shop.page(visits, K)
             response = crowd.look(visits, page.items)

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from interplay.types import Array
-from interplay.worlds.wares import FEELS, KINDS
+from interplay.worlds.wares import COLOURED, FEELS, KINDS
 
 CALLED = {  # a word that stands twice is used twice as often
     "book": ("book", "book", "novel", "something to read"), "lamp": ("lamp", "lamp", "light"),
@@ -49,6 +49,7 @@ TRAITS = {
     "decaf": ("without caffeine", "decaf"), "organic": ("organic",), "vegan": ("vegan", "without animal products"),
 }  # fmt: skip
 T = TypeVar("T")
+UNASKED = ("colour", "material")  # of books, teas, games and seeds
 COLUMNS = {  # how often a query is phrased from each, where the item has it
     "genre": 0.24, "form": 0.2, "mood": 0.13, "traits": 0.18, "material": 0.1, "colour": 0.1, "maker": 0.08,
     "title": 0.12,
@@ -70,7 +71,7 @@ class Facets:
         self.by_column: list[dict[str, list[int]]] = []  # per item: column -> facets
         for row in items.select("kind", *columns).iter_rows(named=True):
             mine: dict[str, list[int]] = {}
-            for column in columns:
+            for column in columns if row["kind"] in COLOURED else [c for c in columns if c not in UNASKED]:
                 value = row[column]
                 for one in value if isinstance(value, list) else [value] if value else []:
                     if column == "traits" and one not in TRAITS:

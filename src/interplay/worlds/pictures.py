@@ -7,6 +7,7 @@ are in `drawings.py`. A kind without a drawing gets ground, texture and two lett
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
@@ -31,6 +32,7 @@ MOODS = {  # mood -> (light ink, dark ink, paper); the first draw turns the whee
 }
 TEXTURES = ("dots", "hatch", "bars", "grid", "waves")
 LETTERS = "'Avenir Next','Segoe UI','Helvetica Neue',Arial,sans-serif"
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 SVG = 'xmlns="http://www.w3.org/2000/svg"'
 VERSION = 1  # part of a picture's address: another drawing of the same seed is another file
 
@@ -45,7 +47,7 @@ def picture(item: Mapping[str, Any], *, wide: bool = False, label: str = "") -> 
     sketch = Sketch(item, draw, INK[light], INK[dark], PAPER[sheet], f"p{hashed(seed):x}")
     defs, ground, thing = sketch.drawn()
     box = "-90 0 420 300" if wide else "0 0 240 300"
-    named = f'role="img" aria-label="{escape(label)}"' if label else 'aria-hidden="true"'
+    named = f'role="img" aria-label="{escape(printable(label))}"' if label else 'aria-hidden="true"'
     sheet = rect(-240, 0, 720, 300, sketch.paper)
     return (
         f'<svg {SVG} class="picture" viewBox="{box}" preserveAspectRatio="xMidYMid slice" {named} focusable="false">'
@@ -103,6 +105,17 @@ def drawing(seed: str) -> Draw:
     return draw
 
 
+def printable(value: object) -> str:
+    """The text of a title or a maker without characters that XML does not know; nothing for nothing.
+
+    >>> printable("Moth\\x00 Hours"), printable(None)
+    ('Moth Hours', '')
+    """
+    return "".join(
+        c for c in str(value or "") if c >= " " and not "\ud800" <= c <= "\udfff" and c < "\ufffe" or c > "\uffff"
+    )
+
+
 def plate(inner: str, dx: float = 0, dy: float = 0) -> str:
     """One ink, multiplied over what lies below, moved by a hair."""
     moved = f' transform="translate({number(dx)} {number(dy)})"' if dx or dy else ""
@@ -147,7 +160,7 @@ class Sketch:
     def __init__(self, item: Mapping[str, Any], draw: Draw, a: str, b: str, paper: str, name: str) -> None:
         self.item, self.draw, self.a, self.b, self.paper, self.name = item, draw, a, b, paper, name
         self.kind, self.form = str(item.get("kind") or ""), str(item.get("form") or "")
-        self.title, self.maker = str(item.get("title") or ""), str(item.get("maker") or "")
+        self.title, self.maker = printable(item.get("title")), printable(item.get("maker"))
         self.slip = (1.6 + draw() * 1.6, (draw() - 0.5) * 3)
         self.weave = TEXTURES[int(draw() * len(TEXTURES))]
         self.fill = f"url(#{name})"
@@ -155,10 +168,10 @@ class Sketch:
 
     def drawn(self) -> tuple[str, str, str]:
         """(definitions, ground, thing)"""
-        own: Callable[[], tuple[str, str]] | None = getattr(self, f"_{self.kind}", None) if self.kind else None
-        if own is None:
-            own = self._plain_thing if self.kind in drawings.THINGS else self._words
-        ground, thing = own()
+        own: dict[str, Callable[[], tuple[str, str]]] = {
+            "book": self._book, "pot": self._pot, "textile": self._textile, "game": self._game, "print": self._print,
+        }  # fmt: skip
+        ground, thing = own.get(self.kind, self._plain_thing if self.kind in drawings.THINGS else self._words)()
         return self.defs, ground, thing
 
     def ground(self, *names: str, ink: str = "") -> str:

@@ -33,6 +33,7 @@ def _w(text: str) -> tuple[str, ...]:
 
 MOODS = _w("calm warm dark bright fresh plain")
 COLOURS = _w("red blue green yellow black white grey orange pink brown purple turquoise")
+COLOURED = _w("lamp pot textile print bag toy stationery tool")  # kinds of which one asks for a colour, or a material
 PAIRS = {  # what is bought together: kind -> kinds that go with it
     "book": _w("lamp tea textile"), "lamp": _w("book textile"), "tea": _w("pot book"), "pot": _w("tea seeds"),
     "textile": _w("lamp tea"), "tool": _w("seeds bag"), "game": _w("tea toy"), "print": _w("lamp stationery"),
