@@ -83,7 +83,7 @@ ROWS: tuple[System, ...] = (
     ),
     System(
         name="ease-block", about="The same for large catalogues: each item from those most alike to it",
-        model="linear:BlockEase", config="BlockEaseConfig", paper="Steck, WWW 2019; candidates as in Ning and Karypis, ICDM 2011",
+        model="linear:BlockEase", config="BlockEaseConfig", paper="Steck, WWW 2019; Ning and Karypis, ICDM 2011",
         solves=frozenset({"groups"}),
     ),
     System(

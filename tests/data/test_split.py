@@ -15,7 +15,7 @@ from interplay.errors import BadData, BadSetting, Leakage, UnknownName
 from interplay.types import TEST, TEST_FOLD, TRAIN, VALID, VALID_FOLD, Dataset
 
 NOON = 1_700_000_000_000_000
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def log(user, item, minute, *, session=None, parts=None) -> Dataset:

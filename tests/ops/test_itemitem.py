@@ -2,8 +2,8 @@
 
 import numpy as np
 import scipy.sparse as sp
-from conftest import crowd
 
+from conftest import crowd
 from interplay.ops import itemitem
 from interplay.ops.solve import solve_in_place
 from interplay.ops.sparse import interaction_matrix

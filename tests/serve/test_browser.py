@@ -108,7 +108,7 @@ def test_search_as_you_type_repairs_narrows_and_can_be_shared(browser, served):
         page.reload()
         expect(page.locator("#found")).to_contain_text("5 results")
         page.locator("#q").fill("lantern tea")
-        expect(page.locator("#repair")).to_contain_text("Nothing matches “lantern tea”")
+        expect(page.locator("#repair")).to_contain_text("Nothing has every word of “lantern tea”")
         page.get_by_role("button", name="Search “lantern”").click()
         expect(page.locator("#found")).to_contain_text("5 results")
 

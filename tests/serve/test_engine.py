@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,14 +10,17 @@ import numpy as np
 import pytest
 from serving import DAY, NOW, built, shop
 
+from interplay.cascade.cascade import Cascade, Source
 from interplay.errors import BadData, BadSetting, UnknownName
+from interplay.models.counts import Popular
+from interplay.ops.topk import best
 from interplay.serve.engine import Engine, NotHere
 from interplay.serve.feed import feed, people
 from interplay.serve.finding import search
 from interplay.serve.log import Happened, Log
 from interplay.serve.telling import tell
 from interplay.serve.views import cards, trace
-from interplay.types import Requests
+from interplay.types import Requests, Rows, Slates
 
 DATA = shop()
 
@@ -135,8 +139,6 @@ def test_similar_items_fall_back_to_words_and_never_name_the_item_itself(engine)
 def test_similar_items_of_a_model_come_first_and_obey_the_rules():
     class Next:
         def similar_items(self, items, n):
-            from interplay.types import Slates
-
             near = (items[:, None] + 1 + np.arange(n)) % 160
             scores = -np.arange(n, dtype=np.float32)[None].repeat(len(items), 0)
             return Slates(items=near.astype(np.int32), scores=scores)
@@ -248,3 +250,39 @@ def test_a_file_that_is_no_log_is_refused_and_left_as_it_is(tmp_path: Path):
     with pytest.raises(BadData, match="is no event log"):
         Log(path)
     assert path.read_text().startswith("not a database")
+
+
+def test_search_sources_answer_alone_where_nothing_has_every_word():
+    class Reader:
+        """Finds lamps, whatever is asked."""
+
+        def fit(self, dataset, **_):
+            self.rows = Rows.of(dataset)
+            return self
+
+        def retrieve(self, requests, n):
+            lamps = np.where(np.arange(160) % 4 == 0, 1.0, -np.inf).astype(np.float32)
+            return best(lambda part: np.tile(lamps, (len(part), 1)), requests, n, self.rows)
+
+    sources = {"popular": Source(retriever=Popular(), serves="feed"), "reader": Source(retriever=Reader(), serves="search")}
+    engine = Engine(DATA, Cascade(sources).fit(DATA), clock=lambda: NOW)
+    found = search(engine, "shining cromulently", k=6)
+    assert found.total == 6 == len(found.answer.items) and "comes nearest" in found.notes[0]["text"]
+    assert {v["value"]: v["count"] for v in found.facets[0]["values"]} == {"lamp": 6}
+    few = search(engine, "pebble reading", k=6)
+    assert few.near is not None and not set(few.near.items) & set(few.answer.items)
+    assert {s["source"] for row in few.answer.trace.items for s in row["sources"]} == {"reader"}
+
+
+def test_requests_and_events_may_come_from_many_threads(tmp_path: Path):
+    engine = built(DATA, log=tmp_path / "events.sqlite")
+
+    def visit(n: int) -> int:
+        tell(engine, [did("click", f"lamp-{4 * i}", f"visitor-{n % 3}", event_id=f"{n}-{i}") for i in range(5)])
+        return len(engine.answer(user=f"visitor-{n % 3}", k=10).items)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(visit, range(24))) == [10] * 24
+    assert len(engine.log) == 120 and len({a.request_id for a in engine._answers.values()}) == 24
+    engine.close()
+    assert len(built(DATA, log=tmp_path / "events.sqlite").log) == 120

@@ -8,7 +8,7 @@ import pytest
 
 from interplay.errors import BadSetting
 from interplay.types import Reply, Slates
-from interplay.worlds.market import LAST_MIDNIGHT, market
+from interplay.worlds.market import BUY, CART, CLICK, KEEP, LAST_MIDNIGHT, market
 from interplay.worlds.people import DAY
 from interplay.worlds.shop import Shop
 from interplay.worlds.truth import Truth, draws, keyed
@@ -55,7 +55,7 @@ def test_every_purchase_was_clicked_on_a_page_that_showed_it(made):
     )
     assert set(zip(e.context["request_id"].tolist(), e.item.tolist(), strict=True)) <= pairs
     keys = lambda kind: set(zip(e.context["request_id"][e.kind == kind], e.item[e.kind == kind], strict=True))
-    assert keys(3) <= keys(2) <= keys(0) and keys(1) <= keys(0) and len(keys(3)) > 20
+    assert keys(BUY) <= keys(CART) <= keys(CLICK) and keys(KEEP) <= keys(CLICK) and len(keys(BUY)) > 20
 
 
 def test_propensities_are_chances_of_a_policy_that_sums_to_one(made):
@@ -111,7 +111,7 @@ def test_clicks_fall_with_the_place_as_the_examination_says(made):
     e = d.events
     place = (shown["row"].to_numpy() * 5 + shown["slot"].to_numpy()).astype(int)
     clicked = pl.DataFrame({"request_id": e.context["request_id"], "item_id": pl.Series(d.items.names).gather(e.item)})
-    clicked = clicked.filter(pl.Series(e.kind == 0)).with_columns(clicked=pl.lit(1))
+    clicked = clicked.filter(pl.Series(e.kind == CLICK)).with_columns(clicked=pl.lit(1))
     hits = (
         shown.join(clicked, on=["request_id", "item_id"], how="left", maintain_order="left")["clicked"]
         .is_not_null()
@@ -124,7 +124,7 @@ def test_clicks_fall_with_the_place_as_the_examination_says(made):
 
 def test_taste_that_is_known_predicts_clicks_better_than_popularity(made):
     e, truth = made.dataset.events, made.truth
-    clicks = np.flatnonzero(e.kind == 0)
+    clicks = np.flatnonzero(e.kind == CLICK)
     others = (draws(keyed(0, "others", clicks), 0, 20) * 400).astype(int)
     wanted = truth.wants(e.user[clicks], np.column_stack([e.item[clicks], others]), 10.0)
     counts = np.bincount(e.item[clicks], minlength=400)

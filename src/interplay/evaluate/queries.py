@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,7 +37,8 @@ def replay_queries(
     """
     names = tuple(measures.parse(metrics))
     asked = _table(dataset, "queries", split)
-    pool = _judgements(dataset, asked, _table(dataset, "qrels", split))
+    qrels = _table(dataset, "qrels", split)
+    part, pool = _hash(dataset, asked, qrels), _judgements(dataset, asked, qrels)
     if relevant is not None:
         graded = (pool["relevance"] >= relevant).astype(np.float64)
         pool = Ragged(offsets=pool.offsets, columns={**pool.columns, "relevance": graded})
@@ -49,7 +51,7 @@ def replay_queries(
         query=asked["text"].gather(rows).to_list(),
     )  # fmt: skip
     if split == "test":
-        refuse_second(retriever, _part(dataset), reread=reread)
+        refuse_second(retriever, part, reread=reread)
     cut = max(k for _, k in measures.parse(names).values())
     slates, seconds = shown(retriever, requests, cut, block=block)
     top = slates.first(10)
@@ -59,7 +61,7 @@ def replay_queries(
         truth=pool.where(pool["relevance"] > 0), seconds=seconds,
         protocol={
             "data": dataset.name, "fingerprint": dataset.fingerprint, "n_items": dataset.n_items,
-            "split": {"rule": "queries", "seed": 0, "hash": _part(dataset)}, "part": split, "candidates": "all items",
+            "split": {"rule": "queries", "seed": 0, "hash": part}, "part": split, "candidates": "all items",
             "requests": len(rows), "left_out": len(asked) - len(rows),
             "relevant": "relevance > 0" if relevant is None else f"relevance >= {relevant}, gain 0 or 1",
             "judged_items_unknown": int((pool["item"] >= dataset.n_items).sum()),
@@ -67,11 +69,15 @@ def replay_queries(
             "system": type(retriever).__name__, "metrics": list(names),
         },
     )  # fmt: skip
-    return judged.noted(retriever, _part(dataset), log) if split == "test" else judged
+    return judged.noted(retriever, part, log) if split == "test" else judged
 
 
-def _part(dataset: Dataset) -> str:
-    return f"queries:{dataset.fingerprint}"
+def _hash(dataset: Dataset, *tables: pl.DataFrame) -> str:
+    """Names the catalogue, the queries and the judgements: equal for equal ones, on any machine."""
+    h = hashlib.sha256(dataset.fingerprint.encode())
+    for name, table in zip(NEEDED, tables, strict=True):
+        h.update(table.select(NEEDED[name]).write_csv().encode())
+    return f"queries:{h.hexdigest()}"
 
 
 def _table(dataset: Dataset, name: str, split: str) -> pl.DataFrame:

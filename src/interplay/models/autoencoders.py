@@ -113,7 +113,10 @@ class MultVae:
 
         def batches(epoch: int, generator: np.random.Generator) -> Any:
             beta = annealed(epoch, c.anneal, c.beta)
-            make = lambda rows, _: (Sets.of(x[np.sort(rows)], run.device), beta)  # noqa: E731
+
+            def make(rows: Array, _: np.random.Generator) -> tuple[Sets, float]:
+                return Sets.of(x[rows], run.device), beta
+
             return shuffled(x.shape[0], c.descent.batch, make)(epoch, generator)
 
         def step(batch: tuple[Sets, float]) -> Tensor:
@@ -150,7 +153,7 @@ class MultVae:
         items = np.asarray(items)
         known = np.flatnonzero((items >= 0) & (items < self.rows.n_items))
         out = Slates.empty(len(items), min(n, max(self.rows.n_items, 1)))
-        found = self.retrieve(Requests.strangers(items[known][:, None]), n)
+        found = self.retrieve(Requests.strangers(list(items[known][:, None])), n)
         out.items[known], out.scores[known] = found.items, found.scores
         return out
 

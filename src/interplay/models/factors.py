@@ -103,11 +103,14 @@ class Ials:
         ridge = (c.ridge * events**c.ridge_power).astype(rows.dtype)
         zero = rows.dtype.type(0)
         if steps:
+
             def one(lo: int, hi: int) -> None:
                 _descend(x.indptr, x.indices, others, gram, ridge, rows, steps, lo, hi, zero)
         else:
+
             def one(lo: int, hi: int) -> None:
                 _solve(x.indptr, x.indices, others, gram, ridge, rows, lo, hi, zero)
+
         spread(one, len(rows), 512)
 
     def folded(self, history: Ragged) -> Array:

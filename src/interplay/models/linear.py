@@ -169,7 +169,9 @@ class BlockEase(_Restricted):
         gram, near = self._candidates(dataset, c.candidates, c.popularity)
         values = np.zeros(near.nnz, np.float32)
         spread(
-            lambda lo, hi: _ridge(gram.indptr, gram.indices, gram.data, near.indptr, near.indices, c.ridge, values, lo, hi),
+            lambda lo, hi: _ridge(
+                gram.indptr, gram.indices, gram.data, near.indptr, near.indices, c.ridge, values, lo, hi
+            ),
             dataset.n_items, 256,
         )  # fmt: skip
         self._keep(near, values)
@@ -209,7 +211,7 @@ class Slim(_Restricted):
 
 @numba.njit(nogil=True, fastmath=True)
 def _gathered(indptr, indices, data, chosen, target, place, system, shared):  # type: ignore[no-untyped-def]
-    """system = the Gram matrix among the `chosen` items, shared = their entries with `target`; place is scratch, all -1."""
+    """system = the Gram matrix among the `chosen`, shared = their entries with `target`; place is scratch, all -1."""
     n = len(chosen)
     for a in range(n):
         place[chosen[a]] = a
@@ -245,7 +247,7 @@ def _ridge(indptr, indices, data, near_indptr, near_indices, ridge, values, lo, 
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
-def _elastic_net(  # type: ignore[no-untyped-def]
+def _elastic_net(  # type: ignore
     indptr, indices, data, near_indptr, near_indices, ridge, lasso, negative, sweeps, tolerance, values, lo, hi
 ):
     """Coordinate descent for each target lo..hi; `left` is the part of the target not yet explained, item by item."""

@@ -38,7 +38,7 @@ SERVED = 50_000  # places encoded at once when serving
 
 @dataclass(frozen=True, kw_only=True)
 class SequencesConfig:
-    dim: int = 128
+    dim: int = 64
     window: int = 50  # older events are not seen at all
     stretches: int = 1  # windows of a long history that are learnt from, latest first; 0 takes all
     encoder: str = "causal"  # a name in ENCODERS
@@ -51,7 +51,7 @@ class SequencesConfig:
     negatives: int = 256  # for a batch (shared) or for each place (each); all items where there are no more
     temperature: float = 1.0
     calibration: float = 0.75  # of gbce: 0 is plain BCE, 1 undoes all of the overconfidence
-    descent: Descent = field(default_factory=lambda: Descent(batch=512, epochs=100, every=2, patience=5))
+    descent: Descent = field(default_factory=lambda: Descent(rate=2e-3, batch=512, epochs=100, every=2, patience=5))
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Places:
     def scores(self) -> tuple[Tensor, Tensor]:
         """[m] of the wanted items and [m, k] of the drawn ones; a drawn item that is the wanted one cannot count."""
         both = F.embedding(torch.cat([self.wanted, self.drawn.flatten()]), self.table)  # one look-up: one gradient
-        wanted, drawn = both.split([len(self.wanted), self.drawn.numel()])
+        wanted, drawn = both[: len(self.wanted)], both[len(self.wanted) :]
         positive = (self.hidden * wanted).sum(dim=1)
         if self.drawn.dim() == 1:
             negative = self.hidden @ drawn.T
@@ -84,7 +84,7 @@ def full(places: Places, config: SequencesConfig) -> Tensor:
 
 
 def softmax(places: Places, config: SequencesConfig) -> Tensor:
-    """Sampled softmax: each negative stands for n_items / k others, so the mean is that of `full` (log q correction)."""
+    """Sampled softmax with log q correction: each negative stands for n_items / k of the catalogue."""
     positive, negative = places.scores()
     share = torch.full((negative.shape[1],), math.log(negative.shape[1] / len(places.table)), device=negative.device)
     return losses.sampled_softmax(positive, negative, config.temperature, negative_log_q=share)
@@ -112,9 +112,7 @@ class Causal(nn.Module):
         c = config
         self.places = nn.Parameter(torch.randn(c.window, c.dim) * c.dim**-0.5)
         self.drop = nn.Dropout(c.dropout)
-        self.blocks = nn.ModuleList(
-            Block(c.dim, c.heads, c.dropout, activation=c.activation) for _ in range(c.layers)
-        )
+        self.blocks = nn.ModuleList(Block(c.dim, c.heads, c.dropout, activation=c.activation) for _ in range(c.layers))
         self.norm = nn.LayerNorm(c.dim)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -230,7 +228,7 @@ class Sequences:
         with seeded(run.seed):
             self.net = Net(dataset.n_items, c).to(run.device)
         start, length, user = windows(dataset.log, c.window, c.stretches)
-        item, taken = dataset.events.item.astype(np.int64), negatives.taken(dataset) if c.sampler == "each" else None
+        item, taken = dataset.events.item.astype(np.int64), negatives.taken(dataset)
 
         def batches(epoch: int, generator: np.random.Generator) -> _Epoch:
             def make(rows: Array) -> Batch:
@@ -271,7 +269,8 @@ class Sequences:
         if c.window < 1 or c.negatives < 1 or c.stretches < 0 or c.dim % c.heads:
             raise BadSetting(
                 "a sequence model needs window >= 1, negatives >= 1, stretches >= 0 and a dim that heads divides; "
-                f"found window {c.window}, negatives {c.negatives}, stretches {c.stretches}, dim {c.dim}, heads {c.heads}"
+                f"found window {c.window}, negatives {c.negatives}, stretches {c.stretches}, dim {c.dim}, "
+                f"heads {c.heads}"
             )
         if not len(dataset.events):
             raise BadData(f"{dataset.name!r} has no events; a sequence model learns from what followed what")
@@ -309,7 +308,7 @@ class Sequences:
         known = np.flatnonzero((items >= 0) & (items < self.rows.n_items))
         vectors = self.vectors / np.maximum(np.linalg.norm(self.vectors, axis=1, keepdims=True), 1e-12)
         out = Slates.empty(len(items), min(n, max(self.rows.n_items, 1)))
-        found = best_dot(vectors[items[known]], vectors, Requests.strangers(items[known][:, None]), n, self.rows)
+        found = best_dot(vectors[items[known]], vectors, Requests.strangers(list(items[known][:, None])), n, self.rows)
         out.items[known], out.scores[known] = found.items, found.scores
         return out
 

@@ -97,6 +97,9 @@ def content(dataset: Dataset, config: TwoTowerConfig) -> Array:
 class Net(nn.Module):
     """Both towers; what goes into them is the same item vector, alone or as the mean of a history."""
 
+    about: Tensor
+    touched: Tensor
+
     def __init__(self, n_users: int, about: Tensor, touched: Tensor, config: TwoTowerConfig) -> None:
         super().__init__()
         c = config
@@ -112,11 +115,11 @@ class Net(nn.Module):
 
     def inputs(self, items: Tensor) -> Tensor:
         """float[m, dim]: own vector plus content."""
-        kept = self.touched[items].to(torch.float32)  # type: ignore[index]
+        kept = self.touched[items].to(torch.float32)
         if self.training and self.project is not None:
             kept = kept * (torch.rand(len(items), device=kept.device) >= self.config.id_dropout)
         own = self.own(items) * kept[:, None]
-        return own if self.project is None else own + self.project(self.about[items])  # type: ignore[index,no-any-return]
+        return own if self.project is None else own + self.project(self.about[items])
 
     def items(self, inputs: Tensor) -> Tensor:
         """float[m, dim], of length 1."""
@@ -230,16 +233,17 @@ class TwoTower:
         items, vectors = np.asarray(items), self.vectors
         known = np.flatnonzero((items >= 0) & (items < self.rows.n_items))
         out = Slates.empty(len(items), min(n, max(self.rows.n_items, 1)))
-        found = best_dot(vectors[items[known]], vectors, Requests.strangers(items[known][:, None]), n, self.rows)
+        found = best_dot(vectors[items[known]], vectors, Requests.strangers(list(items[known][:, None])), n, self.rows)
         out.items[known], out.scores[known] = found.items, found.scores
         return out
 
     def forget(self, users: Array) -> TwoTower:
         """Zero the rows of `users`, where users have rows."""
         if self.net.users is not None:
-            users = np.asarray(users)
+            users = np.asarray(users, np.int64)
+            known = torch.from_numpy(users[(users >= 0) & (users < len(self.net.users))])
             with torch.no_grad():
-                self.net.users[torch.from_numpy(users[(users >= 0) & (users < len(self.net.users))].astype(np.int64))] = 0
+                self.net.users[known] = 0
         return self
 
     def state(self) -> State:

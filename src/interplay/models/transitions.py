@@ -130,7 +130,7 @@ class Markov:
             reached = self.scores(part.history).toarray()
             return np.where(reached > 0, reached, -np.inf)
 
-        return best(score, Requests.strangers(np.asarray(items)[:, None]), n, self.rows)
+        return best(score, Requests.strangers(list(np.asarray(items)[:, None])), n, self.rows)
 
     def forget(self, users: Array) -> Markov:
         """Drop what is kept of `users`; their past transitions stay in the shared counts until the next fit."""

@@ -19,7 +19,7 @@ from interplay.ops.threads import THREADS, one_blas_thread, spread
 from interplay.ops.topk import best
 from interplay.types import Array, Ragged, Requests, Rows, Slates, State
 
-Likeness = Callable[[Array, Array, Array], Array]  # (entries of the Gram matrix, n of the row, n of the column) -> entries
+Likeness = Callable[[Array, Array, Array], Array]  # entries of the Gram matrix, sizes of row and column -> entries
 LINES = 256  # requests scored at once by one thread
 FILLER = 1e-9  # what popularity may add: orders items for which nothing speaks, and changes no others
 
@@ -62,7 +62,7 @@ def nearest(x: sp.csr_array, k: int, likeness: Likeness, sizes: Array, *, chunk:
 
 
 def largest(x: sp.csr_array, k: int, skip: Array) -> sp.csr_array:
-    """The k largest positive entries of each row, without the column `skip[row]`; reorders x, which is not used again."""
+    """The k largest positive entries of each row, without the column `skip[row]`; x is reordered."""
     counts = np.zeros(x.shape[0], np.int64)
     _keep(x.indptr, x.indices, x.data, skip, k, counts)
     offsets = np.zeros(len(counts) + 1, np.int64)
@@ -106,7 +106,8 @@ def _keep(indptr, indices, values, skip, k, counts):  # type: ignore[no-untyped-
                     if child >= n:
                         break
                     a, b = lo + child, lo + child + 1
-                    if child + 1 < n and (values[b] < values[a] or (values[b] == values[a] and indices[b] > indices[a])):
+                    tied = child + 1 < n and values[b] == values[a] and indices[b] > indices[a]
+                    if tied or (child + 1 < n and values[b] < values[a]):
                         child, a = child + 1, b
                     if values[a] < value or (values[a] == value and indices[a] > column):
                         values[lo + place], indices[lo + place] = values[a], indices[a]

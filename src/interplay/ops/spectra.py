@@ -54,9 +54,10 @@ def top_right_singular(x: sp.csr_array, rank: int, *, method: str = "exact", see
     else:
         squares, found = METHODS[method](side, other, rank, np.random.default_rng(seed))
     values = np.sqrt(np.maximum(squares, 0.0))
-    values[values <= 1e-9 * values[0]] = 0.0
+    values[values <= 1e-7 * values[0]] = 0.0  # below the root of what rounding leaves of a square
     if wide:
-        found = product(other, np.ascontiguousarray(found)) * np.divide(1.0, values, where=values > 0, out=np.zeros(rank))
+        inverse = np.divide(1.0, values, where=values > 0, out=np.zeros(rank))
+        found = product(other, np.ascontiguousarray(found)) * inverse
     else:
         found = found * (values > 0)
     signs = np.where(found[np.abs(found).argmax(axis=0), np.arange(rank)] < 0, -1.0, 1.0)
@@ -66,7 +67,8 @@ def top_right_singular(x: sp.csr_array, rank: int, *, method: str = "exact", see
 def product(x: sp.csr_array, dense: Array) -> Array:
     """x @ dense for a dense block, on every core; the type is that of `dense`."""
     out = np.zeros((x.shape[0], dense.shape[1]), dense.dtype)
-    spread(lambda lo, hi: _product(x.indptr, x.indices, x.data, dense, out, lo, hi), x.shape[0], max(512, x.shape[0] // 16))
+    chunk = max(512, x.shape[0] // 16)
+    spread(lambda lo, hi: _product(x.indptr, x.indices, x.data, dense, out, lo, hi), x.shape[0], chunk)
     return out
 
 
@@ -83,7 +85,7 @@ def _product(indptr, indices, data, dense, out, lo, hi):  # type: ignore[no-unty
 def _lanczos(side: sp.csr_array, other: sp.csr_array, rank: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Leading eigenpairs of side @ other, which is symmetric: the basis grows by a block until they are found."""
     n = side.shape[0]
-    width = min(max(BLOCK, min(_parts(side), rank)), n)  # a value as often repeated as there are parts needs as many starts
+    width = min(max(BLOCK, min(_parts(side), rank)), n)  # each part may repeat a value: as many starts find them all
     basis = np.empty((min(n, 4 * max(rank, width)), n))  # row j is a vector
     small = np.zeros((len(basis), len(basis)))  # the matrix as the basis sees it
     block, coupling = _orthonormal(rng.standard_normal((n, width)))
@@ -146,13 +148,21 @@ def _inner(basis: Array, block: Array) -> Array:
 
 def _subtract(basis: Array, along: Array, block: Array) -> None:
     """block -= basis.T @ along"""
-    spread(lambda lo, hi: np.subtract(block[lo:hi], basis[:, lo:hi].T @ along, out=block[lo:hi]), len(block), STRETCH)
+
+    def one(lo: int, hi: int) -> None:
+        block[lo:hi] -= basis[:, lo:hi].T @ along
+
+    spread(one, len(block), STRETCH)
 
 
 def _combined(basis: Array, turned: Array) -> Array:
     """basis.T @ turned"""
     out = np.empty((basis.shape[1], turned.shape[1]))
-    spread(lambda lo, hi: np.matmul(basis[:, lo:hi].T, turned, out=out[lo:hi]), len(out), STRETCH)
+
+    def one(lo: int, hi: int) -> None:
+        out[lo:hi] = basis[:, lo:hi].T @ turned
+
+    spread(one, len(out), STRETCH)
     return out
 
 

@@ -111,7 +111,7 @@ class Recommendations(Answered):
 class SearchResults(Recommendations):
     query: str
     total: int = Field(description="How many things match and are allowed")
-    near: list[Shown] = Field(description="Near in meaning, though a word is missing")
+    near: list[Shown] = Field(description="Things that come near, though a word is missing")
     facets: list[FacetCounts]
     said: list[Note]
 

@@ -11,7 +11,7 @@ import numpy as np
 from interplay.serve.engine import Answer, Engine
 from interplay.types import Array, Id
 
-NEAR = 12  # things near in meaning, shown after those that have the words
+NEAR = 12  # things that lack a word, shown after fewer than so many that have them all
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -19,8 +19,8 @@ class Found:
     """What a query found."""
 
     answer: Answer
-    total: int  # things that match and are allowed
-    near: Answer | None  # things near in meaning that lack a word
+    total: int  # things that match and are allowed; where the search sources choose alone, those shown
+    near: Answer | None  # things that come near, though they lack a word
     facets: list[dict[str, Any]]
     notes: list[dict[str, Any]]  # tone, strong, text, queries
 
@@ -49,7 +49,7 @@ def search(
     notes, match, meant = _notes(engine, query, read, known)
     narrowed = match & engine.window.mask(chosen)
     answer = engine.answer(k=k, query=spoken, masks={f"has the words “{spoken}”": match}, **asked)
-    total = int(narrowed.sum()) if where is None and not exclude else _allowed(answer)
+    total = len(answer.items) if meant else _allowed(answer)
     if match.any() and not narrowed.any():
         notes.append({
             "tone": "care", "strong": "No result is left under these boxes.",
@@ -59,11 +59,14 @@ def search(
     if engine.searches and not meant and total < NEAR and query.strip():
         lacking = {f"lacks a word of “{spoken}”": ~match}
         near = engine.answer(k=NEAR, query=spoken, masks=lacking, **asked)
+    if meant:
+        match = np.zeros(engine.dataset.n_items, bool)
+        match[answer.items] = True
     return Found(answer=answer, total=total, near=near, facets=engine.window.counted(match, chosen), notes=notes)
 
 
 def _notes(engine: Engine, query: str, read: Any, known: list[str]) -> tuple[list[dict[str, Any]], Array, bool]:
-    """The sentences to say, the items to rank, and whether these were chosen by meaning alone."""
+    """The sentences to say, the items to rank, and whether the search sources choose alone."""
     notes: list[dict[str, Any]] = []
     if read.found.any():
         if read.repaired:
@@ -79,11 +82,12 @@ def _notes(engine: Engine, query: str, read: Any, known: list[str]) -> tuple[lis
     said += [f"“{w}” is not a word in this catalogue." for w in read.unknown[:2]]
     semantic = engine.searches
     if semantic:
-        said.append("What follows is near it in meaning.")
+        said.append("What follows comes nearest.")
     elif alone:
         said.append("What follows has some of the words.")
     notes.append({
-        "tone": "care", "strong": f"Nothing matches “{query.strip()}”.", "text": " ".join(said),
+        "tone": "care", "text": " ".join(said),
+        "strong": f"Nothing {'matches' if read.unknown else 'has every word of'} “{query.strip()}”.",
         "queries": [w for w, _ in alone if len(read.typed) > 1],
     })  # fmt: skip
     if semantic:

@@ -97,7 +97,7 @@ class Words:
 
     def nearest(self, word: str) -> str | None:
         """The catalogue's word with the fewest typing slips between, the more frequent first; None beyond two slips."""
-        most = 0 if len(word) < 3 else 1 if len(word) < 5 else 2
+        most = 0 if len(word) < 3 else 1 if len(word) < 6 else 2
         if not most or not self.vocabulary:
             return None
         apart = np.abs(self._letters - _letters([word])).sum(axis=1)  # one slip changes at most two letter counts

@@ -28,7 +28,8 @@ from interplay.worlds.truth import Truth, draws, keyed
 from interplay.worlds.wares import FIRST
 
 LAST_MIDNIGHT = 1_764_547_200_000_000  # 1 December 2025, UTC: the log ends here
-KINDS = ("click", "keep", "cart", "buy", "rate")
+KINDS = ("buy", "cart", "click", "keep", "rate")  # by name, as a reader of files numbers them
+BUY, CART, CLICK, KEEP, RATE = range(5)
 K, PER_ROW = 10, 5  # places of a page, and of one row of it
 SURFACES = ("feed", "search")
 MOST_PAGES = 7  # nobody looks at more in one visit
@@ -143,7 +144,8 @@ class Log:
         values = [response.seconds, np.ones_like(response.seconds), np.ones_like(response.seconds),
                   self.prices[items], response.stars]  # fmt: skip
         parts = []
-        for kind, ((which, delay), value) in enumerate(zip(steps, values, strict=True)):
+        order = (CLICK, KEEP, CART, BUY, RATE)
+        for kind, (which, delay), value in zip(order, steps, values, strict=True):
             row, place = np.nonzero(which)
             parts.append({
                 "user": visits.user[row], "item": items[row, place],
@@ -178,12 +180,12 @@ class Log:
         })  # fmt: skip
         kind, session, time, query = events.kind, events.session, events.time, events.context["query_id"]
         assert kind is not None and session is not None and time is not None
-        kept = np.isin(kind, (0, 2, 3)) & (query >= 0)
-        grade = np.array([1, 0, 2, 3, 0], np.int8)[kind[kept]]
+        kept = np.isin(kind, (CLICK, CART, BUY)) & (query >= 0)
+        grade = np.array([3, 2, 1, 0, 0], np.int8)[kind[kept]]
         judged = pl.DataFrame({"query_id": query[kept], "item": events.item[kept], "relevance": grade})
         qrels = judged.group_by("query_id", "item").agg(pl.col("relevance").max()).sort("query_id", "item")
         qrels = qrels.select("query_id", item_ids.gather(qrels["item"]).alias("item_id"), "relevance")
-        bought = np.flatnonzero(kind == 3)
+        bought = np.flatnonzero(kind == BUY)
         baskets = pl.DataFrame({
             "basket_id": session[bought], "user_id": user_ids.gather(events.user[bought]),
             "item_id": item_ids.gather(events.item[bought]), "timestamp": time[bought],
@@ -258,7 +260,7 @@ class MarketWorld:
         self.tally["euros"] += float(self.log.prices[items][response.bought].sum())
         going = self.crowd.go_on(self.visits, items, response)
         self.visits = going.take(np.flatnonzero(going.page < MOST_PAGES))
-        return as_events({name: column[done["kind"] < 4] for name, column in done.items()}), self._next()
+        return as_events({name: column[done["kind"] != RATE] for name, column in done.items()}), self._next()
 
     def _next(self) -> Requests | None:
         """Requests of those who are here; when all have left, of those who come on the next day that brings anybody."""

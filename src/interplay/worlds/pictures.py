@@ -111,9 +111,7 @@ def printable(value: object) -> str:
     >>> printable("Moth\\x00 Hours"), printable(None)
     ('Moth Hours', '')
     """
-    return "".join(
-        c for c in str(value or "") if c >= " " and not "\ud800" <= c <= "\udfff" and c < "\ufffe" or c > "\uffff"
-    )
+    return _UNPRINTABLE.sub("", str(value or ""))
 
 
 def plate(inner: str, dx: float = 0, dy: float = 0) -> str:

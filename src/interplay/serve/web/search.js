@@ -30,7 +30,7 @@ function draw(q, answer) {
   if (held) $$('#facets input').find((box) => box.dataset.facet === held)?.focus();
   $('#repair').innerHTML = answer.said.map(note).join('');
   $('#hits').innerHTML = cards(answer.items);
-  $('#near').innerHTML = answer.near.length ? fill('shelf', { title: 'Near it in meaning', because: 'They lack a word of yours', cards: cards(answer.near) }) : '';
+  $('#near').innerHTML = answer.near.length ? fill('shelf', { title: 'Near it', because: 'A word of yours is missing here', cards: cards(answer.near) }) : '';
   $('#found').textContent = q ? `${answer.said.length && !answer.total ? 'No result' : many(answer.total, 'result')}, ${Math.max(1, Math.round(answer.milliseconds))} ms.` : `${many(answer.total, 'thing')}. Start typing.`;
   cursor = answer.next && answer.items.length < answer.total ? answer.next : null;
   $('#more-hits').hidden = !cursor;
