@@ -17,6 +17,7 @@ LISTS = st.lists(st.lists(st.integers(0, 50), max_size=6), max_size=8)
 def test_names_find_each_other_as_text_and_number():
     ids = Ids(["a", 7, "12", "-3"])
     assert ids.index(["7", 12, -3, "a", "b", 99]).tolist() == [1, 2, 3, 0, -1, -1]
+    assert ids.index(["²", "--3", "", "٣", "9" * 40]).tolist() == [-1] * 5
 
 
 def test_a_name_that_stands_twice_is_refused():

@@ -48,7 +48,7 @@ def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     >>> nearest("sasrek", ["ease", "sasrec", "slim"])
     ['sasrec']
     """
-    return difflib.get_close_matches(name.lower(), list(known), n=n, cutoff=0.6)
+    return difflib.get_close_matches(name.lower(), list(known), n=n, cutoff=0.62)
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> UnknownName:

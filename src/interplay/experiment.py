@@ -204,7 +204,7 @@ def run_row(name: str, label: str, seed: int, *, keep: bool = True) -> dict[str,
     if page.kind == "search":
         fitted = Fitted.learn(entry.system, data, settings=entry.settings, run=Run(seed=seed))
         fit_done = time.perf_counter()
-        judged = replay_queries(fitted.model, data, split="test", metrics=page.metrics)
+        judged = replay_queries(fitted.model, data, split="test", metrics=page.metrics, relevant=page.relevant)
     else:
         parts = split(data, page.split, seed=page.split_seed)
         fitted = fit(

@@ -101,6 +101,10 @@ ROWS: tuple[System, ...] = (
         paper="Shen et al., CIKM 2021; Halko, Martinsson and Tropp, SIAM Review 2011", solves=frozenset({"groups"}),
     ),
     System(
+        name="bspm", about="Clicks blurred over the graph, then sharpened", model="spectral:Sharpened",
+        config="SharpenedConfig", paper="Choi et al., SIGIR 2023", solves=frozenset({"groups", "bundle", "bridge"}),
+    ),
+    System(
         name="bm25", about="Search by shared words; without a query, texts like those of the history",
         model="lexical:Bm25", config="Bm25Config", paper="Robertson et al., TREC-3 1994", needs=frozenset({"texts", "queries"}),
     ),

@@ -10,6 +10,7 @@ There is no base class to inherit. A system shows what it can do by the verbs it
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -46,6 +47,7 @@ class _Nothing(Mapping[str, Any]):
 
 
 EMPTY: Mapping[str, Any] = _Nothing()
+NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 TRAIN, VALID, TEST, VALID_FOLD, TEST_FOLD = 0, 1, 2, 3, 4  # parts of a split; a fold is shown as history, never judged
 
@@ -99,8 +101,8 @@ class Ids:
     def _find(get: Callable[..., int | None], name: Id) -> int:
         found = get(name)
         if found is None:
-            other: Id = str(name) if isinstance(name, int) else int(name) if name.lstrip("-").isdigit() else name
-            found = get(other)
+            other: Id | None = str(name) if isinstance(name, int) else int(name) if NUMBER.fullmatch(name) else None
+            found = None if other is None else get(other)
         return -1 if found is None else found
 
     @cached_property
@@ -152,11 +154,12 @@ class Ragged:
     def take(self, rows: Array) -> Ragged:
         """The given rows, in the given order; a row may be taken twice. -1 takes an empty row."""
         rows = np.asarray(rows)
-        lengths = self.lengths[rows] if len(self) else np.zeros(len(rows), np.int64)
-        lengths = np.where(rows >= 0, lengths, 0)
+        held = rows >= 0
+        at = np.where(held, rows, 0) if len(self) else np.zeros(len(rows), np.int64)
+        starts = self.offsets[at]
+        lengths = np.where(held, self.offsets[at + 1] - starts, 0) if len(self) else np.zeros(len(rows), np.int64)
         offsets = np.zeros(len(rows) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
-        starts = np.where(rows >= 0, self.offsets[rows], 0) if len(self) else np.zeros(len(rows), np.int64)
         at = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
         return Ragged(offsets=offsets, columns={k: c[at] for k, c in self.columns.items()})
 

@@ -264,8 +264,8 @@ def test_search_sources_answer_alone_where_nothing_has_every_word():
             lamps = np.where(np.arange(160) % 4 == 0, 1.0, -np.inf).astype(np.float32)
             return best(lambda part: np.tile(lamps, (len(part), 1)), requests, n, self.rows)
 
-    sources = {"popular": Source(retriever=Popular(), serves="feed"), "reader": Source(retriever=Reader(), serves="search")}
-    engine = Engine(DATA, Cascade(sources).fit(DATA), clock=lambda: NOW)
+    feed_source, reader = Source(retriever=Popular(), serves="feed"), Source(retriever=Reader(), serves="search")
+    engine = Engine(DATA, Cascade({"popular": feed_source, "reader": reader}).fit(DATA), clock=lambda: NOW)
     found = search(engine, "shining cromulently", k=6)
     assert found.total == 6 == len(found.answer.items) and "comes nearest" in found.notes[0]["text"]
     assert {v["value"]: v["count"] for v in found.facets[0]["values"]} == {"lamp": 6}

@@ -21,7 +21,15 @@ import scipy.sparse as sp
 
 from interplay.errors import BadData, unknown
 from interplay.ops import itemitem
-from interplay.ops.sparse import degree_power, history_matrix, interaction_matrix, scaled
+from interplay.ops.sparse import (
+    degree_power,
+    from_profiles,
+    history_matrix,
+    interaction_matrix,
+    profiles,
+    scaled,
+    without_rows,
+)
 from interplay.types import Array, Dataset, Requests, Rows, Run, Slates, State, World
 
 Self = TypeVar("Self", bound="_ItemToItem")
@@ -191,27 +199,17 @@ class UserKnn:
 
     def forget(self, users: Array) -> UserKnn:
         """Nothing of these people is kept, and nobody is served from what they took."""
-        gone = np.zeros(self.rows.n_users, bool)
-        gone[np.asarray(users)] = True
-        kept = self.people.multiply(~gone[:, None]).tocsr() if len(gone) else self.people
-        kept.eliminate_zeros()
-        self._keep(sp.csr_array(kept))
-        self.rows = replace(self.rows, events=np.where(gone, 0, self.rows.events))
+        self._keep(without_rows(self.people, users))
+        events = self.rows.events.copy()
+        events[np.asarray(users)] = 0
+        self.rows = replace(self.rows, events=events)
         return self
 
     def state(self) -> State:
-        """`profile` (int32[n_users, longest]) holds item + 1, so that a row of zeros is a person without events."""
-        lengths = np.diff(self.people.indptr)
-        profile = np.zeros((self.rows.n_users, int(lengths.max(initial=0))), np.int32)
-        profile[np.arange(profile.shape[1]) < lengths[:, None]] = self.people.indices + 1
-        return State.joined(rows=self.rows.state(), people=State(users={"profile": profile}))
+        people = State(users={"profile": profiles(self.people)})
+        return State.joined(rows=self.rows.state(), people=people)
 
     def restore(self, state: State) -> UserKnn:
         self.rows = Rows.restore(state.within("rows"))
-        profile = state.within("people").users["profile"]
-        held = profile > 0
-        offsets = np.concatenate([[0], np.cumsum(held.sum(axis=1))])
-        items = profile[held] - 1
-        shape = (self.rows.n_users, self.rows.n_items)
-        self._keep(sp.csr_array((np.ones(len(items), np.float32), items, offsets), shape=shape))
+        self._keep(from_profiles(state.within("people").users["profile"], self.rows.n_items))
         return self

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import scipy.sparse as sp
 
+from interplay.ops.threads import spread
 from interplay.types import Array, Dataset, Ragged
 
 
@@ -56,3 +58,63 @@ def symmetric_normalised(x: sp.csr_array, user_power: float = -0.5, item_power: 
     """D_user^a x D_item^b; a = b = -1/2 is the normalisation of NGCF, LightGCN and GF-CF."""
     users, items = np.asarray(x.sum(axis=1)).ravel(), np.asarray(x.sum(axis=0)).ravel()
     return scaled(x, degree_power(users, user_power), degree_power(items, item_power))
+
+
+def profiles(x: sp.csr_array) -> Array:
+    """int32[rows, longest]: item + 1 of every entry of a 0/1 matrix, zeros behind; a row of zeros has none.
+
+    The shape in which what people took is kept, so that a person can be erased row by row.
+    """
+    lengths = np.diff(x.indptr)
+    out = np.zeros((x.shape[0], int(lengths.max(initial=0))), np.int32)
+    out[np.arange(out.shape[1]) < lengths[:, None]] = x.indices + 1
+    return out
+
+
+def from_profiles(profile: Array, n_items: int) -> sp.csr_array:
+    """The 0/1 matrix that `profiles` wrote down, float32[rows, n_items]."""
+    held = profile > 0
+    offsets = np.concatenate([[0], np.cumsum(held.sum(axis=1))])
+    items = profile[held] - 1
+    return sp.csr_array((np.ones(len(items), np.float32), items, offsets), shape=(len(profile), n_items))
+
+
+def without_rows(x: sp.csr_array, rows: Array) -> sp.csr_array:
+    """x with the given rows emptied."""
+    away = np.zeros(x.shape[0], bool)
+    away[np.asarray(rows)] = True
+    keep = ~np.repeat(away, np.diff(x.indptr))
+    offsets = np.concatenate([[0], np.cumsum(np.where(away, 0, np.diff(x.indptr)))])
+    return sp.csr_array((x.data[keep], x.indices[keep], offsets), shape=x.shape)
+
+
+def product(matrix: sp.csr_array, x: Array, base: Array | None = None, *, alone: bool = False) -> Array:
+    """base + matrix @ x for a dense block x [columns, d], in the type of x, on every core (`alone`: on this one).
+
+    Rows are summed in a fixed order, so the result does not depend on the number of threads.
+    """
+    x = np.ascontiguousarray(x)
+    out = np.empty((matrix.shape[0], x.shape[1]), x.dtype)
+    start = np.zeros((0, 0), x.dtype) if base is None else np.ascontiguousarray(base, x.dtype)
+    parts = matrix.indptr, matrix.indices, matrix.data, x, start, out
+    if alone:
+        _product(*parts, 0, len(out))
+    else:
+        spread(lambda lo, hi: _product(*parts, lo, hi), len(out), 1024)
+    return out
+
+
+@numba.njit(nogil=True, fastmath=True, cache=True)
+def _product(indptr, indices, data, x, base, out, lo, hi):  # type: ignore[no-untyped-def]
+    width = x.shape[1]
+    total = np.empty(width, x.dtype)
+    for row in range(lo, hi):
+        if len(base):
+            total[:] = base[row]
+        else:
+            total[:] = 0
+        for at in range(indptr[row], indptr[row + 1]):
+            column, weight = indices[at], data[at]
+            for c in range(width):
+                total[c] += weight * x[column, c]
+        out[row] = total
