@@ -43,8 +43,8 @@ class System:
 
 
 POOLED = {  # one pool of negatives for a batch of whole users: a full step costs little more than the graph itself
-    "loss": "softmax", "similarity": "cosine", "temperature": 0.15, "negatives": 4096, "grouped": True, "ridge": 0.0,
-    "descent": {"rate": 0.01, "batch": 60_000, "epochs": 200, "every": 5},
+    "loss": "softmax", "similarity": "cosine", "temperature": 0.1, "negatives": 4096, "grouped": True, "ridge": 0.0,
+    "descent": {"rate": 0.01, "batch": 60_000, "epochs": 120, "every": 5},
 }  # fmt: skip
 NGCF = {
     "encoder": "ngcf", "dropout": 0.1, "ridge": 1e-5,

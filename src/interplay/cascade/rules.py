@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -165,10 +165,11 @@ class _Reason:
 
 
 def _numbers(series: pl.Series, rule: Comparison, reason: _Reason) -> pl.Series:
-    for v in rule.values:
-        if isinstance(v, bool | str) or rule.op == "contains":
-            raise reason.wrong("numbers", "a number, as in price < 20")
     values = rule.values
+    if series.dtype == pl.Int64 and all(isinstance(v, str) for v in values):  # times are kept as microseconds UTC
+        values = tuple(_microseconds(v) for v in values)
+    if rule.op == "contains" or any(isinstance(v, bool | str | None) for v in values):
+        raise reason.wrong("numbers", "a number, as in price < 20")
     if series.dtype == pl.Float32:  # 9.99 means the nearest number that the column can hold
         series, values = series.cast(pl.Float64), tuple(float(np.float32(v)) for v in values)
     if rule.op in ("==", "in"):
@@ -195,16 +196,26 @@ def _flags(series: pl.Series, rule: Comparison, reason: _Reason) -> pl.Series:
 def _moments(series: pl.Series, rule: Comparison, reason: _Reason) -> pl.Series:
     if rule.op == "contains":
         raise reason.wrong("dates", "a comparison, as in added >= '2024-05-01'")
-    moments = []
-    for v in rule.values:
-        try:
-            moment = datetime.fromisoformat(v)
-        except (TypeError, ValueError):
-            raise reason.wrong("dates", "a date in quotes: '2024-05-01' or '2024-05-01T12:30'") from None
-        moments.append(moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment)
+    moments = [_moment(v) for v in rule.values]
+    if any(m is None for m in moments):
+        raise reason.wrong("dates", "a date in quotes: '2024-05-01' or '2024-05-01T12:30'")
     if rule.op in ("==", "in"):
         return _any(series == m for m in moments)
     return _ordered(series, rule.op, moments[0])
+
+
+def _moment(value: Any) -> datetime | None:
+    """The moment that an ISO text names, UTC without saying so; None when it names none."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def _microseconds(value: str) -> int | None:
+    moment = _moment(value)
+    return None if moment is None else (moment - datetime(1970, 1, 1)) // timedelta(microseconds=1)
 
 
 def _lists(series: pl.Series, rule: Comparison, reason: _Reason, kind: type | tuple[type, ...], said: str) -> pl.Series:

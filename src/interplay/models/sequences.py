@@ -38,20 +38,20 @@ SERVED = 50_000  # places encoded at once when serving
 
 @dataclass(frozen=True, kw_only=True)
 class SequencesConfig:
-    dim: int = 64
+    dim: int = 128
     window: int = 50  # older events are not seen at all
     stretches: int = 1  # windows of a long history that are learnt from, latest first; 0 takes all
     encoder: str = "causal"  # a name in ENCODERS
     layers: int = 1
     heads: int = 1
-    dropout: float = 0.3
+    dropout: float = 0.4
     activation: str = "gelu"
     loss: str = "softmax"  # a name in LOSSES
     sampler: str = "shared"  # a name in SAMPLERS
     negatives: int = 256  # for a batch (shared) or for each place (each); all items where there are no more
     temperature: float = 1.0
     calibration: float = 0.75  # of gbce: 0 is plain BCE, 1 undoes all of the overconfidence
-    descent: Descent = field(default_factory=lambda: Descent(rate=2e-3, batch=512, epochs=100, every=2, patience=5))
+    descent: Descent = field(default_factory=lambda: Descent(rate=1.5e-3, batch=512, epochs=100, every=2, patience=5))
 
 
 @dataclass(frozen=True)
