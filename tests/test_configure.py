@@ -13,6 +13,7 @@ from interplay.errors import BadSetting, UnknownName
 @dataclass(frozen=True, kw_only=True)
 class Inner:
     epochs: int = 10
+    rate: float = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class Outer:
     keep: bool = False
     dims: tuple[int, ...] = (4,)
     cut: float | None = None
-    descent: Inner = field(default_factory=Inner)
+    descent: Inner = field(default_factory=lambda: Inner(rate=0.5))
 
 
 def test_later_layers_win_and_text_is_converted():
@@ -31,8 +32,10 @@ def test_later_layers_win_and_text_is_converted():
     assert (got.dim, got.ridge, got.keep, got.dims, got.cut) == (32, 2.0, True, (8, 4), None)
 
 
-def test_nested_settings():
-    assert configured(Outer, parsed(["descent.epochs=3"])).descent == Inner(epochs=3)
+def test_a_nested_mapping_changes_only_what_it_names():
+    assert configured(Outer, parsed(["descent.epochs=3"])).descent == Inner(epochs=3, rate=0.5)
+    both = configured(Outer, {"descent": {"epochs": 3}}, {"descent": {"rate": "0.2"}})
+    assert both.descent == Inner(epochs=3, rate=0.2)
 
 
 def test_an_unknown_setting_names_the_nearest():

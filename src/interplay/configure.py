@@ -25,17 +25,31 @@ def configured(config: type[C], *layers: Mapping[str, Any]) -> C:
     >>> configured(RidgeConfig, {"ridge": "250"})
     RidgeConfig(ridge=250.0)
     """
+    return _over(config, {}, layers)
+
+
+def _over(config: type[C], values: dict[str, Any], layers: tuple[Mapping[str, Any], ...]) -> C:
+    """`config` of these values, with the layers on top; a nested mapping changes only what it names."""
     hints = typing.get_type_hints(config)
-    names = [f.name for f in dataclasses.fields(config)]  # type: ignore[arg-type]
-    values: dict[str, Any] = {}
+    fields = {f.name: f for f in dataclasses.fields(config)}  # type: ignore[arg-type]
+    names = list(fields)
     for layer in layers:
         for name, value in layer.items():
             if name not in names:
                 close = nearest(name, names, 1)
                 hint = f"did you mean {close[0]!r}?" if close else f"it has {names}"
                 raise UnknownName(f"{config.__name__} has no setting {name!r}; {hint}")
+            if dataclasses.is_dataclass(hints[name]) and isinstance(value, Mapping):
+                held = values[name] if name in values else _default(fields[name])
+                value = _over(typing.cast(type, hints[name]), {} if held is None else vars(held).copy(), (value,))
             values[name] = _converted(config, name, value, hints[name])
     return config(**values)
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    return None if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def _converted(config: type, name: str, value: Any, hint: Any) -> Any:
@@ -45,8 +59,6 @@ def _converted(config: type, name: str, value: Any, hint: Any) -> Any:
             return None
         hint = next(a for a in args if a is not type(None))
         return _converted(config, name, value, hint)
-    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
-        return configured(typing.cast(type, hint), value)
     if origin is tuple:
         listed = [v for v in value.split(",") if v] if isinstance(value, str) else list(value)
         return tuple(_converted(config, name, v, args[0]) for v in listed)

@@ -102,7 +102,7 @@ ROWS: tuple[System, ...] = (
     ),
     System(
         name="bspm", about="Clicks blurred over the graph, then sharpened", model="spectral:Sharpened",
-        config="SharpenedConfig", paper="Choi et al., SIGIR 2023", solves=frozenset({"groups", "bundle", "bridge"}),
+        config="SharpenedConfig", paper="Choi et al., SIGIR 2023", solves=frozenset({"groups"}),
     ),
     System(
         name="bm25", about="Search by shared words; without a query, texts like those of the history",
