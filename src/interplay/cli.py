@@ -309,7 +309,7 @@ def _serve(fitted: Any, host: str, port: int, log: Path | None) -> None:
     from interplay.serve.app import create_app
     from interplay.serve.engine import Engine
 
-    engine = Engine.of(fitted, log=log)
+    engine = Engine.of(fitted, log=log).warm()
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -5,7 +5,7 @@
 
     [source.taste]                     # any number of sources, each with a name of its own
     system = "ease"                    # a row of systems.py, or vectors = "NAME" of the data set
-    serves = "feed"                    # feed, search or both; further: weight, n, seconds, optional, says
+    serves = "feed"                    # feed, search or both; further: weight, n, seconds, optional, says, stranger
     ridge = 300                        # everything else is a setting of the system
 
     [fusion]                           # cascade/fuse.py: FusionConfig
@@ -47,6 +47,7 @@ class _Asked:
     seconds: float | None = None
     optional: bool = False
     says: str = ""
+    stranger: str = Source.stranger
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -166,6 +166,8 @@ def shown(cascade: Cascade, answer: Answer, i: int) -> list[dict[str, Any]]:
     """What is known of each item on the page: place, score, place before the page, its sources and why it is here."""
     slates, page = answer.slates, getattr(cascade.config, answer.kind).page
     assert slates is not None
+    query = None if answer.requests.query is None else answer.requests.query[i]
+    known = bool(query) or bool(answer.requests.history.lengths[i])
     out = []
     for place, item in enumerate(slates.items[i].tolist()):
         if item < 0:
@@ -186,17 +188,20 @@ def shown(cascade: Cascade, answer: Answer, i: int) -> list[dict[str, Any]]:
                 "score": float(slates.scores[i, place]),
                 "ranked": ranked or None,
                 "sources": sources,
-                "reason": _reason(cascade, sources, place + 1, ranked, page.variety),
+                "reason": _reason(cascade, sources, place + 1, ranked, page.variety, known),
             }
         )
     return out
 
 
-def _reason(cascade: Cascade, sources: Sequence[Mapping[str, Any]], place: int, ranked: int, variety: str) -> str:
+def _reason(
+    cascade: Cascade, sources: Sequence[Mapping[str, Any]], place: int, ranked: int, variety: str, known: bool
+) -> str:
     if not ranked:
         return "Pinned to this place"
     best = sources[0]["source"]
-    reason = cascade.sources[best].says or f"Suggested by {best}"
+    source = cascade.sources[best]
+    reason = (source.says or f"Suggested by {best}") if known else source.stranger
     also = [str(s["source"]) for s in sources[1:]]
     if also:
         reason += f"; also found by {', '.join(also)}"

@@ -146,6 +146,16 @@ def _softmax(mine: Tensor, items: Tensor, batch: Batch, temperature: float) -> T
 LOSSES: dict[str, PairLoss] = {"bpr": PairLoss(False, _bpr), "softmax": PairLoss(True, _softmax)}
 
 
+def log_popularity(popularity: Array) -> Array:
+    """float32[n_items]: the log of how many people touched each item; 0 where nobody did."""
+    return np.log(np.maximum(popularity, 1.0)).astype(np.float32)
+
+
+def with_bias(mine: Tensor, items: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Both tables with one more column, so that every inner product gains the item's bias (float32[n_items])."""
+    return torch.cat([mine, mine.new_ones(len(mine), 1)], dim=1), torch.cat([items, bias[:, None]], dim=1)
+
+
 def shrinkage(users: Tensor, items: Tensor, batch: Batch) -> Tensor:
     """Half the squared length of the batch's vectors, over the number of pairs (the L2 term of NGCF and LightGCN)."""
     own, positive = F.embedding(batch.users[batch.owner], users), F.embedding(batch.items, items)

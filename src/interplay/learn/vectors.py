@@ -16,16 +16,18 @@ FAR = -1e6  # the score of items that nobody touched: after all others, in the o
 
 
 class Vectors:
-    """Scores are inner products of `users` (float32[n_users, d]) and `items` (float32[n_items, d])."""
+    """Scores are inner products of `users` (float32[n_users, d]) and `items` (float32[n_items, d]), plus `bias`."""
 
-    def __init__(self, rows: Rows, users: Array, items: Array) -> None:
+    def __init__(self, rows: Rows, users: Array, items: Array, bias: Array | None = None) -> None:
         self.rows = rows
         self.users = np.ascontiguousarray(users, np.float32)
         self.items = np.ascontiguousarray(items, np.float32)
         untouched = rows.popularity <= 0
         self.items[untouched] = 0.0
         self.users[rows.events <= 0] = 0.0
-        self.bias = np.where(untouched, FAR, 0.0).astype(np.float32) if untouched.any() else None
+        self.bias = bias  # float32[n_items]
+        if untouched.any():
+            self.bias = np.where(untouched, FAR, 0.0 if bias is None else bias).astype(np.float32)
 
     def retrieve(self, requests: Requests, n: int, fold: Callable[[sp.csr_array], Array]) -> Slates:
         """A known user's own row, unless the request knows more events than the fit did; otherwise `fold`.
@@ -97,11 +99,11 @@ class Vectors:
         self.rows = replace(self.rows, events=events)
 
     def state(self) -> State:
-        return State.joined(
-            rows=self.rows.state(), vectors=State(arrays={"items": self.items}, users={"users": self.users})
-        )
+        arrays = {"items": self.items} if self.bias is None else {"items": self.items, "bias": self.bias}
+        return State.joined(rows=self.rows.state(), vectors=State(arrays=arrays, users={"users": self.users}))
 
     @staticmethod
     def restore(state: State) -> Vectors:
         held = state.within("vectors")
-        return Vectors(Rows.restore(state.within("rows")), held.users["users"], held.arrays["items"])
+        rows = Rows.restore(state.within("rows"))
+        return Vectors(rows, held.users["users"], held.arrays["items"], held.arrays.get("bias"))

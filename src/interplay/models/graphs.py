@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 from interplay.errors import unknown
 from interplay.learn.descend import Descent, descend, seeded
-from interplay.learn.pairs import LOSSES, Pairs, pair_batches, shrinkage
+from interplay.learn.pairs import LOSSES, Pairs, log_popularity, pair_batches, shrinkage, with_bias
 from interplay.learn.propagate import Propagation
 from interplay.learn.vectors import Vectors
 from interplay.ops.sparse import degree_power, interaction_matrix, scaled
@@ -51,6 +51,7 @@ class GraphsConfig:
     loss: str = "bpr"  # a name in LOSSES
     similarity: str = "dot"  # a name in SIMILARITIES: what the loss compares, and what is served
     temperature: float = 1.0  # scores are divided by it inside the loss
+    prior: float = 0.0  # a score gains so many times the log of the item's popularity (after the temperature)
     negatives: int = 1  # per pair (bpr), or shared by the batch (softmax)
     power: float = 0.0  # negatives are drawn with chance count ** power
     grouped: bool = False  # all pairs of a user in one batch: one row of scores serves them all
@@ -171,11 +172,16 @@ class Graphs:
             self.net = ENCODERS[c.encoder](c, dataset.n_users + dataset.n_items).to(run.device)
         sides = [dataset.n_users, dataset.n_items]
         loss_of, like = LOSSES[c.loss].of, SIMILARITIES[c.similarity]
+        self.bias = c.prior * c.temperature * log_popularity(self.rows.popularity) if c.prior else None
+        bias = None if self.bias is None else torch.from_numpy(self.bias).to(run.device)
 
         def step(batch: Any) -> Tensor:
             final, shrunk = self.net(over)
             users, items = torch.split(final, sides)
-            loss = loss_of(like(F.embedding(batch.users, users)), like(items), batch, c.temperature)
+            mine, items = like(F.embedding(batch.users, users)), like(items)
+            if bias is not None:
+                mine, items = with_bias(mine, items, bias)
+            loss = loss_of(mine, items, batch, c.temperature)
             if not c.ridge:
                 return loss
             users, items = torch.split(shrunk, sides)
@@ -201,7 +207,7 @@ class Graphs:
         """Keep what serving needs: final vectors, and what each item sends to strangers."""
         n_users = self.rows.n_users
         final = SIMILARITIES[self.config.similarity](self.net(over)[0]).cpu().numpy()
-        self.vectors = Vectors(self.rows, final[:n_users], final[n_users:])
+        self.vectors = Vectors(self.rows, final[:n_users], final[n_users:], self.bias)
         send = NORMS[self.config.norm].item(self.rows.popularity)[:, None].astype(np.float32)
         self.sends = [send * table[n_users:].cpu().numpy() for table in self.net.sends(over)]
 

@@ -31,21 +31,21 @@ from interplay.types import Array, Dataset, Requests, Rows, Run, Slates, State, 
 
 @dataclass(frozen=True, kw_only=True)
 class EaseConfig:
-    ridge: float = 500.0  # grows with the number of events, not of people
+    ridge: float = 300.0  # grows with the number of events, not of people
     max_items: int = 20_000  # more are refused: memory grows with the square, time with the cube
     precision: str = "float64"  # of the inverse; float32 halves its memory and time
 
 
 @dataclass(frozen=True, kw_only=True)
 class BlockEaseConfig:
-    ridge: float = 500.0
-    candidates: int = 300  # items that may speak for an item: the nearest by cosine
+    ridge: float = 100.0
+    candidates: int = 100  # items that may speak for an item: the nearest by cosine
     popularity: float = 0.5  # power of the candidate's popularity in that cosine: less prefers popular candidates
 
 
 @dataclass(frozen=True, kw_only=True)
 class SlimConfig:
-    ridge: float = 5.0
+    ridge: float = 50.0
     lasso: float = 1.0
     candidates: int = 100  # items that may speak for an item: the nearest by cosine
     negative: bool = False  # whether an item may speak against another

@@ -6,7 +6,9 @@ rp3beta    Paudel et al., TiiS 2017             a walk item -> person -> item, p
 
 item-knn and rp3beta learn at most k neighbours of each item (8 * items * k bytes) and keep nothing of any person.
 user-knn learns nothing and keeps everybody's newest events (4 * people * window bytes, less where all are shorter).
-Departs from rp3beta: the walk starts from every item of the history with equal weight, since the weight of the first
+Departs from item-knn: the k neighbours are kept of the candidate, not of the item in the history; with k = 200 that
+gives .221 instead of .167 Recall@20 on the validation part of ml-1m:ge3, and .175 instead of .162 on Gowalla's.
+From rp3beta: the walk starts from every item of the history with equal weight, since the weight of the first
 step is the same for all items of one person. From user-knn: events have no ratings, so votes are not centred.
 """
 
@@ -115,13 +117,13 @@ class _ItemToItem:
     """Serving from sparse weights: row i is what item i says for the others."""
 
     rows: Rows
-    weights: sp.csr_array  # items x items, k entries in a row
+    weights: sp.csr_array  # items x items
 
     def retrieve(self, requests: Requests, n: int) -> Slates:
         return itemitem.best_by_weights(self.weights, requests, n, self.rows)
 
     def similar_items(self, items: Array, n: int) -> Slates:
-        """The item's own neighbours, at most k."""
+        """What the item says most for, at most k."""
         return itemitem.similar_by_weights(self.weights, items, n, self.rows)
 
     def state(self) -> State:
@@ -134,7 +136,9 @@ class _ItemToItem:
 
 
 class ItemKnn(_ItemToItem):
-    """The history's items each speak for the k items most alike."""
+    """Each item listens to the k items most alike to it, as far as they are in the history."""
+
+    near: sp.csr_array  # items x items: row j holds what item j listens to
 
     def __init__(self, config: ItemKnnConfig = ItemKnnConfig()) -> None:
         self.config = config
@@ -146,7 +150,17 @@ class ItemKnn(_ItemToItem):
         self.rows = Rows.of(dataset)
         x = scaled(x, np.sqrt(WEIGHTINGS[self.config.weighting](np.diff(x.indptr), dataset.n_items)))
         sizes = np.asarray(x.power(2).sum(axis=0)).ravel()
-        self.weights = itemitem.nearest(x, self.config.k, likeness, sizes)
+        near = itemitem.nearest(x, self.config.k, lambda c, a, b: likeness(c, b, a), sizes)
+        self.near, self.weights = near, itemitem.turned(near)
+        return self
+
+    def similar_items(self, items: Array, n: int) -> Slates:
+        """The items that the item listens to, at most k."""
+        return itemitem.similar_by_weights(self.near, items, n, self.rows)
+
+    def restore(self, state: State) -> ItemKnn:
+        super().restore(state)
+        self.near = itemitem.turned(self.weights)
         return self
 
 

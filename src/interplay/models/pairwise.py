@@ -26,7 +26,7 @@ from torch import Tensor
 
 from interplay.errors import unknown
 from interplay.learn.descend import Descent, descend, seeded
-from interplay.learn.pairs import LOSSES, Pairs, pair_batches, shrinkage
+from interplay.learn.pairs import LOSSES, Pairs, log_popularity, pair_batches, shrinkage, with_bias
 from interplay.learn.vectors import Vectors
 from interplay.ops.sparse import degree_power, interaction_matrix, scaled
 from interplay.types import Array, Dataset, Requests, Rows, Run, Slates, State, World
@@ -41,6 +41,7 @@ class PairwiseConfig:
     loss: str = "bpr"  # a name in LOSSES
     similarity: str = "dot"  # a name in SIMILARITIES: what the loss compares, and what is served
     temperature: float = 1.0  # scores are divided by it inside the loss
+    prior: float = 0.0  # a score gains so many times the log of the item's popularity (after the temperature)
     negatives: int = 1  # per pair (bpr), or shared by the batch (softmax)
     power: float = 0.0  # negatives are drawn with chance count ** power
     grouped: bool = False  # all pairs of a user in one batch: one row of scores serves them all
@@ -67,10 +68,15 @@ class Pairwise:
                 for side, n in (("users", dataset.n_users), ("items", dataset.n_items))
             }
         loss_of, like = LOSSES[c.loss].of, SIMILARITIES[c.similarity]
+        self.bias = c.prior * c.temperature * log_popularity(self.rows.popularity) if c.prior else None
+        bias = None if self.bias is None else torch.from_numpy(self.bias).to(run.device)
 
         def step(batch: Any) -> Tensor:
             users, items = tables["users"], tables["items"]
-            loss = loss_of(like(F.embedding(batch.users, users)), like(items), batch, c.temperature)
+            mine, taken = like(F.embedding(batch.users, users)), like(items)
+            if bias is not None:
+                mine, taken = with_bias(mine, taken, bias)
+            loss = loss_of(mine, taken, batch, c.temperature)
             return loss + c.ridge * shrinkage(users, items, batch) if c.ridge else loss
 
         def judge() -> float:
@@ -91,7 +97,7 @@ class Pairwise:
     def _settle(self, tables: dict[str, Tensor], x: sp.csr_array) -> None:
         """Keep what serving needs: both tables, and the map from a mean of items to a user."""
         users, items = (SIMILARITIES[self.config.similarity](tables[s]).cpu().numpy() for s in ("users", "items"))
-        self.vectors = Vectors(self.rows, users, items)
+        self.vectors = Vectors(self.rows, users, items, self.bias)
         means = _means(x, self.vectors.items).astype(np.float64)
         self.guess = np.linalg.solve(means.T @ means + np.eye(means.shape[1]), means.T @ self.vectors.users)
         self.guess = self.guess.astype(np.float32)  # dim x dim

@@ -61,6 +61,11 @@ def nearest(x: sp.csr_array, k: int, likeness: Likeness, sizes: Array, *, chunk:
     return stacked([parts[lo] for lo in sorted(parts)], x.shape[1])
 
 
+def turned(weights: sp.csr_array) -> sp.csr_array:
+    """The transpose, by rows again."""
+    return sp.csr_array(weights.T.tocsr())
+
+
 def largest(x: sp.csr_array, k: int, skip: Array) -> sp.csr_array:
     """The k largest positive entries of each row, without the column `skip[row]`; x is reordered."""
     counts = np.zeros(x.shape[0], np.int64)

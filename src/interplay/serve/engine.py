@@ -127,6 +127,8 @@ class Engine:
         """Do once what the first person would otherwise wait for."""
         self.words.nearest("warm")
         self.answer(k=1)
+        if self.searches:
+            self.answer(query="warm", k=1)
         return self
 
     @cached_property
