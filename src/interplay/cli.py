@@ -24,6 +24,7 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="The public data sets known by name.")
 app.add_typer(data_app, name="data")
 
+UNIT = typer.Option("--time-unit", help="of the timestamp column, where it is not microseconds: seconds, milliseconds...")
 DataOption = Annotated[str, typer.Option("--data", help="a known data set, a directory, a file, or 'market'")]
 
 
@@ -47,11 +48,14 @@ def systems(as_json: Annotated[bool, typer.Option("--json", help="a list of obje
 
 
 @app.command()
-def validate(path: Annotated[Path, typer.Argument(help="a data set directory")]) -> None:
+def validate(
+    path: Annotated[Path, typer.Argument(help="a data set directory")],
+    time_unit: Annotated[str | None, UNIT] = None,
+) -> None:
     """Check a data set directory: every bad row with its file, row, column and reason."""
     from interplay.data.tables import validate as check
 
-    report = check(path)
+    report = check(path, time_unit=time_unit)
     print(report)
     if not report.ok:
         raise typer.Exit(3)
@@ -63,13 +67,16 @@ def ingest(
     out: Annotated[Path, typer.Option(help="the data set directory to write")],
     refused: Annotated[Path | None, typer.Option(help="file for refused rows (default: OUT/refused.csv)")] = None,
     batch: Annotated[int, typer.Option(help="rows held in memory at once")] = 500_000,
+    time_unit: Annotated[str | None, UNIT] = None,
 ) -> None:
     """Stream files of any size into a data set directory; memory is bounded by the batch."""
     from interplay.data.ingest import ingest as stream
 
     with _progress() as progress:
-        report = stream(files, out, refused=refused, batch=batch, progress=progress)
+        report = stream(files, out, refused=refused, batch=batch, time_unit=time_unit, progress=progress)
     print(report)
+    if report.refused:
+        raise typer.Exit(3)
 
 
 @data_app.command("list")

@@ -7,7 +7,7 @@ import torch
 from interplay.errors import BadData, BadSetting, UnknownName
 from interplay.learn import losses
 from interplay.learn.negatives import held
-from interplay.learn.pairs import LOSSES, Pairs, pair_batches, shrinkage
+from interplay.learn.pairs import LOSSES, Pairs, log_popularity, pair_batches, shrinkage, with_bias
 from interplay.types import Dataset, Events, Ids
 
 
@@ -97,6 +97,13 @@ def test_shrinkage_is_half_the_squared_length_of_what_a_batch_uses(people):
     used = users[b.users[b.owner]], items[b.items], items[b.negatives[:, 0]]
     slow = sum((t**2).sum() for t in used) / 2 / len(b.items)
     torch.testing.assert_close(shrinkage(users, items, b), slow)
+
+
+def test_a_bias_is_added_to_every_inner_product():
+    users, items, bias = torch.randn(3, 4), torch.randn(5, 4), torch.randn(5)
+    mine, theirs = with_bias(users, items, bias)
+    torch.testing.assert_close(mine @ theirs.T, users @ items.T + bias)
+    np.testing.assert_allclose(log_popularity(np.array([0.0, 1.0, np.e])), [0, 0, 1], atol=1e-6)
 
 
 def test_what_cannot_be_meant_is_refused(people):

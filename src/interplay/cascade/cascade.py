@@ -27,7 +27,7 @@ from interplay.cascade.fuse import FusionConfig, fused
 from interplay.cascade.page import Page, PageConfig
 from interplay.cascade.rules import Catalogue, compile_rules, together
 from interplay.cascade.trace import traces
-from interplay.errors import BadData, BadSetting, InterplayError, Unsupported
+from interplay.errors import BadData, BadSetting, InterplayError, Unsupported, unknown
 from interplay.ops.topk import best_dot
 from interplay.types import (
     EVERYTHING,
@@ -60,6 +60,7 @@ class Source:
     seconds: float | None = None  # later than this it is left out of a served answer
     optional: bool = False  # a fit without the tables it needs leaves it out
     says: str = ""  # the reason given for an item that it gave
+    says_to_strangers: str = ""  # ... to a person without a past, where that is another one
     stranger: str = "Many others chose it"  # the reason where neither history nor query said anything
 
     def __post_init__(self) -> None:
@@ -110,6 +111,9 @@ class Cascade:
         if not sources:
             raise BadSetting("a cascade needs at least one source")
         self.sources, self.config, self.ranker = dict(sources), config, ranker
+        for name in (*config.feed.fusion.weights, *config.search.fusion.weights):
+            if name not in sources:
+                raise unknown("source", name, sources)
         self.features: Any = None  # a FeatureView for the ranker; whoever serves keeps it up to date
         self.catalogue = Catalogue(None)
 
@@ -156,6 +160,11 @@ class Cascade:
     def active(self) -> dict[str, Source]:
         """The sources that were fitted."""
         return {n: s for n, s in self.sources.items() if n not in self.left_out}
+
+    def weights(self, kind: str) -> dict[str, float]:
+        """Every source's say in the fusion of a "feed" or a "search"."""
+        own: Mapping[str, float] = getattr(self.config, kind).fusion.weights
+        return {name: own.get(name, s.weight) for name, s in self.sources.items()}
 
     def partial_fit(self, events: Events) -> Cascade:
         """Hand new events to every source that can learn from them at once; the others wait for the next fit."""
@@ -220,7 +229,7 @@ class Cascade:
         if not able:
             raise Unsupported(f"none of the sources {sorted(self.active())} knows similar items")
         lists = {name: s.retriever.similar_items(items, max(n, s.n)) for name, s in able.items()}
-        return fused(lists, {k: s.weight for k, s in able.items()}, self.config.feed.fusion, self.rows, self._width(n))
+        return fused(lists, self.weights(FEED), self.config.feed.fusion, self.rows, self._width(n))
 
     def _width(self, n: int) -> int:
         return min(n, max(self.rows.n_items, 1))
@@ -311,7 +320,7 @@ class Cascade:
     def _rank(self, answer: Answer, n: int) -> None:
         begun = time.perf_counter()
         fusion = getattr(self.config, answer.kind).fusion
-        weights = {name: s.weight for name, s in self.sources.items()}
+        weights = self.weights(answer.kind)
         candidates = self._width(max(fusion.candidates, n))
         answer.ranked = fused(answer.lists, weights, fusion, self.rows, candidates)
         if self.ranker is not None:

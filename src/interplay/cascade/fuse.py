@@ -11,7 +11,7 @@ that source added to the score; the score is their sum, but for interleaved, whe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -25,6 +25,7 @@ class FusionConfig:
     constant: float = 60.0  # reciprocal: how little the first places stand out
     normalise: str = "minmax"  # weighted: a name in NORMALISED
     candidates: int = 200  # items kept for ranking and page
+    weights: Mapping[str, float] = field(default_factory=dict)  # source -> its say here, in place of its own weight
 
 
 def minmax(scores: Array, held: Array) -> Array:

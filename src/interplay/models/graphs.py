@@ -16,7 +16,8 @@ Departs from the papers: every pair is met once an epoch (both codes draw users 
 the best epoch is chosen on validation, never on test; ngcf's node dropout is left out, as in the authors' commands.
 `norm="row"` is the default of ngcf's code, D^-1 (A + I), where the self term comes from the loop; "symmetric" is the
 paper. `loss="softmax"` with `similarity="cosine"` is the sampled softmax of Wu et al. (TOIS 2024), which needs tens of
-epochs where BPR needs hundreds.
+epochs where BPR needs hundreds. `prior` is ours: an angle says little of how popular an item is, so its log popularity
+stands in the score, both when learning and when serving.
 """
 
 from __future__ import annotations

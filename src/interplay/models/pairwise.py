@@ -9,7 +9,8 @@ A stranger's vector is the least-squares guess from the mean of her items' vecto
 descent over all users at once, min |mean(items of u) M - u|^2 + |M|^2.
 
 Departs from Rendle: pairs are met once an epoch in random order instead of drawn with repetition, in batches, and Adam
-moves the vectors instead of plain SGD; no item bias.
+moves the vectors instead of plain SGD; no learnt item bias. `prior` is ours: an angle says little of how popular an
+item is, so its log popularity stands in the score, both when learning and when serving.
 """
 
 from __future__ import annotations

@@ -20,14 +20,14 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
 from interplay.errors import unknown
-from interplay.ops.threads import spread
+from interplay.ops.threads import one_blas_thread, spread
 from interplay.types import Array
 
 TOLERANCE = 1e-5  # of the largest value: the residual at which a pair counts as found
 DENSE = 800  # a side this short is decomposed whole
-BLOCK = 8  # vectors grown at once
+BLOCK = 16  # vectors grown at once
 STRETCH = 4096  # rows of a tall matrix that one thread takes at a time
-POWERS = 6  # rounds of the randomized method
+POWERS = 3  # rounds of the randomized method
 
 
 def top_right_singular(x: sp.csr_array, rank: int, *, method: str = "exact", seed: int = 0) -> tuple[Array, Array]:
@@ -52,7 +52,8 @@ def top_right_singular(x: sp.csr_array, rank: int, *, method: str = "exact", see
         squares, found = scipy.linalg.eigh((side @ other).toarray())
         squares, found = squares[::-1][:rank], found[:, ::-1][:, :rank]
     else:
-        squares, found = METHODS[method](side, other, rank, np.random.default_rng(seed))
+        with one_blas_thread():  # the arithmetic is spread over the cores here, not inside BLAS
+            squares, found = METHODS[method](side, other, rank, np.random.default_rng(seed))
     values = np.sqrt(np.maximum(squares, 0.0))
     values[values <= 1e-7 * values[0]] = 0.0  # below the root of what rounding leaves of a square
     if wide:
@@ -130,10 +131,10 @@ def _orthonormal(block: Array) -> tuple[Array, Array]:
     """(q, r) with block = q r and orthonormal columns of q; where r has a row of zeros, q has a column of zeros."""
     coupling = np.eye(block.shape[1])
     for _ in range(2):
-        squares, turned = np.linalg.eigh(block.T @ block)
+        squares, turned = np.linalg.eigh(_inner(block.T, block))
         held = squares > 1e-15 * max(squares[-1], 1e-15)
         root = np.where(held, np.sqrt(np.maximum(squares, 0.0)), 0.0)
-        block = block @ (turned * np.divide(1.0, root, where=held, out=np.zeros(len(root))))
+        block = _combined(block.T, turned * np.divide(1.0, root, where=held, out=np.zeros(len(root))))
         coupling = (turned * root).T @ coupling
     return block, coupling
 
@@ -178,12 +179,11 @@ def _subspace(side: sp.csr_array, other: sp.csr_array, rank: int, rng: np.random
     """Leading eigenpairs of side @ other after POWERS rounds from a random start."""
     block = rng.standard_normal((side.shape[0], min(rank + BLOCK, side.shape[0])))
     for _ in range(POWERS):
-        block = scipy.linalg.qr(block, mode="economic", overwrite_a=True, check_finite=False)[0]
-        block = product(side, product(other, np.ascontiguousarray(block)))
-    block = scipy.linalg.qr(block, mode="economic", overwrite_a=True, check_finite=False)[0]
-    half = product(other, np.ascontiguousarray(block))
-    values, turned = scipy.linalg.eigh(half.T @ half, check_finite=False)
-    return values[::-1][:rank], block @ turned[:, ::-1][:, :rank]
+        block = product(side, product(other, _orthonormal(block)[0]))
+    block = _orthonormal(block)[0]
+    half = product(other, block)
+    values, turned = scipy.linalg.eigh(_inner(half.T, half), check_finite=False)
+    return values[::-1][:rank], _combined(block.T, turned[:, ::-1][:, :rank])
 
 
 METHODS: dict[str, Callable[[sp.csr_array, sp.csr_array, int, np.random.Generator], tuple[Array, Array]]] = {
