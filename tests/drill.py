@@ -59,17 +59,30 @@ def main() -> int:
                 return 2
             path.write_text(sound.replace(fault.before, fault.after, 1))
             command = f"{sys.executable} -m pytest -q -x -p no:cacheprovider {fault.tests}"
-            environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "NUMBA_CACHE_DIR": str(Path(folder) / "numba")}
-            said = subprocess.run(command, shell=True, cwd=copy, capture_output=True, text=True, check=False, env=environment)
+            environment = {
+                **os.environ,
+                "PYTHONPATH": str(copy / "src"),
+                "NUMBA_CACHE_DIR": str(Path(folder) / "numba"),
+            }
+            said = subprocess.run(
+                command, shell=True, cwd=copy, capture_output=True, text=True, check=False, env=environment
+            )
             path.write_text(sound)
             found = re.findall(r"^FAILED (\S+?)(?: - .*)?$", said.stdout, re.M)
-            caught = f"`{found[0].split('::', 1)[0]}`: {found[0].rsplit('::', 1)[-1].replace('_', ' ')}" if found else "**nothing**"
+            caught = (
+                f"`{found[0].split('::', 1)[0]}`: {found[0].rsplit('::', 1)[-1].replace('_', ' ')}"
+                if found
+                else "**nothing**"
+            )
             missed += not found
             print(f"{fault.said}: {caught}", flush=True)
             lines.append(f"| {fault.said} | {caught} |")
     page = ROOT / "docs" / "house.md"
     text = re.sub(
-        r"(<!-- drill -->\n).*?(<!-- end drill -->)", lambda m: m[1] + "\n".join(lines) + "\n" + m[2], page.read_text(), flags=re.S
+        r"(<!-- drill -->\n).*?(<!-- end drill -->)",
+        lambda m: m[1] + "\n".join(lines) + "\n" + m[2],
+        page.read_text(),
+        flags=re.S,
     )
     page.write_text(text)
     return 1 if missed else 0

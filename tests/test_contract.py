@@ -6,8 +6,8 @@ from functools import cache
 
 import numpy as np
 import pytest
-from conftest import crowd, made
 
+from conftest import crowd, made
 from interplay.errors import BadData
 from interplay.fitted import built
 from interplay.systems import ROWS, SYSTEMS
@@ -42,7 +42,9 @@ def sound(slates: Slates, requests: Requests, n_items: int) -> None:
         items = slates.items[i][shown[i]]
         assert len(set(items.tolist())) == len(items), "an item stands once in a list"
         if requests.rules.withhold_seen:
-            assert not set(items.tolist()) & set(requests.history.row(i)["item"].tolist()), "nothing seen is shown again"
+            assert not set(items.tolist()) & set(requests.history.row(i)["item"].tolist()), (
+                "nothing seen is shown again"
+            )
 
 
 @pytest.mark.parametrize("name", RETRIEVERS)
@@ -158,7 +160,9 @@ class TestEveryRetriever:
         model = built(name).restore(fitted(name).state())
         kept = {k: v for k, v in model.state().users.items() if v.size}
         if not hasattr(model, "forget"):
-            assert not [k for k in kept if not k.endswith("rows.events")], f"{name} keeps per-user rows but cannot forget"
+            assert not [k for k in kept if not k.endswith("rows.events")], (
+                f"{name} keeps per-user rows but cannot forget"
+            )
             return
         model.forget(np.array([2, 3]))
         for column, array in model.state().users.items():

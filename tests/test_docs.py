@@ -21,7 +21,9 @@ BLOCKS = [
     for page in PAGES
     for i, block in enumerate(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.S | re.M))
 ]
-MODULES = sorted(m.name for m in pkgutil.walk_packages(interplay.__path__, "interplay.") if not m.name.endswith("__main__"))
+MODULES = sorted(
+    m.name for m in pkgutil.walk_packages(interplay.__path__, "interplay.") if not m.name.endswith("__main__")
+)
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -42,7 +44,9 @@ def test_links_between_pages_lead_somewhere():
     wrong = [
         f"{page.relative_to(ROOT)} -> {target}"
         for page in PAGES
-        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", re.sub(r"```.*?```|`[^`]*`", "", page.read_text(), flags=re.S))
+        for target in re.findall(
+            r"\]\(([^)#\s]+)[^)]*\)", re.sub(r"```.*?```|`[^`]*`", "", page.read_text(), flags=re.S)
+        )
         if not target.startswith(("http:", "https:")) and not (page.parent / target).exists()
     ]
     assert not wrong

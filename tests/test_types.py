@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import made
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import made
 from interplay.errors import BadData
 from interplay.types import Ids, Ragged, Requests, Rows, RuleSet, Slates
 
@@ -46,7 +46,9 @@ def test_ragged_take_where_and_last_agree_with_lists(lists, data):
 
 
 def test_requests_take_and_slice_carry_every_column():
-    rules = RuleSet(exclude=Ragged.of([[1], [2], [3]]), applied=Ragged.of([[0], [], [1]], "mask"), masks=np.ones((2, 9), bool))
+    rules = RuleSet(
+        exclude=Ragged.of([[1], [2], [3]]), applied=Ragged.of([[0], [], [1]], "mask"), masks=np.ones((2, 9), bool)
+    )
     requests = Requests(
         user=np.array([4, 5, 6], np.int32), history=Ragged.of([[1, 2], [], [3]]), query=["a", None, "c"], rules=rules,
         at=np.array([10, 20, 30]), draw=np.array([1, 2, 3], np.uint64), context={"device": np.array([0, 1, 0])},

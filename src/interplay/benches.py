@@ -111,7 +111,11 @@ def _gowalla(column: str, *, published: bool) -> tuple[Entry, ...]:
 
 _add(
     Bench(
-        name="gowalla", version=1, about="**Gowalla**, the exact NGCF / LightGCN split.", data="gowalla", split="given",
+        name="gowalla",
+        version=1,
+        about="**Gowalla**, the exact NGCF / LightGCN split.",
+        data="gowalla",
+        split="given",
         baseline="gf-cf",
         entries=(
             *_gowalla(PUBLISHED, published=True),
@@ -119,104 +123,167 @@ _add(
                 system="gf-cf-randomized", column=PUBLISHED, published=GF_CF_PAPER, source="GF-CF, " + BARS, same=False
             ),
             Entry(
-                system="ngcf-ssm", column=PUBLISHED, seconds=4500,
-                published={"recall@20": 0.1570, "ndcg@20": 0.1327}, source="NGCF, " + BARS,
+                system="ngcf-ssm",
+                column=PUBLISHED,
+                seconds=4500,
+                published={"recall@20": 0.1570, "ndcg@20": 0.1327},
+                source="NGCF, " + BARS,
             ),
         ),
     )
-)  # fmt: skip
+)
 _add(
     Bench(
-        name="gowalla-resplit", version=1, split="given", baseline="gf-cf", data="gowalla:resplit",
+        name="gowalla-resplit",
+        version=1,
+        split="given",
+        baseline="gf-cf",
+        data="gowalla:resplit",
         about="**Gowalla, seeded re-split** of the same events: train, validation and test are exchangeable.",
         entries=_gowalla(SELECTED, published=False),
     )
-)  # fmt: skip
+)
 
 # --------------------------------------------------------------------------------------------------------------------
 # Smaller sets
 
-COLLABORATIVE = ("popular", "item-knn", "user-knn", "rp3beta", "slim", "ease", "ials", "bpr-mf", "mult-vae", "gf-cf", "lightgcn-ssm")
+COLLABORATIVE = (
+    "popular",
+    "item-knn",
+    "user-knn",
+    "rp3beta",
+    "slim",
+    "ease",
+    "ials",
+    "bpr-mf",
+    "mult-vae",
+    "gf-cf",
+    "lightgcn-ssm",
+)
 
 _add(
     Bench(
-        name="ml-1m-ge3", version=1, about="**MovieLens-1M**, ratings of 3 and more, the given split.", data="ml-1m:ge3",
-        split="given", baseline="ease", entries=tuple(Entry(system=s, seconds=900) for s in COLLABORATIVE),
+        name="ml-1m-ge3",
+        version=1,
+        about="**MovieLens-1M**, ratings of 3 and more, the given split.",
+        data="ml-1m:ge3",
+        split="given",
+        baseline="ease",
+        entries=tuple(Entry(system=s, seconds=900) for s in COLLABORATIVE),
     )
-)  # fmt: skip
+)
 _add(
     Bench(
-        name="market", version=1, about="**The built-in market**: 5,000 things, 2,000 simulated people, global time split.",
-        data="market", split="time", baseline="ease",
+        name="market",
+        version=1,
+        about="**The built-in market**: 5,000 things, 2,000 simulated people, global time split.",
+        data="market",
+        split="time",
+        baseline="ease",
         entries=tuple(Entry(system=s, seconds=600) for s in (*COLLABORATIVE, "trending", "markov", "two-tower")),
     )
-)  # fmt: skip
+)
 _add(
     Bench(
-        name="ml-100k-time", version=1, data="ml-100k", split="time", baseline="ease",
+        name="ml-100k-time",
+        version=1,
+        data="ml-100k",
+        split="time",
+        baseline="ease",
         about="**MovieLens-100K**, global time: what was fitted is older than what is judged. Most test users are cold.",
         entries=tuple(Entry(system=s, seconds=300) for s in (*COLLABORATIVE, "trending", "markov")),
     )
-)  # fmt: skip
+)
 _add(
     Bench(
-        name="ml-100k-user", version=1, data="ml-100k", split="last-out", baseline="ease",
+        name="ml-100k-user",
+        version=1,
+        data="ml-100k",
+        split="last-out",
+        baseline="ease",
         about="**MovieLens-100K**, per-user time: each person's last event. Other people's future is known to the models.",
-        metrics=("recall@10", "ndcg@10"), select="ndcg@10",
+        metrics=("recall@10", "ndcg@10"),
+        select="ndcg@10",
         entries=tuple(Entry(system=s, seconds=300) for s in (*COLLABORATIVE, "trending", "markov")),
     )
-)  # fmt: skip
+)
 
 # --------------------------------------------------------------------------------------------------------------------
 # Sequences
 
 _add(
     Bench(
-        name="amazon-beauty", version=1, data="amazon-beauty", split="last-out", baseline="markov", select="ndcg@10",
+        name="amazon-beauty",
+        version=1,
+        data="amazon-beauty",
+        split="last-out",
+        baseline="markov",
+        select="ndcg@10",
         about="**Amazon Beauty** (2014, 5-core), leave one out, whole catalogue, history removed.",
         metrics=("recall@10", "ndcg@10", "recall@5", "ndcg@5"),
         entries=(
-            Entry(system="popular", published={"recall@10": 0.0112, "ndcg@10": 0.0054}, source="floor on the same file"),
-            Entry(system="item-knn", published={"recall@10": 0.0651, "ndcg@10": 0.0396}, source="floor on the same file, with recency decay", same=False),
             Entry(
-                system="markov-skip3", published={"recall@10": 0.0723, "ndcg@10": 0.0462}, same=False,
+                system="popular", published={"recall@10": 0.0112, "ndcg@10": 0.0054}, source="floor on the same file"
+            ),
+            Entry(
+                system="item-knn",
+                published={"recall@10": 0.0651, "ndcg@10": 0.0396},
+                source="floor on the same file, with recency decay",
+                same=False,
+            ),
+            Entry(
+                system="markov-skip3",
+                published={"recall@10": 0.0723, "ndcg@10": 0.0462},
+                same=False,
                 source="floor on the same file, fitted on train alone",
             ),
             Entry(system="markov"),
             Entry(
-                system="sasrec", seconds=4500, published={"recall@10": 0.0921, "ndcg@10": 0.0531},
+                system="sasrec",
+                seconds=4500,
+                published={"recall@10": 0.0921, "ndcg@10": 0.0531},
                 source="SASRec with sampled softmax, eSASRec bench",
             ),
         ),
     )
-)  # fmt: skip
+)
 
 # --------------------------------------------------------------------------------------------------------------------
 # Search
 
 _add(
     Bench(
-        name="scifact", version=1, about="**BEIR SciFact**, test queries, whole corpus.", data="beir_scifact", kind="search",
-        metrics=("ndcg@10", "mrr@10", "recall@100"), baseline="bm25",
+        name="scifact",
+        version=1,
+        about="**BEIR SciFact**, test queries, whole corpus.",
+        data="beir_scifact",
+        kind="search",
+        metrics=("ndcg@10", "mrr@10", "recall@100"),
+        baseline="bm25",
         entries=(
             Entry(system="bm25", published={"ndcg@10": 0.679}, source="Anserini, flat"),
             Entry(system="minilm", published={"ndcg@10": 0.645}, source="MTEB"),
             Entry(system="hybrid"),
         ),
     )
-)  # fmt: skip
+)
 _add(
     Bench(
-        name="home-depot", version=1, data="home_depot_search", kind="search", baseline="bm25",
+        name="home-depot",
+        version=1,
+        data="home_depot_search",
+        kind="search",
+        baseline="bm25",
         about="**Home Depot** product search, titles only, our test queries, whole catalogue; relevant is 2.33 and more.",
-        metrics=("ndcg@10", "mrr@10", "recall@100"), relevant=2.33,
+        metrics=("ndcg@10", "mrr@10", "recall@100"),
+        relevant=2.33,
         entries=(
             Entry(system="bm25", published={"ndcg@10": 0.3727}, source="measured beside the data"),
             Entry(system="minilm"),
             Entry(system="hybrid"),
         ),
     )
-)  # fmt: skip
+)
 
 # --------------------------------------------------------------------------------------------------------------------
 # Time and memory: one row each, a function of timing.py

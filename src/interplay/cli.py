@@ -24,7 +24,9 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="The public data sets known by name.")
 app.add_typer(data_app, name="data")
 
-UNIT = typer.Option("--time-unit", help="of the timestamp column, where it is not microseconds: seconds, milliseconds...")
+UNIT = typer.Option(
+    "--time-unit", help="of the timestamp column, where it is not microseconds: seconds, milliseconds..."
+)
 DataOption = Annotated[str, typer.Option("--data", help="a known data set, a directory, a file, or 'market'")]
 
 
@@ -116,7 +118,9 @@ def fit(
     data: DataOption,
     out: Annotated[Path, typer.Option(help="the model directory to write")],
     split: Annotated[str | None, typer.Option(help="given, time, last-out, random, strong or session")] = None,
-    on: Annotated[str, typer.Option(help="train, or train+valid: choose epochs on valid, then refit on both")] = "train",
+    on: Annotated[
+        str, typer.Option(help="train, or train+valid: choose epochs on valid, then refit on both")
+    ] = "train",
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting; repeatable")] = None,
     seed: Annotated[int, typer.Option(help="decides the split and everything learnt")] = 0,
     metric: Annotated[str, typer.Option(help="what epochs are chosen by, on validation")] = "ndcg@20",
@@ -236,7 +240,9 @@ def ask(
         return
     listed = Table("", "item", *(["title"] if titles else []), "score", box=None, header_style="bold")
     for row in rows:
-        listed.add_row(str(row["rank"]), str(row["item_id"]), *([str(row["title"])] if titles else []), f"{row['score']:.4g}")
+        listed.add_row(
+            str(row["rank"]), str(row["item_id"]), *([str(row["title"])] if titles else []), f"{row['score']:.4g}"
+        )
     _console().print(listed)
     if not rows:
         print("nothing may be shown under these rules", file=sys.stderr)
@@ -346,7 +352,13 @@ def _progress() -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[facts]}"), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[facts]}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, Any] = {}
 
@@ -370,7 +382,10 @@ def main() -> None:
     commands = [c.name or c.callback.__name__ for c in app.registered_commands if c.callback] + ["data"]
     if arguments and not arguments[0].startswith("-") and arguments[0] not in commands:
         close = nearest(arguments[0], commands)
-        print(f"no command called {arguments[0]!r}; " + (f"nearest: {close}" if close else f"known: {sorted(commands)}"), file=sys.stderr)
+        print(
+            f"no command called {arguments[0]!r}; " + (f"nearest: {close}" if close else f"known: {sorted(commands)}"),
+            file=sys.stderr,
+        )
         sys.exit(2)
     try:
         app()

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from interplay.benches import BENCHES, Bench, Entry
+from interplay.benches import BENCHES, Bench
 from interplay.data.read import load
 from interplay.data.split import Split, split
 from interplay.errors import BadSetting, InterplayError, Mismatch, unknown
@@ -310,8 +310,8 @@ def table(name: str) -> str:
         return f"*No record of bench `{name}` yet: `interplay bench {name}`.*"
     if page.kind == "timing":
         newest = list(held.values())[-1]
-        rows = [f"| {k.replace('_', ' ')} | {v:.4g} |" for k, v in newest["metrics"].items()]
-        return "\n".join([page.about, "", f"| {newest['date']} | |", "|---|---|", *rows])
+        figures = [f"| {k.replace('_', ' ')} | {v:.4g} |" for k, v in newest["metrics"].items()]
+        return "\n".join([page.about, "", f"| {newest['date']} | |", "|---|---|", *figures])
     first = page.metrics[0]
     users = {}
     for entry in page.entries:

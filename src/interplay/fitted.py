@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from interplay.data.tables import from_frames
 from interplay.errors import BadSetting, Mismatch, Unsupported
 from interplay.recipe import Recipe, load_recipe
 from interplay.systems import system
-from interplay.types import Array, Dataset, Events, Id, Ids, Ragged, Requests, RuleSet, Run, Slates, State
+from interplay.types import Dataset, Events, Id, Ragged, Requests, RuleSet, Run, Slates
 
 FORMAT = 1
 
@@ -57,7 +56,7 @@ class Fitted:
     def learn(
         name: str, data: Any, *, settings: Mapping[str, Any] | None = None, run: Run | None = None, **tables: Any
     ) -> Fitted:
-        """Fit a system or recipe on everything in `data`: a Dataset, or a frame of interactions (user_id, item_id, ...).
+        """Fit a system or recipe on all of `data`: a Dataset, or a frame of interactions (user_id, item_id, ...).
 
         `tables` are further frames of the data format: items=, users=.
         """
@@ -74,7 +73,7 @@ class Fitted:
     def save(self, path: str | Path) -> None:
         """Write a model directory; an existing one is replaced only when the new one is complete."""
         d = self.dataset
-        log = {k: v for k, v in d.events.history_columns().items()} | {"user": d.events.user}
+        log = {**d.events.history_columns(), "user": d.events.user}
         tables = {"users.log": pl.DataFrame(log)}
         if d.catalogue is not None:
             tables["catalogue"] = d.catalogue
@@ -100,18 +99,15 @@ class Fitted:
         else:
             model = built(told["system"], told["settings"])
         log = loaded.tables["users.log"]
-        column = lambda name: log[name].to_numpy() if name in log.columns else None  # noqa: E731
-        events = Events(
-            user=column("user"), item=column("item"), time=column("time"), value=column("value"), kind=column("kind"),
-            session=column("session"), kinds=tuple(told["log"]["kinds"]), ordered=told["log"]["ordered"],
-        )  # fmt: skip
+        columns: dict[str, Any] = {name: log[name].to_numpy() for name in log.columns}
+        events = Events(**columns, kinds=tuple(told["log"]["kinds"]), ordered=told["log"]["ordered"])
         dataset = Dataset(
             name=told["data"]["name"], users=loaded.users, items=loaded.items, events=events,
             catalogue=loaded.tables.get("catalogue"),
         )  # fmt: skip
         return Fitted(model=model.restore(loaded.state), dataset=dataset, manifest=told)
 
-    # ------------------------------------------------------------------------------------------------ the answering face
+    # ----------------------------------------------------------------------------------------------- the answering face
 
     def recommend(
         self,
@@ -135,7 +131,7 @@ class Fitted:
         )
         slates = self.model.retrieve(requests, k)
         row, place = np.nonzero(slates.items >= 0)
-        listed = None if users is None else [users[i] for i in row]
+        listed = None if users is None else [users[i] for i in row.tolist()]
         return pl.DataFrame(
             {
                 "request": row,
@@ -194,7 +190,7 @@ class Fitted:
         row, place = np.nonzero(slates.items >= 0)
         return pl.DataFrame(
             {
-                "item_id": [items[i] for i in row],
+                "item_id": [items[i] for i in row.tolist()],
                 "rank": place + 1,
                 "similar_id": [self.dataset.items[i] for i in slates.items[row, place]],
                 "score": slates.scores[row, place],

@@ -5,7 +5,7 @@ gowalla-speed   fit, exact top-20 and full evaluation, against implicit and RecB
 ingest          rows streamed into a data set directory, and the memory that took
 
 RecBole needs old packages, so it runs in an environment of its own, named by INTERPLAY_RECBOLE (a Python with
-recbole 1.2.1, numpy 1.26.4, scipy 1.11.4, pandas < 2.2, setuptools < 70); without it its rows are left out, and said so.
+recbole 1.2.1, numpy 1.26.4, scipy 1.11.4, pandas < 2.2, setuptools < 70); without it its figures are left out.
 """
 
 from __future__ import annotations
@@ -57,7 +57,10 @@ def peak() -> int:
 def columns(*, n_users: int = 30_000, n_items: int = 40_000, events: int = 800_000, dim: int = 64) -> dict[str, float]:
     """Building the requests of 30,000 people and their top-20 slates, as a share of scoring them."""
     rng = np.random.default_rng(0)
-    user, item = np.sort(rng.integers(0, n_users, events)).astype(np.int32), rng.integers(0, n_items, events).astype(np.int32)
+    user, item = (
+        np.sort(rng.integers(0, n_users, events)).astype(np.int32),
+        rng.integers(0, n_items, events).astype(np.int32),
+    )
     log = Ragged.grouped(user, n_users, item=item)
     rows = Rows(
         n_users=n_users, n_items=n_items, keys=rng.permutation(n_items).astype(np.uint64),
@@ -147,7 +150,9 @@ def _implicit(users: Array, items: Array, fitted: Dataset) -> Callable[[], tuple
 
     def run() -> tuple[float, Array]:
         with threadpool_limits(1, user_api="blas"):
-            return clocked(lambda: topk(items, users, 20, filter_query_items=seen, num_threads=os.cpu_count() or 1)[0], 1)
+            return clocked(
+                lambda: topk(items, users, 20, filter_query_items=seen, num_threads=os.cpu_count() or 1)[0], 1
+            )
 
     return run
 
@@ -162,7 +167,8 @@ RECBOLE = """
     from recbole.utils import init_seed, get_model, get_trainer
     folder, steps = sys.argv[1], int(sys.argv[2])
     config = Config(model="LightGCN", dataset="log", config_dict=dict(
-        data_path=folder, benchmark_filename=["train", "valid", "test"], USER_ID_FIELD="user_id", ITEM_ID_FIELD="item_id",
+        data_path=folder, benchmark_filename=["train", "valid", "test"],
+        USER_ID_FIELD="user_id", ITEM_ID_FIELD="item_id",
         load_col={"inter": ["user_id", "item_id"]}, embedding_size=64, n_layers=3, train_batch_size=2048,
         eval_batch_size=4096000, metrics=["Recall", "NDCG"], topk=[20], valid_metric="Recall@20", use_gpu=False,
         show_progress=False, save_dataset=False, save_dataloaders=False, state="ERROR",
@@ -181,7 +187,8 @@ RECBOLE = """
     step = (time.perf_counter() - begun) / done
     begun = time.perf_counter()
     trainer.evaluate(test, load_best_model=False, show_progress=False)
-    print(json.dumps({"recbole_step_s": step, "recbole_epoch_s": step * len(train), "recbole_evaluate_s": time.perf_counter() - begun}))
+    took = time.perf_counter() - begun
+    print(json.dumps({"recbole_step_s": step, "recbole_epoch_s": step * len(train), "recbole_evaluate_s": took}))
 """
 
 
@@ -204,7 +211,11 @@ def _recbole(python: str, fitted: Dataset, test: Dataset, steps: int = 20) -> di
         return json.loads(said.stdout.strip().splitlines()[-1])
 
 
-TIMED: dict[str, Callable[[], dict[str, float]]] = {"columns": columns, "gowalla-speed": gowalla_speed, "ingest": ingest}
+TIMED: dict[str, Callable[[], dict[str, float]]] = {
+    "columns": columns,
+    "gowalla-speed": gowalla_speed,
+    "ingest": ingest,
+}
 
 
 if __name__ == "__main__":

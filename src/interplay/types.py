@@ -290,8 +290,14 @@ class Dataset:
             return [""] * self.n_items
         said = [c for c in ("title", "text", "categories") if c in self.catalogue.columns]
         columns = [self.catalogue[c].to_list() for c in said]
-        join = lambda v: "" if v is None else " ".join(map(str, v)) if isinstance(v, list) else str(v)  # noqa: E731
-        return [". ".join(t for t in map(join, row) if t) for row in zip(*columns, strict=True)] or [""] * self.n_items
+        return [". ".join(t for t in map(_told, row) if t) for row in zip(*columns, strict=True)] or [""] * self.n_items
+
+
+def _told(value: Any) -> str:
+    """One cell of the catalogue as words."""
+    if value is None:
+        return ""
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -583,14 +589,20 @@ class State:
 
     def within(self, prefix: str) -> State:
         """The part stored under `prefix.`"""
-        cut = lambda m: {k[len(prefix) + 1 :]: v for k, v in m.items() if k.startswith(prefix + ".")}  # noqa: E731
+
+        def cut(held: Mapping[str, Any]) -> dict[str, Any]:
+            return {k[len(prefix) + 1 :]: v for k, v in held.items() if k.startswith(prefix + ".")}
+
         return State(arrays=cut(self.arrays), users=cut(self.users), facts=cut(self.facts))
 
     @staticmethod
     def joined(**parts: State) -> State:
         """Several states in one, each under its name."""
-        merge = lambda get: {f"{n}.{k}": v for n, p in parts.items() for k, v in get(p).items()}  # noqa: E731
-        return State(arrays=merge(lambda p: p.arrays), users=merge(lambda p: p.users), facts=merge(lambda p: p.facts))
+
+        def merged(held: str) -> dict[str, Any]:
+            return {f"{name}.{k}": v for name, part in parts.items() for k, v in getattr(part, held).items()}
+
+        return State(arrays=merged("arrays"), users=merged("users"), facts=merged("facts"))
 
 
 def _silent(stage: str, facts: Mapping[str, Any]) -> None:

@@ -21,7 +21,9 @@ def slowly(scores, hidden, allowed, rows, n):
     """Sort everything that may be shown by (score, place of the key)."""
     out = []
     for line, away, may in zip(scores, hidden, allowed, strict=True):
-        kept = [i for i in range(rows.n_items) if i not in away and may[i] and not np.isnan(line[i]) and line[i] > -np.inf]
+        kept = [
+            i for i in range(rows.n_items) if i not in away and may[i] and not np.isnan(line[i]) and line[i] > -np.inf
+        ]
         out.append(sorted(kept, key=lambda i: (-line[i], rows.places[i]))[:n])
     return out
 

@@ -199,12 +199,16 @@ def _times(gram, ridge, taken, n, p, out, zero):  # type: ignore[no-untyped-def]
         x0, g0 = p[a], gram[a]
         for d in range(dim):
             out[d] += x0 * g0[d]
-    for i in range(n):
-        line, along = taken[i], zero
+    for i in range(0, n, 4):
+        h0, h1, h2, h3 = taken[i], taken[i + 1], taken[i + 2], taken[i + 3]
+        x0, x1, x2, x3 = zero, zero, zero, zero
         for d in range(dim):
-            along += line[d] * p[d]
+            x0 += h0[d] * p[d]
+            x1 += h1[d] * p[d]
+            x2 += h2[d] * p[d]
+            x3 += h3[d] * p[d]
         for d in range(dim):
-            out[d] += along * line[d]
+            out[d] += x0 * h0[d] + x1 * h1[d] + x2 * h2[d] + x3 * h3[d]
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)

@@ -22,7 +22,7 @@ def interaction_matrix(dataset: Dataset, *, values: bool = False) -> sp.csr_arra
 
 
 def history_matrix(history: Ragged, n_items: int, *, binary: bool = True) -> sp.csr_array:
-    """requests x items, float32, from the histories of a batch; items without a row (at or above n_items) are left out."""
+    """requests x items, float32, from the histories of a batch; items without a row (from n_items on) are left out."""
     kept = history.where((history["item"] >= 0) & (history["item"] < n_items))
     ones = np.ones(len(kept["item"]), np.float32)
     x = sp.csr_array((ones, kept["item"], kept.offsets), shape=(len(history), n_items))

@@ -32,13 +32,17 @@ def best(score: Callable[[Requests], Array], requests: Requests, n: int, rows: R
 
         def select(lo: int, hi: int, part: Requests = part, scores: Array = scores, first: int = first) -> None:
             a, b = first + lo, first + hi
-            _Merger(part.slice(lo, hi), rows.n_items, rank, out.items[a:b], out.scores[a:b]).offer(scores[lo:hi], 0).close()
+            _Merger(part.slice(lo, hi), rows.n_items, rank, out.items[a:b], out.scores[a:b]).offer(
+                scores[lo:hi], 0
+            ).close()
 
         spread(select, len(part), max(8, -(-len(part) // THREADS)))
     return out
 
 
-def best_dot(users: Array, items: Array, requests: Requests, n: int, rows: Rows, *, bias: Array | None = None) -> Slates:
+def best_dot(
+    users: Array, items: Array, requests: Requests, n: int, rows: Rows, *, bias: Array | None = None
+) -> Slates:
     """The n items with the largest inner product: users float32[len(requests), d], items float32[rows.n_items, d].
 
     `bias` (float32[rows.n_items]) is added to every request's scores.
