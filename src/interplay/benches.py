@@ -176,7 +176,7 @@ _add(
     Bench(
         name="market",
         version=1,
-        about="**The built-in market**: 5,000 things, 2,000 simulated people, global time split.",
+        about="**The built-in market**: 5,000 things, 2,000 simulated people, global time.",
         data="market",
         split="time",
         baseline="ease",
@@ -190,7 +190,7 @@ _add(
         data="ml-100k",
         split="time",
         baseline="ease",
-        about="**MovieLens-100K**, global time: what was fitted is older than what is judged. Most test users are cold.",
+        about="**MovieLens-100K**, global time: what was fitted is older than what is judged. Many are cold.",
         entries=tuple(Entry(system=s, seconds=300) for s in (*COLLABORATIVE, "trending", "markov")),
     )
 )
@@ -201,7 +201,7 @@ _add(
         data="ml-100k",
         split="last-out",
         baseline="ease",
-        about="**MovieLens-100K**, per-user time: each person's last event. Other people's future is known to the models.",
+        about="**MovieLens-100K**, per-user time: each person's last event. Other people's future is known.",
         metrics=("recall@10", "ndcg@10"),
         select="ndcg@10",
         entries=tuple(Entry(system=s, seconds=300) for s in (*COLLABORATIVE, "trending", "markov")),
@@ -274,7 +274,7 @@ _add(
         data="home_depot_search",
         kind="search",
         baseline="bm25",
-        about="**Home Depot** product search, titles only, our test queries, whole catalogue; relevant is 2.33 and more.",
+        about="**Home Depot** product search, titles only, our test queries, whole catalogue; relevant from 2.33 on.",
         metrics=("ndcg@10", "mrr@10", "recall@100"),
         relevant=2.33,
         entries=(

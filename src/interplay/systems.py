@@ -47,11 +47,12 @@ class System:
 POOLED = {  # one pool of negatives for a batch of whole users: a full step costs little more than the graph itself
     "loss": "softmax",
     "similarity": "cosine",
-    "temperature": 0.1,
+    "temperature": 0.15,
+    "prior": 0.5,
     "negatives": 4096,
     "grouped": True,
     "ridge": 0.0,
-    "descent": {"rate": 0.01, "batch": 60_000, "epochs": 120, "every": 5},
+    "descent": {"rate": 0.02, "batch": 60_000, "epochs": 60, "every": 10, "schedule": "cosine"},
 }
 NGCF = {
     "encoder": "ngcf",
