@@ -14,6 +14,7 @@ import os
 import platform
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ import numpy as np
 import polars as pl
 
 from interplay.benches import BENCHES, Bench
+from interplay.data.fetch import cache
 from interplay.data.read import load
 from interplay.data.split import Split, split
 from interplay.errors import BadSetting, InterplayError, Mismatch, unknown
@@ -180,6 +182,8 @@ def run_bench(
                 said(f"{name} {entry.label} seed {seed}: recorded, skipped")
                 continue
             said(f"{name} {entry.label} seed {seed}: running")
+            if not resume:
+                shutil.rmtree(_checkpoint(page, entry.label, seed), ignore_errors=True)
             command = [sys.executable, "-m", "interplay.experiment", "row", name, entry.label, str(seed)]
             if subprocess.run(command, check=False).returncode:
                 raise InterplayError(f"{name} {entry.label} seed {seed} failed; its error stands above")
@@ -197,10 +201,7 @@ def run_row(name: str, label: str, seed: int, *, keep: bool = True) -> dict[str,
     begun = time.perf_counter()
     data = dataset(page.data)
     loaded = time.perf_counter()
-    checkpoint = None
-    if keep:
-        checkpoint = Path(os.environ.get("INTERPLAY_CACHE", Path.home() / ".cache" / "interplay"))
-        checkpoint = checkpoint / "runs" / f"{name}-{page.version}-{label}-{seed}"
+    checkpoint = _checkpoint(page, label, seed) if keep else None
     if page.kind == "search":
         fitted = Fitted.learn(entry.system, data, settings=entry.settings, run=Run(seed=seed))
         fit_done = time.perf_counter()
@@ -237,7 +238,13 @@ def run_row(name: str, label: str, seed: int, *, keep: bool = True) -> dict[str,
     if keep:
         record["users"] = _keep_users(name, page.version, label, seed, judged)
         _append(record)
+        shutil.rmtree(_checkpoint(page, label, seed), ignore_errors=True)
     return record
+
+
+def _checkpoint(page: Bench, label: str, seed: int) -> Path:
+    """Where a row that was interrupted goes on from."""
+    return cache() / "runs" / f"{page.name}-{page.version}-{label}-{seed}"
 
 
 def _timed(page: Bench, seed: int, *, keep: bool) -> dict[str, Any]:

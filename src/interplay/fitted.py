@@ -105,7 +105,10 @@ class Fitted:
             name=told["data"]["name"], users=loaded.users, items=loaded.items, events=events,
             catalogue=loaded.tables.get("catalogue"),
         )  # fmt: skip
-        return Fitted(model=model.restore(loaded.state), dataset=dataset, manifest=told)
+        model = model.restore(loaded.state)
+        if hasattr(model, "attend"):
+            model.attend(dataset)
+        return Fitted(model=model, dataset=dataset, manifest=told)
 
     # ----------------------------------------------------------------------------------------------- the answering face
 
@@ -124,7 +127,7 @@ class Fitted:
         """The best k items for each user, history or query: columns request, user_id, rank (from 1), item_id, score.
 
         `users` nobody has heard of are strangers; `exclude` withholds items from all, `allow` shows nothing else,
-        `where` is a predicate over catalogue columns; `seen=True` lets known items come back.
+        `where` is a predicate over catalogue columns; `seen=True` lets known items come back, as a query always does.
         """
         requests = self.requests(
             users, histories=histories, queries=queries, k=k, exclude=exclude, allow=allow, where=where, seen=seen
@@ -163,7 +166,8 @@ class Fitted:
             )
         n = given[0]
         rows = np.full(n, -1, np.int32) if users is None else self.dataset.users.index(users)
-        rules = self.rules(n, exclude=exclude, allow=allow, where=where, seen=seen)
+        known = seen or queries is not None  # who searches for a thing may have met it
+        rules = self.rules(n, exclude=exclude, allow=allow, where=where, seen=known)
         more: dict[str, Any] = {"k": k, "rules": rules, "query": None if queries is None else list(queries)}
         if histories is None:
             return Requests.of(self.dataset, rows, **more)

@@ -352,3 +352,16 @@ def test_fusion_weights_decide_the_order() -> None:
     config = CascadeConfig(feed=Manner(fusion=FusionConfig(method="weighted")))
     model = cascade(config, dear=Source(retriever=Fixed(lambda i: i), weight=5.0, serves="feed")).fit(data)
     assert model.retrieve(Requests.strangers([[]]), 3).items[0].tolist() == [N - 1, N - 2, N - 3]
+    named = CascadeConfig(feed=Manner(fusion=FusionConfig(method="weighted", weights={"dear": 5.0})))
+    assert cascade(named).fit(data).retrieve(Requests.strangers([[]]), 3).items[0].tolist() == [N - 1, N - 2, N - 3]
+    with pytest.raises(UnknownName, match="no source called 'deer'"):
+        cascade(CascadeConfig(search=Manner(fusion=FusionConfig(weights={"deer": 1.0}))))
+
+
+def test_a_stranger_is_not_told_about_a_past() -> None:
+    data = shop()
+    told = Source(retriever=Fixed(lambda i: i), weight=9.0, says="You chose the like", stranger="Many chose it")
+    reply = cascade(told=told).fit(data).respond(Requests.strangers([[], [3]], k=1))
+    assert reply.trace is not None
+    reasons = [trace.items[0]["reason"].split(";")[0] for trace in reply.trace]
+    assert reasons == ["Many chose it", "You chose the like"]

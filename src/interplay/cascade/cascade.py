@@ -60,7 +60,6 @@ class Source:
     seconds: float | None = None  # later than this it is left out of a served answer
     optional: bool = False  # a fit without the tables it needs leaves it out
     says: str = ""  # the reason given for an item that it gave
-    says_to_strangers: str = ""  # ... to a person without a past, where that is another one
     stranger: str = "Many others chose it"  # the reason where neither history nor query said anything
 
     def __post_init__(self) -> None:

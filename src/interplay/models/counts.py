@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from interplay.errors import BadData, Unsupported
-from interplay.ops.topk import best
+from interplay.ops.topk import best, best_dot
 from interplay.types import Array, Dataset, Events, Requests, Rows, Run, Slates, State, World
 
 DAY = 86_400_000_000  # microseconds
@@ -37,7 +37,8 @@ class Popular:
         return self
 
     def retrieve(self, requests: Requests, n: int) -> Slates:
-        return best(lambda part: np.tile(self.rows.popularity, (len(part), 1)), requests, n, self.rows)
+        nobody, nothing = np.zeros((len(requests), 1), np.float32), np.zeros((self.rows.n_items, 1), np.float32)
+        return best_dot(nobody, nothing, requests, n, self.rows, bias=self.rows.popularity)
 
     def state(self) -> State:
         return State.joined(rows=self.rows.state())

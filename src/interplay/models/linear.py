@@ -6,8 +6,8 @@ ease-block   the same regression, each item's candidates restricted to the items
 
 With x the 0/1 matrix of people and items, each column j of the weights minimises
     |x_j - x w|^2 + ridge |w|^2 (+ lasso |w|_1 for slim, both halved there),    w_j = 0.
-ease holds a dense items x items matrix (4 bytes each; at the fit 8, in place: 3.2 GB for 20,000 items) and refuses more
-than `max_items`. slim and ease-block hold 8 bytes per kept weight and, at the fit, the Gram matrix of the log (8 bytes
+ease holds a dense items x items matrix (4 bytes for each pair; at the fit 12, or 8 in float32: 4.8 GB for 20,000 items)
+and refuses more than `max_items`. slim and ease-block hold 8 bytes per kept weight and, at the fit, the Gram matrix of the log (8 bytes
 per pair of items that share a person). Nothing is kept of any person.
 Departs from slim: candidates are the nearest by cosine (as in the paper's fsSLIM), found in one pass over the log.
 """
@@ -76,7 +76,7 @@ class Ease:
             )
         x = _log(dataset)
         self.rows = Rows.of(dataset)
-        gram = np.asfortranarray((x.T @ x).toarray(), c.precision)
+        gram = (x.T @ x).astype(c.precision).toarray(order="F")
         gram[np.diag_indices(n)] += c.ridge
         self.weights = _ease(gram)
         return self
@@ -247,7 +247,7 @@ def _ridge(indptr, indices, data, near_indptr, near_indices, ridge, values, lo, 
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
-def _elastic_net(  # type: ignore
+def _elastic_net(  # type: ignore[no-untyped-def]
     indptr, indices, data, near_indptr, near_indices, ridge, lasso, negative, sweeps, tolerance, values, lo, hi
 ):
     """Coordinate descent for each target lo..hi; `left` is the part of the target not yet explained, item by item."""
@@ -276,6 +276,6 @@ def _elastic_net(  # type: ignore
                     weights[a] = new
                     for b in range(n):
                         left[b] -= change * line[b]
-                    largest = max(largest, abs(change))
+                    largest = max(largest, float(abs(change)))
             if largest <= tolerance:
                 break
