@@ -75,8 +75,8 @@ class Fitted:
         d = self.dataset
         log = {**d.events.history_columns(), "user": d.events.user}
         tables = {"users.log": pl.DataFrame(log)}
-        if d.catalogue is not None:
-            tables["catalogue"] = d.catalogue
+        tables |= {"catalogue": d.catalogue} if d.catalogue is not None else {}
+        tables |= {"users.people": d.people} if d.people is not None else {}
         recipe = {"recipe": self._recipe().text} if self.name.endswith(".toml") else {}
         facts = {"kinds": list(d.events.kinds), "ordered": d.events.ordered}
         save_model(path, {**self.manifest, **recipe, "log": facts}, self.model.state(), d.users, d.items, tables=tables)
@@ -103,7 +103,7 @@ class Fitted:
         events = Events(**columns, kinds=tuple(told["log"]["kinds"]), ordered=told["log"]["ordered"])
         dataset = Dataset(
             name=told["data"]["name"], users=loaded.users, items=loaded.items, events=events,
-            catalogue=loaded.tables.get("catalogue"),
+            catalogue=loaded.tables.get("catalogue"), people=loaded.tables.get("users.people"),
         )  # fmt: skip
         model = model.restore(loaded.state)
         if hasattr(model, "attend"):

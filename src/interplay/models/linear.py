@@ -7,9 +7,9 @@ ease-block   the same regression, each item's candidates restricted to the items
 With x the 0/1 matrix of people and items, each column j of the weights minimises
     |x_j - x w|^2 + ridge |w|^2 (+ lasso |w|_1 for slim, both halved there),    w_j = 0.
 ease holds a dense items x items matrix (4 bytes for each pair; at the fit 12, or 8 in float32: 4.8 GB for 20,000 items)
-and refuses more than `max_items`. slim and ease-block hold 8 bytes per kept weight and, at the fit, the Gram matrix of the log (8 bytes
-per pair of items that share a person). Nothing is kept of any person.
-Departs from slim: candidates are the nearest by cosine (as in the paper's fsSLIM), found in one pass over the log.
+and refuses more than `max_items`. slim and ease-block hold 8 bytes per kept weight and, at the fit, the Gram matrix of
+the log (8 bytes per pair of items that share a person). Nothing is kept of any person.
+Departs from slim: only the nearest items by cosine are candidates, as in the paper's fsSLIM.
 """
 
 from __future__ import annotations

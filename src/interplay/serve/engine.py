@@ -344,7 +344,7 @@ class Engine:
         slates, by = self._near(index, k, allowed)
         done = time.perf_counter()
         title, free, found = self.window.title(index), int(allowed.sum()), slates.row(0)
-        compared = "in who looks at it" if by == "behaviour" else "in the words that describe it"
+        compared = "by who looks at it" if by == "behaviour" else "by the words that describe it"
         rules = requests.rules
         hidden = {} if rules.masks is None else dict(zip(rules.names, (~rules.masks).sum(axis=1).tolist(), strict=True))
         withheld = 0 if rules.exclude is None else len(rules.exclude["item"])

@@ -96,7 +96,7 @@ def feed(engine: Engine, user: Id | None, *, draw: int | None = None) -> dict[st
     shelves = []
     rest = [card for card in first if card not in heroes]
     if len(rest) >= 2:
-        shelves.append(_shelf("Next in your order" if who["events"] else "What others like", _from(rest), rest))
+        shelves.append(_shelf("More for you" if who["events"] else "What others like", _from(rest), rest))
     for item, done in _anchors(engine, index, live):
         known = _seen(engine, index, live)
         answer = engine.similar(engine.dataset.items[item], user=user, k=SHELF, exclude=[*used, *known])
