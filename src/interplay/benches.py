@@ -86,26 +86,52 @@ def _add(bench: Bench) -> None:
 # --------------------------------------------------------------------------------------------------------------------
 # Collaborative filtering: Gowalla, the exact NGCF / LightGCN split
 
-GF_CF_PAPER = {"recall@20": 0.1849, "ndcg@20": 0.1518}
-BSPM_PAPER = {"recall@20": 0.1920, "ndcg@20": 0.1597}
 
-
-def _gowalla(column: str, *, published: bool) -> tuple[Entry, ...]:
+def _gowalla(*, published: bool) -> tuple[Entry, ...]:
     """The rows that Gowalla and its re-split share; only the former has published figures."""
 
-    def figures(recall: float, ndcg: float, source: str = BARS) -> dict[str, Any]:
-        return {"published": {"recall@20": recall, "ndcg@20": ndcg}, "source": source} if published else {}
+    def figures(recall: float, ndcg: float, source: str = BARS, *, same: bool = True) -> dict[str, Any]:
+        return (
+            {"published": {"recall@20": recall, "ndcg@20": ndcg}, "source": source, "same": same} if published else {}
+        )
 
+    theirs: dict[str, Any] = {"column": PUBLISHED if published else "settings published for the official split"}
+    ours: dict[str, Any] = {"column": SELECTED}
     return (
-        Entry(system="popular", column=column),
-        Entry(system="item-knn", column=column, **figures(0.1570, 0.1214)),
-        Entry(system="rp3beta", column=column),
-        Entry(system="ease-block", column=column, **figures(0.1765, 0.1467, "EASE, " + BARS)),
-        Entry(system="ials", column=column),
-        Entry(system="bpr-mf", column=column, seconds=1500, **figures(0.1627, 0.1378)),
-        Entry(system="lightgcn-ssm", column=column, seconds=4500, **figures(0.1820, 0.1547, "LightGCN, " + BARS)),
-        Entry(system="gf-cf", column=column, **figures(0.1849, 0.1518)),
-        Entry(system="bspm", column=column, **figures(0.1920, 0.1597, "BSPM-EM, SIGIR 2023")),
+        Entry(system="popular", **theirs),
+        Entry(system="gf-cf", **theirs, **figures(0.1849, 0.1518)),
+        Entry(system="gf-cf-randomized", **theirs, **figures(0.1849, 0.1518, "GF-CF, " + BARS, same=False)),
+        Entry(system="bspm", **theirs, **figures(0.1920, 0.1597, "BSPM-EM, SIGIR 2023")),
+        Entry(system="user-knn", settings={"k": 100}, **ours),
+        Entry(
+            system="item-knn",
+            settings={"similarity": "asymmetric", "balance": 0.7, "weighting": "activity"},
+            **ours,
+            **figures(0.1570, 0.1214),
+        ),
+        Entry(system="rp3beta", settings={"k": 1000, "beta": 0.3}, **ours),
+        Entry(system="slim", **ours, **figures(0.1699, 0.1382)),
+        Entry(
+            system="ease-block", settings={"ridge": 50}, **ours, **figures(0.1765, 0.1467, "EASE, " + BARS, same=False)
+        ),
+        Entry(system="ials", settings={"dim": 256, "unobserved": 0.01}, **ours),
+        Entry(system="bpr-mf", seconds=2400, seeds=(0, 1, 2), **ours, **figures(0.1627, 0.1378)),
+        Entry(system="mf-ssm", seconds=2400, **ours),
+        Entry(
+            system="lightgcn-ssm",
+            seconds=2700,
+            seeds=(0, 1, 2),
+            **ours,
+            **figures(0.1820, 0.1547, "LightGCN by BPR, " + BARS),
+        ),
+        Entry(system="ngcf-ssm", seconds=2700, **ours, **figures(0.1570, 0.1327, "NGCF by BPR, " + BARS)),
+        Entry(
+            system="bspm",
+            label="bspm-selected",
+            settings={"sharpening": 1.0},
+            **ours,
+            **figures(0.1920, 0.1597, "BSPM-EM, SIGIR 2023"),
+        ),
     )
 
 
@@ -117,36 +143,34 @@ _add(
         data="gowalla",
         split="given",
         baseline="gf-cf",
-        entries=(
-            *_gowalla(PUBLISHED, published=True),
-            Entry(
-                system="gf-cf-randomized", column=PUBLISHED, published=GF_CF_PAPER, source="GF-CF, " + BARS, same=False
-            ),
-            Entry(
-                system="ngcf-ssm",
-                column=PUBLISHED,
-                seconds=4500,
-                published={"recall@20": 0.1570, "ndcg@20": 0.1327},
-                source="NGCF, " + BARS,
-            ),
-        ),
+        entries=_gowalla(published=True),
+        note="Mind that this test part over-samples popular items: of items with more than 1,000 events it holds 34 %, of "
+        "those with at most 300 only 20 to 21 %. Settings selected on the validation part, which is no such sample, are at "
+        "a disadvantage here; the re-split below is exchangeable.",
     )
 )
 _add(
     Bench(
         name="gowalla-resplit",
         version=1,
+        about="**Gowalla, seeded re-split** of the same events: train, validation and test are exchangeable.",
+        data="gowalla:resplit",
         split="given",
         baseline="gf-cf",
-        data="gowalla:resplit",
-        about="**Gowalla, seeded re-split** of the same events: train, validation and test are exchangeable.",
-        entries=_gowalla(SELECTED, published=False),
+        entries=_gowalla(published=False),
     )
 )
 
 # --------------------------------------------------------------------------------------------------------------------
 # Smaller sets
 
+TUNED: dict[str, dict[str, Any]] = {  # selected on the validation part of ml-1m:ge3
+    "item-knn": {"k": 200, "weighting": "activity"},
+    "user-knn": {"k": 50},
+    "rp3beta": {"k": 50},
+    "ease": {"ridge": 300},
+    "ials": {"unobserved": 0.3, "ridge": 0.007},
+}
 COLLABORATIVE = (
     "popular",
     "item-knn",
@@ -169,7 +193,7 @@ _add(
         data="ml-1m:ge3",
         split="given",
         baseline="ease",
-        entries=tuple(Entry(system=s, seconds=900) for s in COLLABORATIVE),
+        entries=tuple(Entry(system=s, seconds=900, settings=TUNED.get(s, {})) for s in COLLABORATIVE),
     )
 )
 _add(

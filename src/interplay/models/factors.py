@@ -64,8 +64,9 @@ class Ials:
         judge = run.validation if run.epochs is None else None
         last = c.epochs if run.epochs is None else run.epochs
         while sweep < last and not (judge and sweep - best[0] >= c.patience):
-            self._sweep(x, self.users, self.items, c.steps)
-            self._sweep(y, self.items, self.users, c.steps)
+            self._move(x, self.users, self.items, self._gram(self.items), len(self.items), c.steps)
+            self._move(y, self.items, self.users, self._gram(self.users), len(self.users), c.steps)
+            self.gram = self._gram(self.items)
             sweep += 1
             value = float(judge(self)) if judge else None
             if value is None:
@@ -78,6 +79,7 @@ class Ials:
             if run.seconds is not None and time.monotonic() - began >= run.seconds:
                 break
         _, value, self.users, self.items = best
+        self.gram = self._gram(self.items)
         self.fitted = {"epochs": best[0], "validation": value if judge else None}
         return self
 
@@ -94,21 +96,25 @@ class Ials:
             best = (int(saved["best_sweep"]), float(saved["best_value"]), saved["best_users"], saved["best_items"])
             return int(saved["sweep"]), best
 
-    def _sweep(self, x: sp.csr_array, rows: Array, others: Array, steps: int) -> None:
-        """Move each of `rows` (float[len(x), dim], in place) towards its minimum with `others` held fixed."""
-        c = self.config
+    def _gram(self, vectors: Array) -> Array:
+        """float64[dim, dim]: what all pairs add to every row's system."""
         with one_blas_thread():  # waiting BLAS threads would spin through the kernel that follows
-            gram = (c.unobserved * (others.T @ others)).astype(rows.dtype)
-        events = np.diff(x.indptr) + c.unobserved * len(others)
+            return self.config.unobserved * (vectors.T @ vectors).astype(np.float64)
+
+    def _move(self, x: sp.csr_array, rows: Array, others: Array, gram: Array, n: int, steps: int) -> None:
+        """Each of `rows` (float[len(x), dim], in place) towards its minimum, the n vectors across held fixed.
+
+        others: those of them that x's columns name; gram: of all n.
+        """
+        c = self.config
+        events = np.diff(x.indptr) + c.unobserved * n
         ridge = (c.ridge * events**c.ridge_power).astype(rows.dtype)
-        zero = rows.dtype.type(0)
-        if steps:
+        gram, zero = gram.astype(rows.dtype), rows.dtype.type(0)
 
-            def one(lo: int, hi: int) -> None:
+        def one(lo: int, hi: int) -> None:
+            if steps:
                 _descend(x.indptr, x.indices, others, gram, ridge, rows, steps, lo, hi, zero)
-        else:
-
-            def one(lo: int, hi: int) -> None:
+            else:
                 _solve(x.indptr, x.indices, others, gram, ridge, rows, lo, hi, zero)
 
         spread(one, len(rows), 512)
@@ -116,8 +122,10 @@ class Ials:
     def folded(self, history: Ragged) -> Array:
         """float32[len(history), dim]: the exact minimum for each history, items held fixed; zeros for an empty one."""
         x = history_matrix(history, self.rows.n_items)
+        named, place = np.unique(x.indices, return_inverse=True)
+        x = sp.csr_array((x.data, place, x.indptr), shape=(len(history), len(named)))
         out = np.zeros((len(history), self.config.dim))
-        self._sweep(x, out, self.items.astype(np.float64), 0)
+        self._move(x, out, self.items[named].astype(np.float64), self.gram, self.rows.n_items, 0)
         return out.astype(np.float32)
 
     def _vectors(self, requests: Requests) -> Array:
@@ -134,11 +142,14 @@ class Ials:
         return out
 
     def retrieve(self, requests: Requests, n: int) -> Slates:
-        """By inner product; one more dimension holds popularity, for requests of whom nothing is known."""
+        """By inner product; by popularity for requests of whom nothing is known."""
         vectors = self._vectors(requests)
-        unknown = ~vectors.any(axis=1)
-        items = np.column_stack([self.items, self.rows.popularity])
-        return best_dot(np.column_stack([vectors, unknown]), items, requests, n, self.rows)
+        out = best_dot(vectors, self.items, requests, n, self.rows)
+        lost = np.flatnonzero(~vectors.any(axis=1))
+        if len(lost):
+            some = best_dot(vectors[lost], self.items, requests.take(lost), n, self.rows, bias=self.rows.popularity)
+            out.items[lost], out.scores[lost] = some.items, some.scores
+        return out
 
     def similar_items(self, items: Array, n: int) -> Slates:
         """By the cosine of the item vectors; unknown items and items without events get an empty list."""
@@ -168,6 +179,7 @@ class Ials:
         self.rows = Rows.restore(state.within("rows"))
         vectors = state.within("vectors")
         self.items, self.users = vectors.arrays["items"], vectors.users["users"]
+        self.gram = self._gram(self.items)
         return self
 
 
