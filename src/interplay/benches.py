@@ -144,9 +144,9 @@ _add(
         split="given",
         baseline="gf-cf",
         entries=_gowalla(published=True),
-        note="Mind that this test part over-samples popular items: of items with more than 1,000 events it holds 34 %, of "
-        "those with at most 300 only 20 to 21 %. Settings selected on the validation part, which is no such sample, are at "
-        "a disadvantage here; the re-split below is exchangeable.",
+        note="Mind that this test part over-samples popular items: of items with more than 1,000 events it holds 34 %, "
+        "of those with at most 300 only 20 to 21 %. Settings selected on the validation part, which is no such sample, "
+        "are at a disadvantage here; the re-split below is exchangeable.",
     )
 )
 _add(
