@@ -337,7 +337,9 @@ ROWS: tuple[System, ...] = (
         about="The same, learnt against thousands of items at once, by angle",
         model="graphs:Graphs",
         config="GraphsConfig",
-        preset=NGCF | POOLED,
+        preset=NGCF
+        | POOLED
+        | {"descent": {"rate": 0.01, "batch": 60_000, "epochs": 40, "every": 10, "schedule": "cosine"}},
         paper="Wang et al., SIGIR 2019; Wu et al., TOIS 2024",
         epochs=True,
         solves=frozenset({"groups"}),

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numba
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
 from interplay.errors import unknown
+from interplay.ops.sparse import product
 from interplay.ops.threads import one_blas_thread, spread
 from interplay.types import Array
 
@@ -63,24 +63,6 @@ def top_right_singular(x: sp.csr_array, rank: int, *, method: str = "exact", see
         found = found * (values > 0)
     signs = np.where(found[np.abs(found).argmax(axis=0), np.arange(rank)] < 0, -1.0, 1.0)
     return values, found * signs
-
-
-def product(x: sp.csr_array, dense: Array) -> Array:
-    """x @ dense for a dense block, on every core; the type is that of `dense`."""
-    out = np.zeros((x.shape[0], dense.shape[1]), dense.dtype)
-    chunk = max(512, x.shape[0] // 16)
-    spread(lambda lo, hi: _product(x.indptr, x.indices, x.data, dense, out, lo, hi), x.shape[0], chunk)
-    return out
-
-
-@numba.njit(nogil=True, cache=True, fastmath=True)
-def _product(indptr, indices, data, dense, out, lo, hi):  # type: ignore[no-untyped-def]
-    for row in range(lo, hi):
-        line = out[row]
-        for at in range(indptr[row], indptr[row + 1]):
-            value, other = data[at], dense[indices[at]]
-            for column in range(len(line)):
-                line[column] += value * other[column]
 
 
 def _lanczos(side: sp.csr_array, other: sp.csr_array, rank: int, rng: np.random.Generator) -> tuple[Array, Array]:
