@@ -203,7 +203,7 @@ def _reason(
     source = cascade.sources[best]
     reason = (source.says or f"Suggested by {best}") if known else source.stranger
     also = [str(s["source"]) for s in sources[1:]]
-    if also:
+    if also and known:
         reason += f"; also found by {', '.join(also)}"
     if place < ranked and variety != "relevance":
         reason += f"; moved up from place {ranked} for variety"
