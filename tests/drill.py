@@ -29,7 +29,7 @@ class Fault:
 
 
 FAULTS = (
-    Fault("trending counts events after the request's moment", "models/counts.py", "upto = np.searchsorted(self.time, at, side=\"right\")", "upto = len(self.time)", "tests/test_contract.py -k trending"),
+    Fault("trending counts events after the request's moment", "models/counts.py", "upto = np.searchsorted(self.time, at, side=\"right\")", "upto = len(self.time)", "tests/models/test_counts.py"),
     Fault("ease lets an item predict itself", "models/linear.py", "0.0 if i == j else value * scale[j]", "value * scale[j]", "tests/models/test_linear.py"),
     Fault("ials does not let the ridge grow with the events", "models/factors.py", "events**c.ridge_power", "events**0.0", "tests/models/test_factors.py"),
     Fault("gf-cf swaps the powers of its low-pass filter", "models/spectral.py", "self.into = (vectors * degree_power(degree, -0.5)", "self.into = (vectors * degree_power(degree, 0.5)", "tests/models/test_spectral.py"),
