@@ -24,7 +24,7 @@ from interplay.data.store import load_model, save_model
 from interplay.data.tables import from_frames
 from interplay.errors import BadSetting, Mismatch, Unsupported
 from interplay.recipe import Recipe, load_recipe
-from interplay.systems import system
+from interplay.systems import ROWS, SYSTEMS, system
 from interplay.types import Dataset, Events, Id, Ragged, Requests, RuleSet, Run, Slates
 
 FORMAT = 1
@@ -49,6 +49,16 @@ class Fitted:
     @property
     def name(self) -> str:
         return str(self.manifest["system"])
+
+    @property
+    def searches(self) -> bool:
+        """Whether it reads queries: it, or one source of its recipe, is a system that needs them."""
+        row = SYSTEMS.get(self.name)
+        recipe = self.name if row is None else row.recipe
+        if not recipe:
+            return row is not None and "queries" in row.needs
+        sources = load_recipe(recipe).tables["source"].values()
+        return any("queries" in SYSTEMS[s["system"]].needs for s in sources if s.get("system") in SYSTEMS)
 
     # ---------------------------------------------------------------------------------------------- learn, keep, open
 
@@ -164,6 +174,9 @@ class Fitted:
             raise BadSetting(
                 f"recommend takes users, histories or queries, of one length; found lengths {given or 'none'}"
             )
+        if queries is not None and not self.searches:
+            able = [row.name for row in ROWS if "queries" in row.needs]
+            raise Unsupported(f"{self.name} reads no queries; systems that do: {', '.join(able)}")
         n = given[0]
         rows = np.full(n, -1, np.int32) if users is None else self.dataset.users.index(users)
         known = seen or queries is not None  # who searches for a thing may have met it

@@ -1,0 +1,103 @@
+"""The command line: what it prints, what it leaves behind, how it exits."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def interplay(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "interplay.cli", *arguments]
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "160"}
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cli")
+    rows = [
+        f"u{u},i{(u * 3 + s) % 11},{1_700_000_000_000_000 + (u * 7 + s) * 1_000_000_000}"
+        for u in range(12)
+        for s in range(6)
+    ]
+    (path / "log.csv").write_text("user_id,item_id,timestamp\n" + "\n".join(rows) + "\n")
+    items = "".join(f"i{i},Thing number {i},{i * 5}\n" for i in range(11))
+    assert interplay("ingest", "log.csv", "--out", "data", cwd=path).returncode == 0
+    (path / "data" / "items.csv").write_text("item_id,title,price\n" + items)
+    return path
+
+
+def test_fit_evaluate_ask(folder):
+    said = interplay(
+        "fit", "item-knn", "--data", "data", "--out", "model", "--split", "random", "--set", "k=5", cwd=folder
+    )
+    assert said.returncode == 0, said.stderr
+    said = interplay(
+        "evaluate", "model", "--data", "data", "--metrics", "recall@5,ndcg@5", "--json", "o.json", cwd=folder
+    )
+    assert said.returncode == 0, said.stderr
+    told = json.loads((folder / "o.json").read_text())
+    assert set(told) == {"metrics", "protocol"} and set(told["metrics"]) == {"recall@5", "ndcg@5"}
+    assert told["protocol"]["split"]["rule"] == "random" and told["protocol"]["candidates"] == "all items"
+    said = interplay(
+        "ask", "model", "--user", "u3", "-k", "3", "--where", "price < 40", "--exclude", "i1", "--json", cwd=folder
+    )
+    shown = json.loads(said.stdout)
+    assert shown and all(int(row["item_id"][1:]) < 8 and row["item_id"] != "i1" for row in shown)
+    assert shown[0]["title"].startswith("Thing number")
+
+
+def test_systems_as_json(folder):
+    listed = json.loads(interplay("systems", "--json", cwd=folder).stdout)
+    assert all({"name", "kind", "paper", "needs"} <= set(row) for row in listed)
+    assert {"popular", "ease", "lightgcn", "sasrec", "hybrid"} <= {row["name"] for row in listed}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["fit", "easse", "--data", "data", "--out", "no"], 2, "nearest: ['ease'"),
+        (["fit", "ease", "--data", "data", "--out", "no", "--set", "rigde=1"], 2, "did you mean 'ridge'?"),
+        (["fit", "ease", "--data", "nowhere", "--out", "no"], 2, "nowhere"),
+        (["fit", "ease", "--data", "data", "--out", "no", "--split", "tiem"], 2, "nearest: ['time']"),
+        (["fit", "ease", "--data", "data", "--out", "no", "--on", "test"], 1, "expected 'train' or 'train+valid'"),
+        (["evaluate", "nothing", "--data", "data"], 1, "no model at nothing"),
+        (["ask", "nothing"], 1, "no model at nothing"),
+        (["bench", "gowala"], 2, "nearest: ['gowalla'"),
+        (["srve", "x"], 2, "nearest: ['serve']"),
+        (["data", "how", "gowala"], 2, "gowalla"),
+    ],
+)
+def test_what_a_person_gets_wrong_is_said_in_a_sentence(folder, arguments, code, sentence):
+    said = interplay(*arguments, cwd=folder)
+    assert said.returncode == code, said.stderr
+    assert sentence in said.stderr and "Traceback" not in said.stderr
+    assert not (folder / "no").exists(), "a failed fit leaves nothing behind"
+
+
+def test_a_model_is_not_judged_on_other_data(folder):
+    assert (
+        interplay("fit", "popular", "--data", "data", "--out", "other", "--split", "random", cwd=folder).returncode == 0
+    )
+    shorter = (folder / "log.csv").read_text().splitlines()[:-1]
+    (folder / "shorter.csv").write_text("\n".join(shorter) + "\n")
+    said = interplay("evaluate", "other", "--data", "shorter.csv", cwd=folder)
+    assert said.returncode == 1 and "Evaluate on the data it was fitted on" in said.stderr
+
+
+def test_refused_rows_are_named_and_change_the_exit_code(folder):
+    (folder / "bad.csv").write_text("user_id,item_id\nada,tea\n,lamp\n")
+    said = interplay("ingest", "bad.csv", "--out", "some", cwd=folder)
+    assert said.returncode == 3 and "row 2, column user_id" in said.stdout
+    assert interplay("validate", "some", cwd=folder).returncode == 0
+
+
+def test_doctor_says_what_is_there(folder):
+    said = interplay("doctor", cwd=folder)
+    assert said.returncode == 0 and "torch" in said.stdout
