@@ -339,7 +339,7 @@ ROWS: tuple[System, ...] = (
         config="GraphsConfig",
         preset=NGCF
         | POOLED
-        | {"descent": {"rate": 0.01, "batch": 60_000, "epochs": 40, "every": 10, "schedule": "cosine"}},
+        | {"descent": {"rate": 0.01, "batch": 60_000, "epochs": 30, "every": 10, "schedule": "cosine"}},
         paper="Wang et al., SIGIR 2019; Wu et al., TOIS 2024",
         epochs=True,
         solves=frozenset({"groups"}),
