@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -28,6 +27,7 @@ import polars as pl
 
 from interplay.benches import BENCHES, Bench
 from interplay.data.fetch import cache
+from interplay.data.ingest import peak_memory
 from interplay.data.read import load
 from interplay.data.split import Split, split
 from interplay.errors import BadSetting, InterplayError, Mismatch, unknown
@@ -269,7 +269,7 @@ def _circumstances() -> dict[str, Any]:
     return {
         "packages": {p: _version(p) for p in PACKAGES},
         "machine": {"cpu": platform.machine(), "cores": os.cpu_count(), "threads": os.environ.get("OMP_NUM_THREADS")},
-        "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_memory": peak_memory(),
         "commit": _commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from interplay.data.ingest import measured, peak_memory
 from interplay.data.read import load
 from interplay.data.split import split
 from interplay.errors import BadSetting
@@ -45,11 +45,6 @@ def clocked(work: Callable[[], Any], repeats: int = REPEATS) -> tuple[float, Any
         result = work()
         least = min(least, time.perf_counter() - begun)
     return float(least), result
-
-
-def peak() -> int:
-    """Peak memory of this process so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -75,22 +70,13 @@ def columns(*, n_users: int = 30_000, n_items: int = 40_000, events: int = 800_0
     return {"requests_s": build, "scoring_s": score, "slates_s": cut, "share": (build + cut) / score}
 
 
-def ingest(*, rows: int = 50_000_000, batch: int = 500_000) -> dict[str, float]:
-    """Generated rows through CSV-free streaming ingestion, in a process of its own, and its peak memory."""
-    from interplay.data.ingest import generated
-    from interplay.data.ingest import ingest as stream
-
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "log.parquet"
-        generated(source, rows)
-        before = peak()
-        begun = time.perf_counter()
-        report = stream([source], Path(folder) / "out", batch=batch)
-        seconds = time.perf_counter() - begun
-        return {
-            "rows": rows, "kept": report.kept, "seconds": seconds, "rows_per_s": rows / seconds,
-            "peak_gib": peak() / 2**30, "peak_before_gib": before / 2**30,
-        }  # fmt: skip
+def ingest(*, rows: int = 50_000_000) -> dict[str, float]:
+    """Generated rows streamed from Parquet into a data set directory, in a process of its own, and its peak memory."""
+    told = measured(rows)
+    return {
+        "rows": rows, "kept": told["kept"], "file_gib": told["file_bytes"] / 2**30, "seconds": told["seconds"],
+        "rows_per_s": rows / told["seconds"], "peak_gib": told["peak_memory"] / 2**30,
+    }  # fmt: skip
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -114,7 +100,7 @@ def gowalla_speed() -> dict[str, float]:
     out["gf_cf_recall@20"] = float(measure(slates, truth, ["recall@20"])["recall@20"].mean())
     out["gf_cf_metrics_s"] = time.perf_counter() - begun
     out["gf_cf_all_s"] = out["gf_cf_fit_s"] + out["gf_cf_top20_s"] + out["gf_cf_metrics_s"]
-    out["gf_cf_peak_gib"] = peak() / 2**30
+    out["gf_cf_peak_gib"] = peak_memory() / 2**30
     rng = np.random.default_rng(0)
     users, items = (rng.standard_normal((n, 64), np.float32) for n in (data.n_users, data.n_items))
     everyone = Requests.of(fitted, np.arange(data.n_users, dtype=np.int32))
