@@ -52,7 +52,7 @@ POOLED = {  # one pool of negatives for a batch of whole users: a full step cost
     "negatives": 4096,
     "grouped": True,
     "ridge": 0.0,
-    "descent": {"rate": 0.02, "batch": 60_000, "epochs": 60, "every": 10, "schedule": "cosine"},
+    "descent": {"rate": 0.02, "batch": 60_000, "epochs": 120, "every": 20, "schedule": "cosine"},
 }
 NGCF = {
     "encoder": "ngcf",
