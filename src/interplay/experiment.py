@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import io
 import json
 import os
 import platform
@@ -298,11 +299,16 @@ def verify(name: str, *, seed: int | None = None, said: Callable[[str], None] = 
 
 def _keep_users(name: str, version: int, label: str, seed: int, judged: Judged) -> dict[str, str]:
     """Write the per-user table beside the records; returns its path and hash."""
-    path = results_root() / "users" / f"{name}-{version}-{label}-{seed}.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    held = io.BytesIO()
     columns = {m: np.asarray(v, np.float32) for m, v in judged.users.items()}
-    pl.DataFrame(columns).write_parquet(path, compression="zstd", compression_level=19)
-    return {"file": f"users/{path.name}", "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    pl.DataFrame(columns).write_parquet(held, compression="zstd", compression_level=19)
+    digest = hashlib.sha256(held.getvalue()).hexdigest()
+    path = (
+        results_root() / "users" / f"{name}-{version}-{label}-{seed}-{digest[:8]}.parquet"
+    )  # none is ever overwritten
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(held.getvalue())
+    return {"file": f"users/{path.name}", "sha256": digest}
 
 
 # --------------------------------------------------------------------------------------------------------------------
