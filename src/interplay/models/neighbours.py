@@ -32,7 +32,7 @@ from interplay.ops.sparse import (
     scaled,
     without_rows,
 )
-from interplay.types import Array, Dataset, Requests, Rows, Run, Slates, State, World
+from interplay.types import Array, Dataset, Events, Requests, Rows, Run, Slates, State, World
 
 Self = TypeVar("Self", bound="_ItemToItem")
 
@@ -210,6 +210,19 @@ class UserKnn:
             itemitem.add_rows(nearest, self.people, out)
 
         return itemitem.best_of_history(score, requests, n, self.rows, filler=True)
+
+    def partial_fit(self, events: Events) -> UserKnn:
+        """Take in new events of known people and items; a profile may outgrow the window until the next fit."""
+        n_users, n_items = self.people.shape
+        held = events.where((events.user >= 0) & (events.user < n_users) & (events.item >= 0) & (events.item < n_items))
+        fresh = sp.coo_array((np.ones(len(held), np.float32), (held.user, held.item)), shape=self.people.shape)
+        people = sp.csr_array(self.people + fresh.tocsr())
+        people.data[:] = 1.0
+        self._keep(people)
+        events_of = self.rows.events + np.bincount(held.user, minlength=n_users).astype(np.int32)
+        popularity = np.bincount(people.indices, minlength=n_items).astype(np.float32)
+        self.rows = replace(self.rows, events=events_of, popularity=np.maximum(self.rows.popularity, popularity))
+        return self
 
     def forget(self, users: Array) -> UserKnn:
         """Nothing of these people is kept, and nobody is served from what they took."""
