@@ -129,6 +129,7 @@ def _gowalla(*, published: bool) -> tuple[Entry, ...]:
             **figures(0.1820, 0.1547, "LightGCN by BPR, " + BARS),
         ),
         Entry(system="ngcf-ssm", seconds=2700, **ours, **figures(0.1570, 0.1327, "NGCF by BPR, " + BARS)),
+        Entry(system="blend", **ours, **figures(0.1920, 0.1597, "BSPM-EM, SIGIR 2023", same=True)),
         Entry(
             system="bspm",
             label="bspm-selected",

@@ -185,6 +185,13 @@ ROWS: tuple[System, ...] = (
         needs=frozenset({"texts", "queries"}),
     ),
     System(
+        name="blend",
+        about="Three views of one log, added up: a spectrum, a regression, factors",
+        recipe="blend.toml",
+        paper="Ours; weighted sums after Bruch et al., TOIS 2023",
+        solves=frozenset({"groups"}),
+    ),
+    System(
         name="markov",
         about="What came next for others who had your last items",
         model="transitions:Markov",
