@@ -333,8 +333,10 @@ def table(name: str) -> str:
             users[entry.label] = [_read_users(r) for r in own]
     rows = compare(users, metrics=page.metrics, baseline=page.baseline if page.baseline in users else next(iter(users)))
     some = next(iter(held.values()))
+    apart = [g for g in ("warm", "cold") if _worth(some.get("groups", {}))]
     head = [
-        "system", *page.metrics, f"95 % of {first}", f"against {rows.baseline}", "published", "fit s", "all s", "GiB",
+        "system", *page.metrics, f"95 % of {first}", *(f"{first}, {g}" for g in apart), f"against {rows.baseline}",
+        "published", "fit s", "all s", "GiB",
     ]  # fmt: skip
     lines = [
         f"{page.about}",
@@ -356,6 +358,7 @@ def table(name: str) -> str:
             cells = [f"{entry.shown}" + (f" ({len(own)} seeds)" if len(own) > 1 else "")]
             cells += [_short(row.mean[m]) for m in page.metrics]
             cells.append(f"{_short(row.low[first])} to {_short(row.high[first])}")
+            cells += [_short(np.mean([r["groups"][g][first] for r in own])) for g in apart]
             cells.append("" if entry.label == rows.baseline else f"{row.verdict} ({row.difference[first]:+.4f})")
             cells.append(entry.published_text())
             cells.append(f"{np.mean([r['seconds']['fit'] for r in own]):.0f}")
@@ -365,6 +368,12 @@ def table(name: str) -> str:
     if page.note:
         lines += ["", page.note]
     return "\n".join(lines)
+
+
+def _worth(groups: Mapping[str, Mapping[str, float]]) -> bool:
+    """Whether cold and warm requests are to be told apart: each is at least a tenth of all."""
+    counts = [groups.get(g, {}).get("requests", 0) for g in ("warm", "cold")]
+    return min(counts) >= 0.1 * sum(counts) > 0
 
 
 def _read_users(record: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
