@@ -22,11 +22,17 @@ app = typer.Typer(
     help="A personalization engine you can talk to.",
 )  # fmt: skip
 data_app = typer.Typer(no_args_is_help=True, help="The public data sets known by name.")
+models_app = typer.Typer(no_args_is_help=True, help="The model versions of a store.")
+keys_app = typer.Typer(no_args_is_help=True, help="The API keys of a store.")
 app.add_typer(data_app, name="data")
+app.add_typer(models_app, name="models")
+app.add_typer(keys_app, name="keys")
 
 UNIT = typer.Option(
     "--time-unit", help="of the timestamp column, where it is not microseconds: seconds, milliseconds..."
 )
+STORE = typer.Option("--store", envvar="INTERPLAY_DATABASE_URL", help="a store: an SQLite file or a postgresql:// URL")
+TENANT = typer.Option("--tenant", help="whose part of the store")
 DataOption = Annotated[str, typer.Option("--data", help="a known data set, a directory, a file, or 'market'")]
 
 
@@ -65,17 +71,32 @@ def validate(
 
 @app.command()
 def ingest(
-    files: Annotated[list[Path], typer.Argument(help="CSV, Parquet or Arrow files of interactions")],
-    out: Annotated[Path, typer.Option(help="the data set directory to write")],
-    refused: Annotated[Path | None, typer.Option(help="file for refused rows (default: OUT/refused.csv)")] = None,
+    files: Annotated[
+        list[Path], typer.Argument(help="CSV, Parquet, Arrow or JSON-lines files, or data set directories")
+    ],
+    out: Annotated[Path | None, typer.Option(help="write a data set directory (interactions only)")] = None,
+    store: Annotated[str | None, STORE] = None,
+    tenant: Annotated[str, TENANT] = "default",
+    refused: Annotated[Path | None, typer.Option(help="with --out: file for refused rows (OUT/refused.csv)")] = None,
     batch: Annotated[int, typer.Option(help="rows held in memory at once")] = 500_000,
     time_unit: Annotated[str | None, UNIT] = None,
 ) -> None:
-    """Stream files of any size into a data set directory; memory is bounded by the batch."""
-    from interplay.data.ingest import ingest as stream
-
+    """Stream files of any size into a store, or into a data set directory; memory is bounded by the batch."""
+    if (out is None) == (store is None):
+        raise BadSetting(
+            "say where to: --store WHERE (a store to serve from) or --out DIR (a data set), one of the two"
+        )
     with _progress() as progress:
-        report = stream(files, out, refused=refused, batch=batch, time_unit=time_unit, progress=progress)
+        if out is not None:
+            from interplay.data.ingest import ingest as stream
+
+            report = stream(files, out, refused=refused, batch=batch, time_unit=time_unit, progress=progress)
+        else:
+            from interplay.data.store.loading import ROWS
+            from interplay.data.store.loading import ingest as keep
+
+            with _opened(store, tenant) as opened:
+                report = keep(opened, files, batch=min(batch, ROWS), time_unit=time_unit, progress=progress)
     print(report)
     if report.refused:
         raise typer.Exit(3)
@@ -250,15 +271,42 @@ def ask(
 
 @app.command()
 def serve(
-    model: Annotated[Path, typer.Argument(help="a model directory")],
+    model: Annotated[Path | None, typer.Argument(help="a model directory; none: what is live in the store")] = None,
     port: Annotated[int, typer.Option(help="0 takes a free one")] = 8080,
     host: Annotated[str, typer.Option(help="the address to listen on")] = "127.0.0.1",
-    log: Annotated[Path | None, typer.Option(help="keep new events in this SQLite file")] = None,
+    store: Annotated[str | None, STORE] = None,
+    tenant: Annotated[str, TENANT] = "default",
 ) -> None:
-    """Serve a fitted system: HTTP API and page. Stays in the foreground."""
-    from interplay.fitted import Fitted
+    """Serve a fitted system, or the live model of a store: HTTP API and page. Stays in the foreground.
 
-    _serve(Fitted.load(model), host, port, log)
+    A model directory without a store is served from memory: what happens is forgotten at the end.
+    """
+    from interplay.fitted import Fitted
+    from interplay.serve.engine import Engine
+
+    if store is None:
+        if model is None:
+            raise BadSetting(
+                "say what to serve: a model directory, --store WHERE, or both to begin a store with a model"
+            )
+        _serve(Engine.of(Fitted.load(model)), host, port)
+        return
+    from interplay.learning import Schedule, install
+
+    with _opened(store, tenant) as opened:
+        if model is not None:
+            with _progress() as progress:
+                install(opened, Fitted.load(model), progress=progress)
+        engine = Engine.over(opened)
+        live = opened.models.live()
+        recipe = Fitted.load(opened.models.path(live)).recipe if live else None
+        hours = recipe.learning.every if recipe else None
+        schedule = Schedule(opened, store, hours).start() if hours else None
+        try:
+            _serve(engine, host, port, keys=opened.keys)
+        finally:
+            if schedule is not None:
+                schedule.stop()
 
 
 @app.command()
@@ -269,18 +317,204 @@ def demo(
     items: Annotated[int, typer.Option(help="things in the market")] = 5000,
     people: Annotated[int, typer.Option(help="people in the market")] = 2000,
     recipe: Annotated[str, typer.Option(help="what serves it")] = "market.toml",
+    store: Annotated[str | None, typer.Option(help="keep the market here, to go on with later")] = None,
 ) -> None:
     """Make the built-in market, learn it, serve it. Stays in the foreground and prints the address."""
+    import tempfile
+
     from interplay.fitted import Fitted
+    from interplay.learning import install
+    from interplay.serve.engine import Engine
     from interplay.types import Run
     from interplay.worlds.market import market
 
-    with _progress() as progress:
-        progress("market", {"said": f"making {items:,} things and {people:,} people"})
-        data = market(seed=seed, n_items=items, n_people=people).dataset
-        progress("market", {"said": f"{len(data.events):,} events of simulated people"})
-        fitted = Fitted.learn(recipe, data, run=Run(seed=seed, progress=progress))
-    _serve(fitted, host, port, None)
+    with tempfile.TemporaryDirectory(prefix="interplay-") as folder:
+        where = store or str(Path(folder) / "market.db")
+        with _opened(where, "default") as opened:
+            if opened.models.live() is None:
+                with _progress() as progress:
+                    progress("market", {"said": f"making {items:,} things and {people:,} people"})
+                    data = market(seed=seed, n_items=items, n_people=people).dataset
+                    progress("market", {"said": f"{len(data.events):,} events of simulated people"})
+                    fitted = Fitted.learn(recipe, data, run=Run(seed=seed, progress=progress))
+                    install(opened, fitted, progress=progress)
+            _serve(Engine.over(opened), host, port)
+
+
+@app.command()
+def train(
+    store: Annotated[str, STORE],
+    system: Annotated[str | None, typer.Argument(help="a system or recipe; none: as the live model was made")] = None,
+    tenant: Annotated[str, TENANT] = "default",
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting; repeatable")] = None,
+    seed: Annotated[int, typer.Option(help="decides everything learnt")] = 0,
+    gate: Annotated[
+        str | None, typer.Option(help="'not worse', 'better' or 'always'; the recipe's [learning] by default")
+    ] = None,
+) -> None:
+    """Learn from a store: judge on the newest slice, and promote what is not worse than the live model."""
+    from dataclasses import replace
+
+    from interplay import learning
+    from interplay.configure import parsed
+    from interplay.fitted import built
+    from interplay.recipe import LearningConfig, load_recipe
+
+    settings = parsed(set_ or [])
+    config = None
+    if system is not None:
+        built(system, settings)  # a wrong name or setting is refused before any data are read
+    if gate is not None:
+        own = load_recipe(system).learning if system and system.endswith(".toml") else LearningConfig()
+        config = replace(own, gate=gate)
+    with _opened(store, tenant) as opened, _progress() as progress:
+        done = learning.train(opened, system, settings=settings, learning=config, seed=seed, progress=progress)
+    if done.model is None:
+        print(f"not promoted. {done.said}")
+        raise typer.Exit(3)
+    print(f"model {done.model.version} ({done.model.name}) is live. {done.said}")
+
+
+@models_app.command("list")
+def models_list(store: Annotated[str, STORE], tenant: Annotated[str, TENANT] = "default") -> None:
+    """The versions of a store's model, oldest first."""
+    from datetime import UTC, datetime
+
+    from rich.table import Table
+
+    listed = Table("", "version", "made", "system", "judged", box=None, header_style="bold")
+    with _opened(store, tenant) as opened:
+        for m in opened.models.list():
+            made = datetime.fromtimestamp(m.made_at / 1e6, UTC).isoformat(sep=" ", timespec="seconds")
+            listed.add_row("live" if m.live else "", str(m.version), made, m.name, str(m.facts.get("said", "")))
+    _console().print(listed)
+
+
+@models_app.command("promote")
+def models_promote(version: int, store: Annotated[str, STORE], tenant: Annotated[str, TENANT] = "default") -> None:
+    """Serve this version from now on; services over the store notice by themselves."""
+    with _opened(store, tenant) as opened:
+        print(f"model {opened.models.promote(version).version} is live")
+
+
+@models_app.command("rollback")
+def models_rollback(store: Annotated[str, STORE], tenant: Annotated[str, TENANT] = "default") -> None:
+    """Serve again what served before."""
+    with _opened(store, tenant) as opened:
+        print(f"model {opened.models.rollback().version} is live")
+
+
+@keys_app.command("create")
+def keys_create(
+    store: Annotated[str, STORE],
+    name: Annotated[str, typer.Argument(help="whose key it is, for the list")] = "",
+    tenant: Annotated[str, TENANT] = "default",
+    scopes: Annotated[str, typer.Option(help="some of read, write, admin, comma-separated")] = "read,write",
+    rate: Annotated[float | None, typer.Option(help="requests a second; no limit of its own by default")] = None,
+) -> None:
+    """Make an API key. It is shown this once; from the first key on, a service over the store asks for one."""
+    with _opened(store, tenant) as opened:
+        text, _ = opened.keys.create(name, scopes=[s.strip() for s in scopes.split(",") if s.strip()], rate=rate)
+    print(text)
+
+
+@keys_app.command("list")
+def keys_list(store: Annotated[str, STORE], tenant: Annotated[str, TENANT] = "default") -> None:
+    """The API keys of a store, by their ids."""
+    from rich.table import Table
+
+    listed = Table("id", "name", "scopes", "a second", "", box=None, header_style="bold")
+    with _opened(store, tenant) as opened:
+        for k in opened.keys.list():
+            rate = "" if k.rate is None else f"{k.rate:g}"
+            listed.add_row(k.key_id, k.name, " ".join(sorted(k.scopes)), rate, "revoked" if k.revoked_at else "")
+    _console().print(listed)
+
+
+@keys_app.command("revoke")
+def keys_revoke(key_id: str, store: Annotated[str, STORE], tenant: Annotated[str, TENANT] = "default") -> None:
+    """Let a key open nothing any more."""
+    with _opened(store, tenant) as opened:
+        opened.keys.revoke(key_id)
+    print(f"key {key_id} is revoked")
+
+
+@app.command()
+def dump(
+    store: Annotated[str, STORE],
+    file: Annotated[Path, typer.Argument(help="the file to write")],
+    tenant: Annotated[str, TENANT] = "default",
+) -> None:
+    """Write everything of a store's tenant into one file, while it is in use."""
+    from interplay.data.store.dumping import dump as write
+
+    with _opened(store, tenant) as opened:
+        counts = write(opened, file)
+    print(f"{file}: " + ", ".join(f"{n:,} {name}" for name, n in counts.items() if n))
+
+
+@app.command()
+def restore(
+    store: Annotated[str, STORE],
+    file: Annotated[Path, typer.Argument(help="a file that dump wrote")],
+    tenant: Annotated[str, TENANT] = "default",
+    replace: Annotated[bool, typer.Option("--replace", help="in place of what the store holds")] = False,
+) -> None:
+    """Read a dump into a store. Whoever was erased since stays erased."""
+    from interplay import learning
+
+    with _opened(store, tenant) as opened:
+        counts = learning.restore(opened, file, replace=replace)
+    print("restored " + ", ".join(f"{n:,} {name}" for name, n in counts.items() if n))
+
+
+@app.command()
+def export(
+    store: Annotated[str, STORE],
+    user: Annotated[str, typer.Argument(help="the person's id")],
+    tenant: Annotated[str, TENANT] = "default",
+) -> None:
+    """Print everything that a store holds of a person, as JSON."""
+    from interplay.data.store.people import export_person
+
+    with _opened(store, tenant) as opened:
+        print(json.dumps(export_person(opened, user), indent=1, ensure_ascii=False))
+
+
+@app.command()
+def erase(
+    store: Annotated[str, STORE],
+    user: Annotated[str, typer.Argument(help="the person's id")],
+    tenant: Annotated[str, TENANT] = "default",
+) -> None:
+    """Erase a person from everything that a store owns: log, profile, traces, model files, refused rows."""
+    from interplay import learning
+
+    with _opened(store, tenant) as opened:
+        done = learning.erase(opened, user)
+    print(
+        f"erased {done.events:,} events, {done.impressions:,} impressions, {done.traces:,} traces, rows of "
+        f"{done.models} models and {done.refused} refused rows. What is left in shared item parameters changes with "
+        "the next training"
+    )
+
+
+@app.command()
+def compact(
+    store: Annotated[str, STORE],
+    tenant: Annotated[str, TENANT] = "default",
+    days: Annotated[float | None, typer.Option(help="first drop what was kept more than so many days ago")] = None,
+    keep: Annotated[int | None, typer.Option(help="model versions to keep; all by default")] = None,
+) -> None:
+    """Give room back: old rows, old models, what interrupted trainings left."""
+    from interplay.data.store.upkeep import compact as tidy
+    from interplay.data.store.upkeep import retain
+
+    with _opened(store, tenant) as opened:
+        dropped = retain(opened, days) if days is not None else {}
+        gone = tidy(opened, keep=keep)
+    said = [f"{n:,} {name}" for name, n in dropped.items()] + [f"{gone} model directories"]
+    print("dropped " + ", ".join(said))
 
 
 @app.command()
@@ -314,22 +548,32 @@ def doctor() -> None:
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def _serve(fitted: Any, host: str, port: int, log: Path | None) -> None:
+@contextmanager
+def _opened(where: str | None, tenant: str) -> Iterator[Any]:
+    from interplay.data.store.store import Store
+
+    store = Store.open(where, tenant=tenant)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _serve(engine: Any, host: str, port: int, *, keys: Any = None) -> None:
     import socket
 
     import uvicorn
 
     from interplay.serve.app import create_app
-    from interplay.serve.engine import Engine
 
-    engine = Engine.of(fitted, log=log).warm()
+    engine.warm()
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, port))
         except OSError as error:
             raise BadSetting(f"port {port} on {host} is taken ({error.strerror}); choose another: --port 0") from None
-        config = uvicorn.Config(create_app(engine), log_level="warning")
+        config = uvicorn.Config(create_app(engine, keys=keys), log_level="warning")
         print(f"http://{host}:{listening.getsockname()[1]}", flush=True)
         uvicorn.Server(config).run(sockets=[listening])
 
@@ -379,7 +623,8 @@ def _progress() -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
 def main() -> None:
     """The console script: sentences instead of tracebacks for everything a person can mend."""
     arguments = sys.argv[1:]
-    commands = [c.name or c.callback.__name__ for c in app.registered_commands if c.callback] + ["data"]
+    commands = [c.name or c.callback.__name__ for c in app.registered_commands if c.callback]
+    commands += ["data", "models", "keys"]
     if arguments and not arguments[0].startswith("-") and arguments[0] not in commands:
         close = nearest(arguments[0], commands)
         print(

@@ -38,6 +38,10 @@ class MissingExtra(InterplayError, ImportError):
     """An optional dependency is not installed."""
 
 
+class Unavailable(InterplayError):
+    """What was asked may work later: a database is down, or too much is waiting."""
+
+
 class Unsupported(InterplayError):
     """This system does not do what was asked of it."""
 

@@ -20,14 +20,14 @@ import numpy as np
 import polars as pl
 
 import interplay
-from interplay.data.store import load_model, save_model
+from interplay.data.store.models import load_model, save_model
 from interplay.data.tables import from_frames
 from interplay.errors import BadSetting, Mismatch, Unsupported
 from interplay.recipe import Recipe, load_recipe
 from interplay.systems import ROWS, SYSTEMS, system
 from interplay.types import Dataset, Events, Id, Ragged, Requests, RuleSet, Run, Slates
 
-FORMAT = 1
+FORMAT = 2
 
 
 def built(name: str, *overrides: Mapping[str, Any]) -> Any:
@@ -51,6 +51,13 @@ class Fitted:
         return str(self.manifest["system"])
 
     @property
+    def recipe(self) -> Recipe | None:
+        """The recipe it was fitted by, as it was then; None for a single system."""
+        if "recipe" in self.manifest:
+            return Recipe.parse(self.manifest["recipe"], name=self.name)
+        return load_recipe(self.name) if self.name.endswith(".toml") else None
+
+    @property
     def searches(self) -> bool:
         """Whether it reads queries: it, or one source of its recipe, is a system that needs them."""
         row = SYSTEMS.get(self.name)
@@ -71,28 +78,39 @@ class Fitted:
         `tables` are further frames of the data format: items=, users=.
         """
         dataset = data if isinstance(data, Dataset) else from_frames("frame", data, **tables)
-        run = run or Run()
-        model = built(name, settings or {})
+        return Fitted._learn(name, built(name, settings or {}), dataset, settings or {}, run or Run())
+
+    @staticmethod
+    def cooked(
+        recipe: Recipe, dataset: Dataset, *, settings: Mapping[str, Any] | None = None, run: Run | None = None
+    ) -> Fitted:
+        """Fit a recipe that is at hand, whatever its file says by now."""
+        fitted = Fitted._learn(recipe.name, recipe.build(settings or {}), dataset, settings or {}, run or Run())
+        fitted.manifest["recipe"] = recipe.text
+        return fitted
+
+    @staticmethod
+    def _learn(name: str, model: Any, dataset: Dataset, settings: Mapping[str, Any], run: Run) -> Fitted:
         begun = time.perf_counter()
         model.fit(dataset, run=run)
-        return Fitted(
-            model=model, dataset=dataset,
-            manifest=manifest(name, dataset, settings or {}, run, model, seconds=time.perf_counter() - begun),
-        )  # fmt: skip
+        seconds = time.perf_counter() - begun
+        told = manifest(name, dataset, settings, run, model, seconds=seconds)
+        return Fitted(model=model, dataset=dataset, manifest=told)
 
-    def save(self, path: str | Path) -> None:
-        """Write a model directory; an existing one is replaced only when the new one is complete."""
+    def save(self, path: str | Path, *, log: bool = True) -> None:
+        """Write a model directory; an existing one is replaced only when the new one is complete.
+
+        Without `log` the events stay out of it, for models whose log lies in a store.
+        """
         d = self.dataset
-        log = {**d.events.history_columns(), "user": d.events.user}
-        tables = {"users.log": pl.DataFrame(log)}
-        tables |= {"catalogue": d.catalogue} if d.catalogue is not None else {}
+        tables = {"catalogue": d.catalogue} if d.catalogue is not None else {}
         tables |= {"users.people": d.people} if d.people is not None else {}
-        recipe = {"recipe": self._recipe().text} if self.name.endswith(".toml") else {}
-        facts = {"kinds": list(d.events.kinds), "ordered": d.events.ordered}
-        save_model(path, {**self.manifest, **recipe, "log": facts}, self.model.state(), d.users, d.items, tables=tables)
-
-    def _recipe(self) -> Recipe:
-        return load_recipe(self.name)
+        told = {k: v for k, v in self.manifest.items() if k != "log"}
+        told |= {"recipe": self.recipe.text} if self.recipe else {}
+        if log:
+            tables["users.log"] = pl.DataFrame({**d.events.history_columns(), "user": d.events.user})
+            told["log"] = {"kinds": list(d.events.kinds), "ordered": d.events.ordered}
+        save_model(path, told, self.model.state(), d.users, d.items, tables=tables)
 
     @staticmethod
     def load(path: str | Path) -> Fitted:
@@ -108,9 +126,12 @@ class Fitted:
             model = Recipe.parse(told["recipe"], name=told["system"]).build(told["settings"])
         else:
             model = built(told["system"], told["settings"])
-        log = loaded.tables["users.log"]
-        columns: dict[str, Any] = {name: log[name].to_numpy() for name in log.columns}
-        events = Events(**columns, kinds=tuple(told["log"]["kinds"]), ordered=told["log"]["ordered"])
+        if "log" in told:
+            log = loaded.tables["users.log"]
+            columns: dict[str, Any] = {name: log[name].to_numpy() for name in log.columns}
+            events = Events(**columns, kinds=tuple(told["log"]["kinds"]), ordered=told["log"]["ordered"])
+        else:
+            events = Events(user=np.zeros(0, np.int32), item=np.zeros(0, np.int32))
         dataset = Dataset(
             name=told["data"]["name"], users=loaded.users, items=loaded.items, events=events,
             catalogue=loaded.tables.get("catalogue"), people=loaded.tables.get("users.people"),

@@ -12,6 +12,9 @@
     [page]                             # cascade/page.py: PageConfig, for feeds
     [search.fusion]                    # laid over [fusion] when there is a query
     [search.page]                      # the page of a search; [page] has no say in it
+    [wishes]                           # SteerConfig (dialogue/steer.py): with this table soft wishes are obeyed too
+    [serving]                          # ServingConfig: what may come back, who is held out
+    [learning]                         # LearningConfig: how `interplay train` judges, promotes and repeats itself
 
 Nothing unknown is accepted; the nearest name is offered.
 """
@@ -25,16 +28,57 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from interplay.cascade.cascade import Cascade, CascadeConfig, Manner, Source
+from interplay.cascade.cascade import WISHES, Cascade, CascadeConfig, Manner, Source
 from interplay.cascade.fuse import FusionConfig
 from interplay.cascade.index import Index, IndexConfig
 from interplay.cascade.page import PageConfig
 from interplay.configure import configured
+from interplay.dialogue.steer import Steer, SteerConfig
 from interplay.errors import BadData, BadSetting, UnknownName, nearest, unknown
 from interplay.systems import system
 
-TABLES = ("about", "where", "source", "fusion", "page", "search")
+TABLES = ("about", "where", "source", "fusion", "page", "search", "wishes", "serving", "learning")
 OF_SOURCE = tuple(f.name for f in fields(Source) if f.name != "retriever")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServingConfig:
+    """What a service does with a recipe's answers."""
+
+    withhold: str = "seen"  # items of the history that are not shown again: "seen", "bought" or "nothing"
+    bought: tuple[str, ...] = ("purchase", "buy")  # the event types that "bought" means
+    again: float | None = None  # days after which what is withheld may come back; None is never
+    holdout: float = 0.0  # share of people who are answered as strangers, to measure what knowing people is worth
+
+    def __post_init__(self) -> None:
+        if self.withhold not in ("seen", "bought", "nothing"):
+            raise BadSetting(f"serving.withhold is {self.withhold!r}; expected 'seen', 'bought' or 'nothing'")
+        if not 0 <= self.holdout < 1:
+            raise BadSetting(f"serving.holdout is {self.holdout}; expected a share of people, from 0 to below 1")
+
+    @property
+    def lets_come_back(self) -> bool:
+        """Whether anything of a history may be shown again."""
+        return self.withhold != "seen" or self.again is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningConfig:
+    """How a store's model is renewed."""
+
+    metric: str = "ndcg@10"  # what the candidate and the live model are compared by
+    slice: float = 0.1  # the newest share of the events, on which both are judged
+    gate: str = "not worse"  # promote when the paired test says: "not worse", "better", or "always" without one
+    every: float | None = None  # hours between trainings while serving; None trains only when asked
+    keep: int = 5  # versions whose files are kept, the live one and the one before it among them
+
+    def __post_init__(self) -> None:
+        if self.gate not in ("not worse", "better", "always"):
+            raise BadSetting(f"learning.gate is {self.gate!r}; expected 'not worse', 'better' or 'always'")
+        if not 0 < self.slice < 1:
+            raise BadSetting(f"learning.slice is {self.slice}; expected a share of the events, between 0 and 1")
+        if self.keep < 2:
+            raise BadSetting(f"learning.keep is {self.keep}; expected 2 or more, so that a roll-back has its model")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,17 +119,27 @@ class Recipe:
 
     def _check(self, tables: Mapping[str, Any]) -> None:
         _known(self.name, tables, TABLES)
-        for table in ("source", "fusion", "page", "search"):
+        for table in ("source", "fusion", "page", "search", "wishes", "serving", "learning"):
             if not isinstance(tables.get(table, {}), Mapping):
                 raise BadData(f"{self.name}: {table!r} is {tables[table]!r}; expected a table, as in [{table}]")
         _known(f"{self.name} [search]", tables.get("search", {}), ("fusion", "page"))
         if not tables.get("source"):
             raise BadData(f"{self.name} has no [source.NAME]; a recipe needs at least one source")
         for name, table in tables["source"].items():
+            if name == WISHES and "wishes" in tables:
+                raise BadData(f"{self.name}: a source is called {name!r}, as is what [wishes] adds; give it another name")
             if not name.isidentifier():
                 raise BadData(f"{self.name}: a source is called {name!r}; expected letters, digits and _")
             if not isinstance(table, Mapping) or ("system" in table) == ("vectors" in table):
                 raise BadData(f'{self.name} [source.{name}] needs system = "..." or vectors = "...", one of the two')
+
+    @property
+    def serving(self) -> ServingConfig:
+        return configured(ServingConfig, self.tables.get("serving", {}))
+
+    @property
+    def learning(self) -> LearningConfig:
+        return configured(LearningConfig, self.tables.get("learning", {}))
 
     def build(self, *overrides: Mapping[str, Any]) -> Cascade:
         """A new, unfitted cascade. Overrides are nested like the file: {"source": {"bm25": {"k1": 0.9}}}."""
@@ -107,6 +161,7 @@ class Recipe:
                 ),
                 where=(where,) if isinstance(where, str) else tuple(where),
             ),
+            steer=Steer(configured(SteerConfig, tables["wishes"])) if "wishes" in tables else None,
         )
 
     def _source(self, name: str, table: Mapping[str, Any]) -> Source:

@@ -284,13 +284,15 @@ class Dataset:
             h.update(np.ascontiguousarray(ids.keys).tobytes())
         return h.hexdigest()
 
-    def texts(self) -> list[str]:
-        """One text per item: title, text and categories joined, whatever of them is there; '' for none."""
+    def texts(self, items: Array | None = None) -> list[str]:
+        """One text per item (or for each of `items`): title, text and categories joined; '' where there is none."""
+        n = self.n_items if items is None else len(items)
         if self.catalogue is None:
-            return [""] * self.n_items
-        said = [c for c in ("title", "text", "categories") if c in self.catalogue.columns]
-        columns = [self.catalogue[c].to_list() for c in said]
-        return [". ".join(t for t in map(_told, row) if t) for row in zip(*columns, strict=True)] or [""] * self.n_items
+            return [""] * n
+        frame = self.catalogue if items is None else self.catalogue[items]
+        said = [c for c in ("title", "text", "categories") if c in frame.columns]
+        columns = [frame[c].to_list() for c in said]
+        return [". ".join(t for t in map(_told, row) if t) for row in zip(*columns, strict=True)] or [""] * n
 
 
 def _told(value: Any) -> str:
@@ -328,6 +330,16 @@ class Rows:
             n_users=dataset.n_users, n_items=dataset.n_items, keys=dataset.items.keys,
             popularity=np.bincount(distinct, minlength=dataset.n_items).astype(np.float32),
             events=np.diff(dataset.offsets).astype(np.int32),
+        )  # fmt: skip
+
+    def grown(self, items: Ids) -> Rows:
+        """With items that came after the fit: nobody has touched them yet."""
+        more = len(items) - self.n_items
+        if more <= 0:
+            return self
+        return replace(
+            self, n_items=len(items), keys=np.concatenate([self.keys, Ids(items.names[self.n_items :]).keys]),
+            popularity=np.concatenate([self.popularity, np.zeros(more, np.float32)]),
         )  # fmt: skip
 
     def state(self) -> State:
@@ -411,9 +423,26 @@ class Wish:
     like: tuple[int, ...] = ()
     scope: str = "everything"
     until: int | None = None  # microseconds UTC; None stays until taken back
+    wish_id: str = ""  # whoever keeps the wish gives it, and finds it again in traces
 
 
 Wishes: TypeAlias = tuple[Wish, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boost:
+    """A leaning of one request: the score of what meets `where` is multiplied by `by`."""
+
+    where: str
+    by: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrangement:
+    """How the pages of one batch are arranged, in place of what the recipe says."""
+
+    caps: Mapping[str, int] = EMPTY  # catalogue column -> most items of one value on a page
+    diversity: float | None = None  # 0 is relevance alone, 1 variety alone; None leaves it to the recipe
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -426,6 +455,8 @@ class Requests:
     turns: Sequence[tuple[Turn, ...]] | None = None
     rules: RuleSet = EVERYTHING
     wishes: Sequence[Wishes] | None = None
+    boosts: Sequence[tuple[Boost, ...]] | None = None
+    arrangement: Arrangement | None = None  # of every page of the batch, like `k`
     context: Mapping[str, Array] = EMPTY
     at: Array | None = None  # int64[n], microseconds UTC; nothing later may be used
     draw: Array | None = None  # uint64[n]: the only randomness of serving, logged, so any answer can be replayed
@@ -442,7 +473,7 @@ class Requests:
 
         return replace(
             self, user=self.user[lo:hi], history=self.history.slice(lo, hi), query=cut(self.query),
-            turns=cut(self.turns), rules=self.rules.slice(lo, hi), wishes=cut(self.wishes),
+            turns=cut(self.turns), rules=self.rules.slice(lo, hi), wishes=cut(self.wishes), boosts=cut(self.boosts),
             context={k: c[lo:hi] for k, c in self.context.items()}, at=cut(self.at), draw=cut(self.draw),
         )  # fmt: skip
 
@@ -456,7 +487,7 @@ class Requests:
         return replace(
             self, user=self.user[rows], history=self.history.take(rows), query=listed(self.query),
             turns=listed(self.turns), rules=self.rules.take(rows), wishes=listed(self.wishes),
-            context={k: c[rows] for k, c in self.context.items()},
+            boosts=listed(self.boosts), context={k: c[rows] for k, c in self.context.items()},
             at=None if self.at is None else self.at[rows], draw=None if self.draw is None else self.draw[rows],
         )  # fmt: skip
 

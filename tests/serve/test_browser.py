@@ -3,70 +3,14 @@
 from __future__ import annotations
 
 import re
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from serving import built, shop
-
-from interplay.serve.app import create_app
+from browsing import opened, titles
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync",
-)  # fmt: skip
 WIDTHS = (320, 390, 820, 1440)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.fail(f"the page's tests drive {CHROMIUM}, which is not there; install it: sudo apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(QUIET))
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[str]:
-    server = uvicorn.Server(uvicorn.Config(create_app(built(shop())), port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-
-
-@contextmanager
-def opened(browser: Browser, served: str, user: str, *, forgiven: str = "-", **more: Any) -> Iterator[Page]:
-    """A page of somebody's own, which must not complain (but of what is `forgiven`) and must not ask another host."""
-    context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **more})
-    context.add_cookies([{"name": "interplay_person", "value": user, "url": served}])
-    page, wrong = context.new_page(), []
-    page.set_default_timeout(10_000)
-    page.on("console", lambda m: m.type in ("error", "warning") and wrong.append(m.text))
-    page.on("pageerror", lambda e: wrong.append(str(e)))
-    page.on("request", lambda r: None if r.url.startswith((served, "data:")) else wrong.append(f"asked {r.url}"))
-    page.goto(served)
-    yield page
-    context.close()
-    assert not [w for w in wrong if forgiven not in w], wrong
-
-
-def titles(page: Page) -> list[str]:
-    return page.locator("#heroes h3, #shelves h3").all_inner_texts()
 
 
 def test_a_look_changes_the_next_feed(browser, served):

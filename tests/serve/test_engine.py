@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +10,14 @@ import pytest
 from serving import DAY, NOW, built, shop
 
 from interplay.cascade.cascade import Cascade, Source
-from interplay.errors import BadData, BadSetting, UnknownName
+from interplay.data.store.store import Store
+from interplay.errors import BadSetting, UnknownName
 from interplay.models.counts import Popular
 from interplay.ops.topk import best
-from interplay.serve.engine import Engine, NotHere
+from interplay.serve.answers import NotHere
+from interplay.serve.engine import Engine
 from interplay.serve.feed import feed, people
 from interplay.serve.finding import search
-from interplay.serve.log import Happened, Log
 from interplay.serve.telling import tell
 from interplay.serve.views import cards, trace
 from interplay.types import Requests, Rows, Slates
@@ -99,7 +99,7 @@ def test_the_same_draw_and_log_give_the_same_answer(engine):
 def test_more_goes_on_where_the_list_ended_until_there_is_nothing_left(engine):
     answer = engine.answer(user="u3", k=40)
     seen, pages = names(engine, answer), 1
-    while answer.more is not None:
+    while answer.more:
         answer = engine.more(answer.request_id)
         seen += names(engine, answer)
         pages += 1
@@ -108,14 +108,17 @@ def test_more_goes_on_where_the_list_ended_until_there_is_nothing_left(engine):
         engine.more(answer.request_id)
 
 
-def test_traces_are_kept_for_the_last_answers_only():
-    engine = built(DATA, traces=3)
-    first = engine.answer().request_id
-    for _ in range(3):
-        last = engine.answer()
+def test_an_answer_that_left_memory_is_found_in_the_store_with_all_that_was_known_of_it():
+    engine = built(DATA, traces=1)
+    first = engine.answer(user="u3", k=10, where="kind == 'lamp'", exclude=["lamp-0"])
+    then = trace(engine, first)
+    last = engine.answer()
     assert engine.held(last.request_id) is last
-    with pytest.raises(NotHere, match="keeps the last 3"):
-        engine.held(first)
+    again = engine.held(first.request_id)
+    assert again is not first and trace(engine, again) == then
+    assert not set(engine.more(first.request_id).items) & set(first.items)
+    with pytest.raises(NotHere, match="no answer 'never'"):
+        engine.held("never")
 
 
 def test_a_trace_names_sources_parts_and_what_the_rules_hid(engine):
@@ -216,40 +219,19 @@ def test_events_are_taken_one_by_one_and_a_bad_one_holds_up_no_other(engine):
 def test_nobody_can_undo_what_somebody_else_did(engine):
     tell(engine, [did("keep", "lamp-0", event_id="mine")])
     taken = tell(engine, [{"user_id": "u4", "event_type": "undo", "undoes": "mine"}])
-    assert not taken.accepted and len(engine.log.of("u3")) == 1
+    assert not taken.accepted and len(engine.told("u3")) == 1
 
 
-def test_a_log_file_keeps_events_over_a_restart_and_counts_a_repeat_once(tmp_path: Path):
-    path = tmp_path / "kept" / "events.sqlite"
-    engine = built(DATA, log=path)
+def test_a_store_keeps_events_over_a_restart_and_counts_a_repeat_once(tmp_path: Path):
+    path = tmp_path / "kept" / "shop.db"
+    engine = built(DATA, store=Store.open(path))
     tell(engine, [did("keep", "lamp-0", event_id="a"), did("click", "tea-1", event_id="b")])
     tell(engine, [{"user_id": "u3", "event_type": "undo", "undoes": "a"}])
     engine.close()
-    again = built(DATA, log=path)
-    assert [e.event_id for e in again.log.of("u3")] == ["b"]
+    again = built(DATA, store=Store.open(path))
+    assert [e.event_id for e in again.told("u3")] == ["b"]
     assert tell(again, [did("click", "tea-1", event_id="b")]).repeated == 1
     again.close()
-
-
-def test_a_batch_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path):
-    log = Log(tmp_path / "events.sqlite")
-    row = Happened(event_id="a", user_id="u", item_id="i", event_type="click", time=1)
-    assert log.file is not None
-    log.file.execute("CREATE TRIGGER full BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
-    with pytest.raises(Exception, match="disk is full"):
-        log.append([row, replace(row, event_id="b")])
-    assert len(log) == 0 and log.of("u") == []
-    log.file.execute("DROP TRIGGER full")
-    assert log.append([row]) == 1
-    log.close()
-
-
-def test_a_file_that_is_no_log_is_refused_and_left_as_it_is(tmp_path: Path):
-    path = tmp_path / "notes.txt"
-    path.write_text("not a database, but long enough to be read as the first page of one" * 20)
-    with pytest.raises(BadData, match="is no event log"):
-        Log(path)
-    assert path.read_text().startswith("not a database")
 
 
 def test_search_sources_answer_alone_where_nothing_has_every_word():
@@ -275,7 +257,7 @@ def test_search_sources_answer_alone_where_nothing_has_every_word():
 
 
 def test_requests_and_events_may_come_from_many_threads(tmp_path: Path):
-    engine = built(DATA, log=tmp_path / "events.sqlite")
+    engine = built(DATA, store=Store.open(tmp_path / "shop.db"))
 
     def visit(n: int) -> int:
         tell(engine, [did("click", f"lamp-{4 * i}", f"visitor-{n % 3}", event_id=f"{n}-{i}") for i in range(5)])
@@ -283,6 +265,6 @@ def test_requests_and_events_may_come_from_many_threads(tmp_path: Path):
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(visit, range(24))) == [10] * 24
-    assert len(engine.log) == 120 and len({a.request_id for a in engine._answers.values()}) == 24
+    assert engine.heard() == 120
     engine.close()
-    assert len(built(DATA, log=tmp_path / "events.sqlite").log) == 120
+    assert Store.open(tmp_path / "shop.db").count() == 120

@@ -18,7 +18,9 @@ from fastapi.testclient import TestClient
 from serving import NOW, built, shop
 
 import interplay.serve
+from interplay.data.store.store import Store
 from interplay.serve.app import create_app
+from interplay.serve.guard import GuardConfig
 from interplay.serve.page import fill
 from interplay.types import Dataset, Events, Ids, Requests
 from interplay.worlds.pictures import VERSION
@@ -29,7 +31,7 @@ WEB = Path(interplay.serve.__file__).parent / "web"
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
-    engine = built(DATA, log=tmp_path / "events.sqlite")
+    engine = built(DATA, store=Store.open(tmp_path / "shop.db"))
     with TestClient(create_app(engine), cookies={"interplay_person": "u3"}) as client:
         yield client
     engine.close()
@@ -113,7 +115,7 @@ def test_the_catalogue_is_read_in_pages(client):
 REFUSED = {
     "/v1/items/lmp-0": (404, "no item called 'lmp-0'; nearest:"),
     "/v1/similar?item_id=lmp-0": (404, "nearest:"),
-    "/v1/traces/nope": (404, "keeps the last"),
+    "/v1/traces/nope": (404, "as every answer has it"),
     "/v1/recommendations?cursor=nope": (404, "expected the request_id of one"),
     "/v1/recommendations?k=0": (422, "k is '0'; input should be greater than or equal to 1"),
     "/v1/recommendations?k=many": (422, "valid integer"),
@@ -152,7 +154,7 @@ def test_events_are_refused_one_by_one(client):
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_read():
-    with TestClient(create_app(built(DATA), largest=1000)) as client:
+    with TestClient(create_app(built(DATA), guard=GuardConfig(largest=1000))) as client:
         answer = client.post("/v1/events", content=b"[" + b" " * 2000 + b"]")
         assert answer.status_code == 413 and "more than 1,000 bytes" in answer.json()["error"]
         streamed = client.post("/v1/events", content=(b" " * 400 for _ in range(9)))

@@ -1,8 +1,9 @@
 """The path of a request: sources are asked, their lists fused, ranked, arranged into a page, and the answer explained.
 
-    understand   with a query it is a search, without one a feed; standing rules and hard wishes join the request's own
+    understand   with a query it is a search, without one a feed; standing rules and hard wishes join the request's own,
+                 and where those leave nothing, some are let go
     retrieve     every source that serves this kind of request gives its best items, rules obeyed before the cut
-    rank         the lists are fused; a ranker, where there is one, orders the candidates anew
+    rank         the lists are fused; a ranker, where there is one, orders the candidates anew; soft wishes and boosts move them
     rules        (the trace counts what each rule hides; nothing is filtered after the fact)
     page         variety, caps and pins
 
@@ -12,6 +13,7 @@ Learns nothing itself: it fits its sources. `retrieve` answers as it would be se
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -24,11 +26,12 @@ import numpy as np
 import polars as pl
 
 from interplay.cascade.fuse import FusionConfig, fused
+from interplay.cascade.leaning import WIDE, arranged, leant
 from interplay.cascade.page import Page, PageConfig
 from interplay.cascade.rules import Catalogue, compile_rules, together
 from interplay.cascade.trace import traces
 from interplay.errors import BadData, BadSetting, InterplayError, Unsupported, unknown
-from interplay.ops.topk import best_dot
+from interplay.ops.topk import best_dot, withheld
 from interplay.types import (
     EVERYTHING,
     Array,
@@ -47,6 +50,8 @@ from interplay.types import (
 log = logging.getLogger("interplay.cascade")
 
 FEED, SEARCH = "feed", "search"
+WISHES = "wishes"  # the source that finds what soft wishes ask for
+WISHED = 600  # candidates of a request with wishes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -89,7 +94,9 @@ class Answer:
     kind: str
     rows: Array  # which requests of the batch
     requests: Requests  # ... with all rules that held
+    page: Page  # the recipe's, or as these requests want it
     notes: list[list[str]]  # per request: what was understood and what was not
+    steered: list[Any] | None = None  # per request: its wishes as they are obeyed
     lists: dict[str, Slates] = field(default_factory=dict)  # what each source gave
     seconds: dict[str, float] = field(default_factory=dict)  # per source and stage, for the whole batch
     dropped: dict[str, str] = field(default_factory=dict)  # source -> why it is missing
@@ -106,13 +113,19 @@ class Cascade:
         *,
         config: CascadeConfig = CascadeConfig(),
         ranker: Any = None,
+        steer: Any = None,
     ) -> None:
+        """`steer` weighs soft wishes and lets go of what cannot be met (dialogue/steer.py); without it only hard wishes
+        are obeyed."""
         if not sources:
             raise BadSetting("a cascade needs at least one source")
-        self.sources, self.config, self.ranker = dict(sources), config, ranker
+        self.sources, self.config, self.ranker, self.steer = dict(sources), config, ranker, steer
+        if steer is not None:
+            says = "It meets what you asked for"
+            self.sources[WISHES] = Source(retriever=steer, serves=FEED, says=says, stranger=says)
         for name in (*config.feed.fusion.weights, *config.search.fusion.weights):
-            if name not in sources:
-                raise unknown("source", name, sources)
+            if name not in self.sources:
+                raise unknown("source", name, self.sources)
         self.features: Any = None  # a FeatureView for the ranker; whoever serves keeps it up to date
         self.catalogue = Catalogue(None)
 
@@ -151,10 +164,30 @@ class Cascade:
     def attend(self, source: Catalogue | Dataset | pl.DataFrame) -> Cascade:
         """Take over a newer catalogue: standing rules and wishes are about its columns from now on."""
         self.catalogue = Catalogue.of(source)
+        if self.steer is not None:
+            self.steer = self.steer.attend(self.catalogue, self.catalogue.frame)
+            self.sources = {**self.sources, WISHES: replace(self.sources[WISHES], retriever=self.steer)}
         if self.config.where:
             masks = [self.catalogue.mask(w, strict=False)[: self.rows.n_items] for w in self.config.where]
             self.standing = RuleSet(masks=np.stack(masks), names=self.config.where, withhold_seen=False)
         return self
+
+    def attended(self, dataset: Dataset, changed: Array) -> Cascade:
+        """A cascade over a catalogue in which the texts of `changed` items (int[]) are new.
+
+        Sources that read the catalogue take them in; the others go on without. This cascade answers as before.
+        """
+
+        def grown(source: Source) -> Source:
+            able = hasattr(source.retriever, "attended")
+            return replace(source, retriever=source.retriever.attended(dataset, changed)) if able else source
+
+        out = copy.copy(self)
+        out.sources = {n: s if n in self.left_out else grown(s) for n, s in self.sources.items()}
+        out.rows = self.rows.grown(dataset.items)
+        tables = {n: s.retriever.vectors for n, s in out.active().items() if hasattr(s.retriever, "vectors")}
+        out.pages = {k: Page(getattr(self.config, k).page).fit(dataset, tables, self.left_out) for k in (FEED, SEARCH)}
+        return out.attend(dataset)
 
     def active(self) -> dict[str, Source]:
         """The sources that were fitted."""
@@ -214,9 +247,14 @@ class Cascade:
         """At most n items for each request, as they would be served, best first."""
         return self._merged(self._answers(requests, n, forgiving=False), len(requests), n)
 
-    def respond(self, requests: Requests, *, trace: bool = True, ids: Sequence[str] | None = None) -> Reply:
-        """Pages of `requests.k` items; with `trace`, how each came about (`ids` are the request ids to name there)."""
-        answers = self._answers(requests, requests.k, forgiving=True)
+    def respond(
+        self, requests: Requests, *, trace: bool = True, ids: Sequence[str] | None = None, seconds: float | None = None
+    ) -> Reply:
+        """Pages of `requests.k` items; with `trace`, how each came about (`ids` are the request ids to name there).
+
+        A source that has not answered after `seconds` is left out, as one later than its own limit is.
+        """
+        answers = self._answers(requests, requests.k, forgiving=True, seconds=seconds)
         slates = self._merged(answers, len(requests), requests.k)
         if not trace:
             return Reply(slates=slates)
@@ -233,7 +271,7 @@ class Cascade:
     def _width(self, n: int) -> int:
         return min(n, max(self.rows.n_items, 1))
 
-    def _answers(self, requests: Requests, n: int, *, forgiving: bool) -> list[Answer]:
+    def _answers(self, requests: Requests, n: int, *, forgiving: bool, seconds: float | None = None) -> list[Answer]:
         asked = [q is not None and bool(q.strip()) for q in requests.query or [None] * len(requests)]
         kinds = np.array(asked, bool)
         answers = []
@@ -241,7 +279,7 @@ class Cascade:
             if len(rows):
                 whole = len(rows) == len(requests)
                 answer = self._understand(kind, rows, requests if whole else requests.take(rows))
-                self._retrieve(answer, n, forgiving)
+                self._retrieve(answer, n, forgiving, seconds)
                 self._rank(answer, n)
                 self._page(answer, n)
                 answers.append(answer)
@@ -256,13 +294,34 @@ class Cascade:
         rules = requests.rules
         if self.standing.masks is not None:
             rules = together(rules, self.standing, n)
+        steered = None
         if requests.wishes is not None and any(requests.wishes):
-            wished = [self._wished(requests, i, notes[i]) for i in range(n)]
+            if self.steer is None:
+                wished = [self._wished(requests, i, notes[i]) for i in range(n)]
+            else:
+                steered = self._steered(replace(requests, rules=rules))
+                wished = [list(s.where) for s in steered]
+                for told, s in zip(notes, steered, strict=True):
+                    told.extend(s.said)
+                requests = replace(requests, wishes=[s.wishes for s in steered])
             hard = compile_rules(self.catalogue, n, where=wished, withhold_seen=False, strict=False)
             rules = together(rules, hard, n)
-        answer = Answer(kind=kind, rows=rows, requests=replace(requests, rules=rules), notes=notes)
+        page, wanted = self.pages[kind], requests.arrangement
+        answer = Answer(
+            kind=kind, rows=rows, requests=replace(requests, rules=rules), notes=notes, steered=steered,
+            page=page if wanted is None else arranged(page, wanted, self.catalogue),
+        )  # fmt: skip
         answer.seconds["understand"] = time.perf_counter() - begun
         return answer
+
+    def _steered(self, requests: Requests) -> list[Any]:
+        """What is obeyed of each request's wishes, given what its rules, its history and its exclusions leave."""
+        hidden, out = withheld(requests, self.rows.n_items), []
+        for i, wishes in enumerate(requests.wishes or ()):
+            allowed = requests.rules.allowed(i, self.rows.n_items)
+            allowed[hidden.row(i)["item"]] = False
+            out.append(self.steer.plan(wishes, allowed, None if requests.at is None else int(requests.at[i])))
+        return out
 
     def _wished(self, requests: Requests, i: int, notes: list[str]) -> list[str]:
         """The sentences of one request's hard wishes; what cannot be obeyed is noted."""
@@ -282,14 +341,17 @@ class Cascade:
                     out.append(sentence)
         return out
 
-    def _retrieve(self, answer: Answer, n: int, forgiving: bool) -> None:
+    def _retrieve(self, answer: Answer, n: int, forgiving: bool, seconds: float | None) -> None:
         begun = time.perf_counter()
+        if answer.requests.boosts is not None and any(answer.requests.boosts):
+            n = max(n, WIDE)
         asked = {name: s for name, s in self.active().items() if s.serves in ("both", answer.kind)}
         if not asked:
             raise Unsupported(
                 f"no source of this cascade serves a {answer.kind}; its sources are {sorted(self.active())}"
             )
-        timed = {name: s.seconds for name, s in asked.items() if s.seconds is not None and forgiving}
+        limits = {name: [t for t in (s.seconds, seconds) if t is not None] for name, s in asked.items()}
+        timed = {name: min(limit) for name, limit in limits.items() if limit and forgiving}
         running: dict[str, Future[tuple[Slates, float]]] = {
             name: _pool().submit(_timed, asked[name], answer.requests, n) for name in timed
         }
@@ -304,7 +366,7 @@ class Cascade:
                 answer.seconds[name] = took
             except TimeoutError as late:
                 problem = late
-                answer.dropped[name] = f"later than {source.seconds} s"
+                answer.dropped[name] = f"later than {timed[name]:g} s"
             except Exception as error:
                 if not forgiving:
                     raise
@@ -314,20 +376,44 @@ class Cascade:
                 log.warning("source %s is left out of an answer: %s", name, answer.dropped[name])
         if not answer.lists:
             raise Unsupported(f"no source could answer: {answer.dropped}") from problem
+        if self.steer is not None and answer.kind == FEED and answer.steered is not None:
+            self._lean(answer, n)
         answer.seconds["retrieve"] = time.perf_counter() - begun
+
+    def _lean(self, answer: Answer, n: int) -> None:
+        """Ask every source once more for the items that meet the soft wishes, so that taste orders those too."""
+        found = self.steer.leaning(answer.requests)
+        if found is None:
+            return
+        rows, rules = found
+        part = answer.requests.take(rows)
+        part = replace(part, rules=together(part.rules, rules, len(rows)))
+        for name in answer.lists:
+            if name != WISHES:
+                more, took = _timed(self.sources[name], part, n)
+                answer.lists[name] = _joined(answer.lists[name], rows, more)
+                answer.seconds[name] += took
 
     def _rank(self, answer: Answer, n: int) -> None:
         begun = time.perf_counter()
         fusion = getattr(self.config, answer.kind).fusion
         weights = self.weights(answer.kind)
-        candidates = self._width(max(fusion.candidates, n))
-        answer.ranked = fused(answer.lists, weights, fusion, self.rows, candidates)
+        candidates = self._width(max(fusion.candidates, n, WISHED if answer.steered is not None else 0))
+        boosted = answer.requests.boosts is not None and any(answer.requests.boosts)
+        wide = self._width(max(WIDE, candidates)) if boosted else candidates
+        answer.ranked = fused(answer.lists, weights, fusion, self.rows, wide)
+        if boosted:
+            answer.ranked = leant(answer.ranked, answer.requests, self.catalogue).first(candidates)
         if self.ranker is not None:
             answer.ranked = _carried(answer.ranked, self.ranker.rank(answer.requests, answer.ranked, self.features))
+            if boosted:
+                answer.ranked = leant(answer.ranked, answer.requests, self.catalogue)
+        if answer.steered is not None:
+            answer.ranked = self.steer.rank(answer.requests, answer.ranked, self.features)
         answer.seconds["rank"] = time.perf_counter() - begun
 
     def _page(self, answer: Answer, n: int) -> None:
-        begun, page, ranked = time.perf_counter(), self.pages[answer.kind], answer.ranked
+        begun, page, ranked = time.perf_counter(), answer.page, answer.ranked
         assert ranked is not None
         order = page.order(ranked.items, ranked.scores, self._width(n))
         held = order >= 0
@@ -380,6 +466,22 @@ def _pool() -> ThreadPoolExecutor:
 def _timed(source: Source, requests: Requests, n: int) -> tuple[Slates, float]:
     begun = time.perf_counter()
     return source.retriever.retrieve(requests, max(source.n, n)), time.perf_counter() - begun
+
+
+def _joined(lists: Slates, rows: Array, more: Slates) -> Slates:
+    """A source's lists with further items of the same source for some rows; the order is by its score."""
+    width = lists.items.shape[1] + more.items.shape[1]
+    out = Slates.empty(len(lists), width)
+    out.items[:, : lists.items.shape[1]], out.scores[:, : lists.items.shape[1]] = lists.items, lists.scores
+    for i, row in enumerate(rows):
+        items = np.concatenate([lists.items[row], more.items[i]])
+        scores = np.concatenate([lists.scores[row], more.scores[i]])
+        _, first = np.unique(items, return_index=True)
+        first = np.sort(first[items[first] >= 0])
+        first = first[np.argsort(-scores[first], kind="stable")]
+        out.items[row], out.scores[row] = -1, -np.inf
+        out.items[row, : len(first)], out.scores[row, : len(first)] = items[first], scores[first]
+    return out
 
 
 def _carried(before: Slates, after: Slates) -> Slates:

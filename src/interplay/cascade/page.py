@@ -253,9 +253,10 @@ class Page:
             )
         self.arrays["pinned"] = index
         self.arrays["pinned_at"] = np.array([place - 1 for _, place in pinned], np.int64)
-        return self._ready()
+        return self.ready()
 
-    def _ready(self) -> Page:
+    def ready(self) -> Page:
+        """Likeness and caps made of `config` and `arrays`."""
         arrays = self.arrays
         self.likeness: Vectors | Labels | None = None
         if "vectors" in arrays:
@@ -284,7 +285,7 @@ class Page:
 
     def restore(self, state: State) -> Page:
         self.arrays = dict(state.arrays)
-        return self._ready()
+        return self.ready()
 
 
 def _column(dataset: Dataset, name: str, setting: str, tables: Any) -> pl.Series:

@@ -36,6 +36,7 @@ class Catalogue:
         self.frame, self.items = frame, items
         self._columns: dict[str, tuple[str, pl.Series]] = {}
         self._masks: OrderedDict[tuple[str, bool], Array] = OrderedDict()
+        self.codes: dict[str, Array] = {}  # column -> labels as codes, of those that pages were arranged by
 
     @staticmethod
     def of(source: Catalogue | Dataset | pl.DataFrame | None) -> Catalogue:

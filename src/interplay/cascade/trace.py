@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from interplay.types import Array, Requests, RuleSet, Stage, Trace
+from interplay.types import Array, Requests, RuleSet, Slates, Stage, Trace, Wish
 
 if TYPE_CHECKING:
     from interplay.cascade.cascade import Answer, Cascade
@@ -65,6 +65,11 @@ def _understood(answer: Answer, i: int) -> _Told:
         "kind": answer.kind, "query": query, "events": events, "rules": rules, "notes": answer.notes[i],
         "wishes": len(requests.wishes[i]) if requests.wishes is not None else 0,
     }  # fmt: skip
+    if answer.steered is not None:
+        facts["relaxed"] = [
+            {"wish_id": answer.steered[i].wishes[at].wish_id or str(at), "said": told}
+            for at, told in answer.steered[i].relaxed
+        ]
     return "understand", f"{said} with {past}{told}{''.join(notes)}.", facts
 
 
@@ -97,9 +102,17 @@ def _ranked(cascade: Cascade, answer: Answer, i: int) -> _Told:
         else f"Took the list of {next(iter(weights))}"
     )
     then = f", then ordered by {ranker}" if ranker else ""
-    return "rank", f"{how}{then}: {left} candidates.", {
-        "method": fusion.method, "weights": weights, "candidates": left, "ranker": ranker,
-    }  # fmt: skip
+    facts = {"method": fusion.method, "weights": weights, "candidates": left, "ranker": ranker}
+    soft = [w for w in (answer.requests.wishes or [()] * (i + 1))[i] if not w.hard and (w.text or w.like)]
+    if answer.steered is not None and soft:
+        facts["weighed"] = [{"text": w.text, "wanted": w.wanted} for w in soft]
+        then += f", then moved by {len(soft)} wish{'es' * (len(soft) > 1)}"
+    asked = () if answer.requests.boosts is None else answer.requests.boosts[i]
+    if asked:
+        facts["boosts"] = [{"where": boost.where, "by": boost.by} for boost in asked]
+        facts["boosted"] = int((answer.ranked.columns["boost"][i] != 1).sum())
+        then += f", {facts['boosted']} of them boosted"
+    return "rank", f"{how}{then}: {left} candidates.", facts
 
 
 def _names(rules: RuleSet, i: int) -> list[str]:
@@ -137,8 +150,8 @@ def _ruled(cascade: Cascade, answer: Answer, i: int) -> _Told:
 
 
 def _paged(cascade: Cascade, answer: Answer, i: int, items: Sequence[Mapping[str, Any]]) -> _Told:
-    page = getattr(cascade.config, answer.kind).page
-    if cascade.pages[answer.kind].likeness is None:  # none wanted, or its source was left out
+    page = answer.page.config
+    if answer.page.likeness is None:  # none wanted, or its source was left out
         page = replace(page, variety="relevance")
     places = [item["ranked"] for item in items]
     moved = sum(p is not None and p != item["place"] for p, item in zip(places, items, strict=True))
@@ -164,11 +177,14 @@ def _paged(cascade: Cascade, answer: Answer, i: int, items: Sequence[Mapping[str
 
 def shown(cascade: Cascade, answer: Answer, i: int) -> list[dict[str, Any]]:
     """What is known of each item on the page: place, score, place before the page, its sources and why it is here."""
-    slates, page = answer.slates, getattr(cascade.config, answer.kind).page
+    slates, page = answer.slates, answer.page.config
     assert slates is not None
     query = None if answer.requests.query is None else answer.requests.query[i]
     known = bool(query) or bool(answer.requests.history.lengths[i])
     out = []
+    page_items = [item for item in slates.items[i].tolist() if item >= 0]
+    wishes = answer.requests.wishes[i] if answer.steered is not None and answer.requests.wishes is not None else ()
+    met = dict(zip(page_items, cascade.steer.meets(wishes, page_items), strict=True)) if wishes else {}
     for place, item in enumerate(slates.items[i].tolist()):
         if item < 0:
             continue
@@ -180,6 +196,7 @@ def shown(cascade: Cascade, answer: Answer, i: int) -> list[dict[str, Any]]:
                 score = float(given.scores[i, at[0]])
                 sources.append({"source": name, "place": int(at[0]) + 1, "score": score, "part": part})
         ranked = int(slates.columns["ranked"][i, place]) + 1
+        boost = float(slates.columns["boost"][i, place]) if "boost" in slates.columns else 1.0
         sources.sort(key=lambda s: -s["part"])
         out.append(
             {
@@ -188,15 +205,18 @@ def shown(cascade: Cascade, answer: Answer, i: int) -> list[dict[str, Any]]:
                 "score": float(slates.scores[i, place]),
                 "ranked": ranked or None,
                 "sources": sources,
-                "reason": _reason(cascade, sources, place + 1, ranked, page.variety, known),
+                "reason": _reason(cascade, sources, place + 1, ranked, page.variety, known, boost),
             }
+            | ({"boost": boost} if boost != 1 else {})
+            | (_wished(wishes, met[item], slates, i, place) if wishes else {})
         )
     return out
 
 
 def _reason(
-    cascade: Cascade, sources: Sequence[Mapping[str, Any]], place: int, ranked: int, variety: str, known: bool
-) -> str:
+    cascade: Cascade, sources: Sequence[Mapping[str, Any]], place: int, ranked: int, variety: str, known: bool,
+    boost: float,
+) -> str:  # fmt: skip
     if not ranked:
         return "Pinned to this place"
     best = sources[0]["source"]
@@ -207,4 +227,13 @@ def _reason(
         reason += f"; also found by {', '.join(also)}"
     if place < ranked and variety != "relevance":
         reason += f"; moved up from place {ranked} for variety"
+    if boost != 1:
+        reason += f"; {'raised' if boost > 1 else 'lowered'} by a rule of this request (x{boost:g})"
     return reason
+
+
+def _wished(wishes: Sequence[Wish], met: tuple[Any, Any], slates: Slates, i: int, place: int) -> dict[str, Any]:
+    """Which wishes an item meets and which it goes against, each with its figure, and what they did to its score."""
+    named = [[{"wish_id": wishes[j].wish_id or str(j), "text": wishes[j].text, "figure": figure} for j, figure in part] for part in met]
+    parts = {k: float(slates.columns[k][i, place]) for k in ("taste", "wanted", "unwanted") if k in slates.columns}
+    return {"meets": named[0], "against": named[1], "wishes": parts}

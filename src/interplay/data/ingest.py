@@ -56,7 +56,7 @@ def ingest(
     names, schema = _schema(listed, batch)
     report, began = Report(Path(out).name), time.perf_counter()
     with written_whole(Path(out), replace=replace) as fresh, ExitStack() as open_files:
-        report.sink = _Refused(Path(refused) if refused else fresh / "refused.csv", open_files)
+        report.sink = RefusedRows(Path(refused) if refused else fresh / "refused.csv", open_files)
         writer = open_files.enter_context(
             pa.parquet.ParquetWriter(
                 fresh / "interactions.parquet", _empty(schema).to_arrow().schema, compression="zstd"
@@ -130,7 +130,7 @@ def _checked(
     return kept.select(pl.col(name).cast(kind) for name, kind in schema.items())
 
 
-class _Refused:
+class RefusedRows:
     """The file of refused rows; it comes into being with the first of them."""
 
     def __init__(self, path: Path, open_files: ExitStack) -> None:

@@ -9,6 +9,7 @@ A request without a query asks for more of what it has seen: the mean vector of 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,19 +51,33 @@ class Dense:
             )
         self.rows = Rows.of(dataset)
         spoken = [t for t, has in zip(texts, told, strict=True) if has]
-        said = self._encode(spoken, progress=run.progress, precision=self.config.precision)
+        said = self.encode(spoken, progress=run.progress, precision=self.config.precision)
         vectors = np.zeros((len(texts), said.shape[1]), np.float32)
         vectors[told] = said
         self._hold(vectors)
         self.fitted = {"dim": int(said.shape[1]), "items_without_text": int((~told).sum())}
         return self
 
+    def attended(self, dataset: Dataset, changed: Array) -> Dense:
+        """With the texts that `changed` items have now."""
+        out = copy.copy(self)
+        out.rows = self.rows.grown(dataset.items)
+        vectors = np.zeros((out.rows.n_items, self.vectors.shape[1]), np.float32)
+        vectors[: len(self.vectors)] = self.vectors
+        texts = dataset.texts(changed)
+        told = np.array([bool(t.strip()) for t in texts], bool)
+        vectors[changed[~told]] = 0
+        vectors[changed[told]] = self.encode([t for t in texts if t.strip()], precision=self.config.precision)
+        out._hold(vectors)
+        return out
+
     def _hold(self, vectors: Array) -> None:
         self.vectors = vectors  # items x dim, zero for an item without text
         self.told = np.linalg.norm(vectors, axis=1) > 0  # bool[n_items]
         self.muted = np.where(self.told, 0, -np.inf).astype(np.float32)  # added to scores
 
-    def _encode(self, texts: Sequence[str], progress: Any = None, precision: str = "float32") -> Array:
+    def encode(self, texts: Sequence[str], progress: Any = None, precision: str = "float32") -> Array:
+        """float32[n, dim]: unit vectors of any texts, in the space of the items' vectors."""
         if self.config.encoder not in ENCODERS:
             raise unknown("encoder", self.config.encoder, ENCODERS)
         folder = cache() / "vectors" if len(texts) >= WORTH_KEEPING else None
@@ -91,7 +106,7 @@ class Dense:
         out = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
         asked = [i for i, q in enumerate(requests.query or ()) if q is not None and q.strip()]
         if asked:
-            out[asked] = self._encode([requests.query[i] for i in asked])  # type: ignore[index, misc]
+            out[asked] = self.encode([requests.query[i] for i in asked])  # type: ignore[index, misc]
         return out.astype(np.float32)
 
     def similar_items(self, items: Array, n: int) -> Slates:

@@ -12,6 +12,7 @@ every run (a library's vocabulary order depends on the interpreter's hash seed).
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -52,7 +53,9 @@ class Bm25:
             )
         self.rows = Rows.of(dataset)
         self._speak(sorted(set(chain.from_iterable(cut))))
-        self._weigh(bm25_weights(self._counted(cut), self.config.k1, self.config.b))
+        counts = self._counted(cut)
+        self.idf, self.mean = spread(counts)
+        self._weigh(bm25_weights(counts, self.idf, self.mean, self.config.k1, self.config.b))
         self.fitted = {"terms": len(self.vocabulary), "items_without_words": sum(not line for line in cut)}
         return self
 
@@ -72,6 +75,22 @@ class Bm25:
         x = sp.csr_array((np.ones(len(flat), np.float32), flat, offsets), shape=(len(cut), len(self.vocabulary)))
         x.sum_duplicates()
         return x
+
+    def attended(self, dataset: Dataset, changed: Array) -> Bm25:
+        """With the texts that `changed` items have now. Terms are as rare as they were at the fit, new ones very rare."""
+        out = copy.copy(self)
+        cut = terms(dataset.texts(changed), stem=self.config.stem)
+        fresh = sorted(set(chain.from_iterable(cut)) - set(self.place))
+        out.rows = self.rows.grown(dataset.items)
+        out._speak(self.vocabulary + fresh)
+        out.idf = np.concatenate([self.idf, np.full(len(fresh), self.idf.max(initial=0.0))])
+        rows = bm25_weights(out._counted(cut), out.idf, self.mean, self.config.k1, self.config.b)
+        before = self.by_item.copy()
+        before.resize(self.rows.n_items, len(out.vocabulary))
+        order = np.minimum(np.arange(out.rows.n_items), self.rows.n_items + len(changed) - 1)
+        order[changed] = self.rows.n_items + np.arange(len(changed))
+        out._weigh(sp.csr_array(sp.vstack([before, rows], format="csr")[order]))
+        return out
 
     def retrieve(self, requests: Requests, n: int) -> Slates:
         """The items that share a term with the query, best first: a list may be short, or empty.
@@ -113,27 +132,36 @@ class Bm25:
         x = self.by_item
         return State.joined(
             rows=self.rows.state(), vocabulary=State(arrays=packed(self.vocabulary)),
-            weights=State(arrays={"data": x.data, "indices": x.indices, "indptr": x.indptr}),
+            weights=State(
+                arrays={"data": x.data, "indices": x.indices, "indptr": x.indptr, "idf": self.idf},
+                facts={"mean": self.mean},
+            ),
         )  # fmt: skip
 
     def restore(self, state: State) -> Bm25:
         self.rows = Rows.restore(state.within("rows"))
         self._speak(unpacked(state.within("vocabulary").arrays))
         w = state.within("weights").arrays
+        self.idf, self.mean = w["idf"], float(state.within("weights").facts["mean"])
         shape = (self.rows.n_items, len(self.vocabulary))
         self._weigh(sp.csr_array((w["data"], w["indices"], w["indptr"]), shape=shape))
         return self
 
 
-def bm25_weights(counts: sp.csr_array, k1: float, b: float) -> sp.csr_array:
+def spread(counts: sp.csr_array) -> tuple[Array, float]:
+    """The idf of each term, float64[terms], and the mean length of the texts that have any term."""
+    length = np.asarray(counts.sum(axis=1)).ravel()
+    n, mean = max(int((length > 0).sum()), 1), length.sum() / max((length > 0).sum(), 1)
+    df = np.bincount(counts.indices, minlength=counts.shape[1])
+    return np.log1p((n - df + 0.5) / (df + 0.5)), float(mean)
+
+
+def bm25_weights(counts: sp.csr_array, idf: Array, mean: float, k1: float, b: float) -> sp.csr_array:
     """What each term of each text is worth: texts x terms, float32 (Robertson and Zaragoza, equation 3.15).
 
     Texts without any term count neither for the idf nor for the mean length.
     """
     length = np.asarray(counts.sum(axis=1)).ravel()
-    n, mean = max(int((length > 0).sum()), 1), length.sum() / max((length > 0).sum(), 1)
-    df = np.bincount(counts.indices, minlength=counts.shape[1])
-    idf = np.log1p((n - df + 0.5) / (df + 0.5))
     discount = k1 * (1 - b + b * length / max(mean, 1e-9))
     tf = counts.data / (counts.data + np.repeat(discount, np.diff(counts.indptr)))
     data = (idf[counts.indices] * tf).astype(np.float32)

@@ -13,8 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from interplay.serve.engine import WITHDRAWN, Engine
+from interplay.dialogue.state import Standing, State, chip
+from interplay.serve.answers import Answer
+from interplay.serve.engine import Engine
 from interplay.serve.views import cards
+from interplay.serve.window import Facet
+from interplay.serve.wishes import standing
 from interplay.types import Id
 
 HEROES, SHELF, GRID = 4, 10, 24
@@ -28,14 +32,15 @@ SPOKEN = {  # event type -> what the person did, as in "which you kept"
 def person(engine: Engine, user: Id | None) -> dict[str, Any]:
     """Who is looking: name, number of events, whether nothing is known, what is kept."""
     index = -1 if user is None else int(engine.dataset.users.index([user])[0])
-    live = [] if user is None else engine.log.of(str(user))
+    told = () if user is None else engine.told(user)
     events = int(engine.rows.events[index]) if index >= 0 else 0
-    touched = sum(e.event_type not in WITHDRAWN for e in live)
+    touched = 0 if user is None else len(engine.touched(user))
     return {
         "user_id": None if user is None else str(user), "stranger": index < 0, "events": events + touched,
         "name": "A stranger" if index < 0 else name(engine, index),
         "face": f"/faces/{index}.svg" if index >= 0 and engine.dataset.name == "market" else "",
-        "kept": {e.item_id: e.event_id for e in live if e.event_type == "keep"},
+        "kept": {e.item_id: e.event_id for e in told if e.event_type == "keep"},
+        "basket": {e.item_id: e.event_id for e in told if e.event_type == "cart"},
     }  # fmt: skip
 
 
@@ -92,7 +97,7 @@ def feed(engine: Engine, user: Id | None, *, draw: int | None = None) -> dict[st
     first = cards(engine, lead)
     heroes = _different(first, HEROES)
     used = [card["item_id"] for card in first]
-    live = [] if user is None else engine.touched(str(user))
+    live = [] if user is None else engine.touched(user)
     shelves = []
     rest = [card for card in first if card not in heroes]
     if len(rest) >= 2:
@@ -108,21 +113,110 @@ def feed(engine: Engine, user: Id | None, *, draw: int | None = None) -> dict[st
     shelves += _kind_shelves(engine, user, _tastes(engine, index, _indices(engine, live)), used, draw)
     grid = engine.answer(user=user, k=GRID, exclude=used, draw=draw)
     allowed = (lead.counts or {}).get("allowed", engine.dataset.n_items)
+    state = State() if user is None else standing(engine.told(user), engine.now())
+    every = [*first, *(card for shelf in shelves for card in shelf["items"]), *cards(engine, grid)]
+    relaxed = next((s.facts.get("relaxed", []) for s in lead.trace.stages if s.name == "understand"), [])
     return {
-        "request_id": lead.request_id, "person": who, "title": _title(who, allowed), "lead": _lead(who),
+        "request_id": lead.request_id, "person": who, "title": _title(who, allowed, state, bool(relaxed)),
+        "lead": _lead(who, state), "wishes": [chip(s, met=_met(s, every)) for s in reversed(state.standing)],
+        "relaxed": list(relaxed), "notes": [*_let_go(relaxed, state), *_missing(lead, grid)],
         "heroes": heroes, "shelves": shelves, "grid": cards(engine, grid),
         "cursor": grid.request_id if grid.more else None, "things": allowed,
         "milliseconds": round(1000 * sum(a.seconds for a in (lead, grid)), 1),
     }  # fmt: skip
 
 
-def _title(who: Mapping[str, Any], allowed: int) -> str:
+def wishes_of(engine: Engine, user: Id) -> list[dict[str, Any]]:
+    """The standing wishes of a person as chips, the newest first."""
+    return [chip(s) for s in reversed(standing(engine.told(user), engine.now()).standing)]
+
+
+def _let_go(relaxed: Sequence[Mapping[str, Any]], state: State) -> list[dict[str, Any]]:
+    """One note for each wish that was let go of for this answer, with its words to be shown as the person's."""
+    words = {s.wish_id: s.wish.text for s in state}
+    out = []
+    for told in relaxed:
+        first, _, rest = str(told["said"]).partition(". ")
+        out.append({
+            "tone": "care", "strong": f"{first}.", "text": rest, "said": [words.get(told["wish_id"], "")],
+            "wish": told["wish_id"], "strict": not out,
+        })  # fmt: skip
+    return out
+
+
+def _missing(*answers: Answer) -> list[dict[str, Any]]:
+    """A note where a source was late or failed: which one, and that it comes back by itself."""
+    names = {
+        str(source["source"]).replace("_", " ").capitalize()
+        for answer in answers for stage in answer.trace.stages
+        for source in stage.facts.get("sources", ()) if "dropped" in source
+    }  # fmt: skip
+    if not names:
+        return []
+    strong = "One source was late" if len(names) == 1 else f"{_number(len(names), 'source')} were late"
+    rest = "is missing. It comes back by itself." if len(names) == 1 else "are missing. They come back by themselves."
+    text = f"“{'”, “'.join(sorted(names))}” {rest}"
+    return [{"tone": "care", "sign": "wait", "strong": f"{strong}, so this page is a little plainer.", "text": text}]
+
+
+def sayings(engine: Engine) -> list[str]:
+    """Things one could say about this catalogue, from its own columns: a kind and a price, a likeness, a no, a wish."""
+    facets = {facet.name: facet for facet in engine.window.facets}
+    kind, column = engine.window.kinds(), engine.window.roles["price"]
+    price = facets.get(column) if column is not None else None
+    others = [f for f in facets.values() if f is not kind and f is not price and f.name != engine.window.roles["by"]]
+    out = []
+    if kind is not None:
+        under = f", {price.labels[0]}" if price is not None else ""
+        out.append(f"only {kind.labels[0].lower()}{under}")
+    out.append(f"something like the second one{' but cheaper' if price is not None else ''}")
+    if others:
+        out += [f"no {_rare(others[-1])}", f"more {others[0].labels[0].lower()}"]
+    elif kind is not None and len(kind.labels) > 1:
+        out.append(f"no {kind.labels[-1].lower()}")
+    return out
+
+
+def _rare(facet: Facet) -> str:
+    """A value that some things have and most have not, so that taking it back is felt and leaves plenty."""
+    counts = facet.member.sum(axis=1)
+    order = np.argsort(np.abs(counts - 0.08 * facet.member.shape[1]), kind="stable")
+    return facet.labels[int(order[0])].lower()
+
+
+NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+
+
+def _title(who: Mapping[str, Any], allowed: int, state: State, relaxed: bool) -> str:
+    if relaxed:
+        return f"Nothing fits it all. {allowed:,} things come near."
+    rules = sum(s.wish.hard for s in state)
+    said = [_number(rules, "rule")] if rules else []
+    said += [_number(len(state) - rules, "leaning")] if len(state) > rules else []
+    if said:
+        whole = ", ".join(said) + f", {allowed:,} things."
+        return whole[0] + whole[1:].lower()
     if who["stranger"] and not who["events"]:
         return "Hello. Nothing is known of you."
     return f"Nothing asked. {allowed:,} things."
 
 
-def _lead(who: Mapping[str, Any]) -> str:
+def _number(n: int, what: str) -> str:
+    return f"{NUMBERS[n] if n < len(NUMBERS) else n} {what}{'s' * (n != 1)}"
+
+
+def _met(held: Standing, shown: Sequence[Mapping[str, Any]]) -> int:
+    """How many of the shown things meet a wish; an explicit no is met by all of them."""
+    if held.wish.hard and not held.wish.wanted:
+        return len(shown)
+    key = "meets" if held.wish.wanted else "against"
+    met = sum(any(w["wish_id"] == held.wish_id for w in card.get(key, ())) for card in shown)
+    return met if held.wish.wanted else len(shown) - met
+
+
+def _lead(who: Mapping[str, Any], state: State) -> str:
+    if len(state):
+        return "What you said stays until you take it back."
     events = f"{who['events']:,} event{'' if who['events'] == 1 else 's'}"
     if not who["events"]:
         return "You see what others like. What you look at changes the next feed."
@@ -145,7 +239,8 @@ def _different(rows: list[dict[str, Any]], n: int) -> list[dict[str, Any]]:
 
 def _from(rows: Sequence[Mapping[str, Any]]) -> str:
     """Where a shelf comes from: its sources, most frequent first."""
-    counts = Counter(str(row["source"]) for row in rows if row["source"])
+    called = {"wishes": "what you asked for"}
+    counts = Counter(called.get(str(row["source"]), str(row["source"])) for row in rows if row["source"])
     named = ", ".join(f"{source} ({n})" for source, n in counts.most_common(3))
     return f"From {named}" if named else "In order of score"
 
@@ -154,9 +249,8 @@ def _anchors(engine: Engine, index: int, live: Sequence[Any]) -> list[tuple[int,
     """The last two different things a person touched, kept ones first, with what was done."""
     done: dict[int, str] = {}
     for event in sorted(live, key=lambda e: (e.event_type != "keep", -e.time)):
-        item = int(engine.dataset.items.index([event.item_id])[0])
-        if item >= 0:
-            done.setdefault(item, SPOKEN.get(event.event_type, "touched"))
+        if event.item >= 0:
+            done.setdefault(event.item, SPOKEN.get(event.event_type, "touched"))
     if index >= 0 and len(done) < 2:
         past = engine.dataset.histories(np.array([index], np.int32))
         kinds = past["kind"][::-1] if "kind" in past else np.full(len(past["item"]), -1)
@@ -166,8 +260,7 @@ def _anchors(engine: Engine, index: int, live: Sequence[Any]) -> list[tuple[int,
 
 
 def _indices(engine: Engine, live: Sequence[Any]) -> list[int]:
-    found = engine.dataset.items.index([e.item_id for e in live])
-    return found[found >= 0].tolist()
+    return [e.item for e in live if e.item >= 0]
 
 
 def _seen(engine: Engine, index: int, live: Sequence[Any]) -> list[Id]:

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from interplay.serve.engine import Answer, Engine
+from interplay.serve.answers import Answer
+from interplay.serve.engine import Engine
+from interplay.serve.wishes import standing
 from interplay.types import Array, Id
 
 NEAR = 12  # things that lack a word, shown after fewer than so many that have them all
@@ -27,22 +29,25 @@ class Found:
 
 def search(
     engine: Engine, query: str, *, user: Id | None = None, k: int = 24, facets: Sequence[str] = (),
-    where: str | None = None, exclude: Sequence[Id] = (), draw: int | None = None,
+    where: str | None = None, exclude: Sequence[Id] = (), draw: int | None = None, **ruled: Any,
 ) -> Found:  # fmt: skip
-    """Things that have every word of the query (the last letters may be missing), best first.
+    """Things that have every word of the query (the last letters may be missing), best first; `ruled` is what else
+    `Engine.request` takes.
 
     A word that the catalogue lacks is read as the nearest one it has, and a note says so. Where no thing has every
     word the search model answers alone, or, without one, things that have some of them.
     """
     chosen = engine.window.chosen(facets)
     asked: dict[str, Any] = {
-        "user": user, "exclude": exclude, "where": where, "facets": facets, "draw": draw, "withhold_seen": False
+        "user": user, "exclude": exclude, "where": where, "facets": facets, "draw": draw, "withhold_seen": False,
+        **ruled,
     }  # fmt: skip
     if not query.strip():
         everything = np.ones(engine.dataset.n_items, bool)
         answer = engine.answer(k=k, **asked)
+        left, _ = _wished(engine, user, everything, answer)
         total = _allowed(answer)
-        return Found(answer=answer, total=total, near=None, facets=engine.window.counted(everything, chosen), notes=[])
+        return Found(answer=answer, total=total, near=None, facets=engine.window.counted(left, chosen), notes=[])
     read = engine.words.understand(query)
     known = [w for w in read.read if w]
     spoken = " ".join(known) or query
@@ -62,7 +67,37 @@ def search(
     if meant:
         match = np.zeros(engine.dataset.n_items, bool)
         match[answer.items] = True
+    else:
+        match, hidden = _wished(engine, user, match, answer)
+        notes += hidden
     return Found(answer=answer, total=total, near=near, facets=engine.window.counted(match, chosen), notes=notes)
+
+
+def _wished(engine: Engine, user: Id | None, found: Array, answer: Answer) -> tuple[Array, list[dict[str, Any]]]:
+    """What the person's own rules leave of what was found, and a note where they hide something."""
+    if user is None:
+        return found, []
+    understood = next((s.facts for s in answer.trace.stages if s.name == "understand"), {})
+    let_go = {told["wish_id"] for told in understood.get("relaxed", ())}
+    left, hiding = found.copy(), []
+    for held in standing(engine.told(user), engine.now()):
+        if held.wish.hard and held.wish.where is not None and held.wish_id not in let_go:
+            mask = engine.catalogue.mask(held.wish.where, strict=False)[: len(found)] == held.wish.wanted
+            if (found & ~mask).any():
+                hiding.append((int((found & ~mask).sum()), held))
+            left &= mask
+    hidden = int(found.sum() - left.sum())
+    if not hidden:
+        return left, []
+    words = [held.wish.text for _, held in hiding]
+    most = max(hiding, key=lambda pair: pair[0])[1]
+    stay = "One result stays" if hidden == 1 else f"{hidden:,} results stay"
+    said = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    note = {
+        "tone": "plain", "strong": "", "text": f"{stay} hidden because you said {said}.", "said": words, "queries": [],
+        "wish": most.wish_id,
+    }  # fmt: skip
+    return left, [note]
 
 
 def _notes(engine: Engine, query: str, read: Any, known: list[str]) -> tuple[list[dict[str, Any]], Array, bool]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from interplay.serve.engine import Engine
-from interplay.serve.feed import people, person
+from interplay.serve.feed import people, person, sayings, wishes_of
 
 _TEMPLATE = re.compile(r'<template id="t-(\w+)">(.*?)</template>', re.DOTALL)
 _OPTION = re.compile(r"\{\{\?(\w+)\}\}(.*?)\{\{/\1\}\}", re.DOTALL)
@@ -55,20 +55,58 @@ class Page:
         """List items, the first `eager` of them with pictures that do not wait."""
         return "".join(
             fill(self.templates[template], {
-                **row, "kept": "true" if str(row["item_id"]) in kept else "false",
+                **row, "kept": "true" if str(row["item_id"]) in kept else "false", "meets": self.meets(row),
                 "loading": "eager" if place < eager else "lazy",
             })
             for place, row in enumerate(rows)
         )  # fmt: skip
 
+    def meets(self, row: Mapping[str, Any]) -> str:
+        """Which wishes a thing meets and which it goes against; empty where none stands."""
+        if "meets" not in row:
+            return ""
+        yes, no = (", ".join(wish["text"] for wish in row.get(side, ())) for side in ("meets", "against"))
+        told = ". ".join(part for part in (yes and f"Meets: {yes}", no and f"Against: {no}") if part)
+        values = {"told": told, "mark": "yes" if yes else "no", "only": "" if yes else "against"}
+        return fill(self.templates["meets"], values)
+
+    def wish(self, chip: Mapping[str, Any]) -> str:
+        """A standing wish as a list item."""
+        wanted, strict = chip["wanted"], chip["hard"]
+        return fill(self.templates["wish"], {
+            **chip, "manner": f"{'want' if wanted else 'avoid'} {'hard' if strict else 'soft'}",
+            "sign": "want" if wanted else "avoid", "says": str(chip["says"]).replace(", ", " · "),
+            "held": "true" if chip["pinned"] else "false",
+        })  # fmt: skip
+
+    def note(self, note: Mapping[str, Any]) -> str:
+        """A sentence above the feed, with the person's own words in their own ink and at most two buttons."""
+        buttons = [_BUTTON.format(f'data-drop="{html.escape(note["wish"])}"', "Take it back")] if "wish" in note else []
+        if note.get("strict"):
+            buttons.append(_BUTTON.format('data-do="strict"', "Show nothing instead"))
+        words = html.escape(note["text"])
+        for said in filter(None, note.get("said", ())):
+            words = words.replace(html.escape(said), f'<span class="said">{html.escape(said)}</span>')
+        told = {**note, "sign": note.get("sign", "note"), "words": words, "buttons": "".join(buttons)}
+        return fill(self.templates["note"], told)
+
     def shelf(self, shelf: Mapping[str, Any], kept: Mapping[str, str], eager: int) -> str:
         return fill(self.templates["shelf"], {**shelf, "cards": self.cards("card", shelf["items"], kept, eager)})
 
-    def html(self, user: str, feed: Mapping[str, Any] | None) -> str:
-        """The page for one person; with a feed, its first screen is drawn and the rest travels as data."""
+    def html(self, user: str, feed: Mapping[str, Any] | None, *, talks: bool = True) -> str:
+        """The page for one person; with a feed, its first screen is drawn and the rest travels as data. `talks`: the
+        view has the box to talk to."""
         who = feed["person"] if feed else person(self.engine, user)
-        state = {"user": user, "engine": self.engine.name, "person": who, "feed": feed}
+        kinds = self.engine.window.kinds()
+        wishes = feed["wishes"] if feed else wishes_of(self.engine, user)
+        state = {
+            "user": user, "engine": self.engine.name, "person": who, "feed": feed, "wishes": wishes,
+            "capped": kinds.name if kinds else None,
+        }  # fmt: skip
         drawn = {
+            "dock": "" if talks else "hidden", "parser": PARSER,
+            "tries": "".join(fill(self.templates["try"], {"text": said}) for said in sayings(self.engine)),
+            "wishes": "".join(map(self.wish, wishes)), "notes": "".join(map(self.note, feed["notes"] if feed else ())),
             "state": json.dumps(state, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
             "hidden": "" if feed else "hidden", "name": who["name"], "face": fill(self.templates["face"], face(who)),
         }  # fmt: skip
@@ -89,4 +127,6 @@ def face(who: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _SLOT = re.compile(r"\[\[(\w+)\]\]")
-_MARKUP = frozenset(("state", "face", "heroes", "shelves"))
+_MARKUP = frozenset(("state", "face", "heroes", "shelves", "wishes", "notes", "tries"))
+_BUTTON = '<button class="b slim" {}>{}</button>'
+PARSER = "No text model is configured; the built-in parser reads what you say."

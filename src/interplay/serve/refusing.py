@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from fastapi import Request
@@ -11,7 +9,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
-from interplay.serve.engine import NotHere
+from interplay.errors import Unavailable
+from interplay.serve.answers import NotHere
 
 
 def checked(body: type[Any], values: dict[str, Any]) -> Any:
@@ -34,56 +33,32 @@ def sentence(error: dict[str, Any]) -> str:
     return f"{place} is {shown[:80]}; {said[:1].lower()}{said[1:]}"
 
 
-def say(status: int, text: str) -> JSONResponse:
-    return JSONResponse({"request_id": secrets.token_hex(8), "error": text}, status)
+def say(request: Request, status: int, text: str) -> JSONResponse:
+    """A refusal as it is sent, under the id of the request it answers."""
+    headers = {"Retry-After": "1"} if status in (429, 503) else None
+    return JSONResponse({"request_id": request.state.request_id, "error": text}, status, headers)
 
 
 async def refused(request: Request, wrong: Exception) -> JSONResponse:
-    return say(404 if isinstance(wrong, NotHere) else 422, str(wrong))
+    """Anything that a person can mend."""
+    status = 404 if isinstance(wrong, NotHere) else 503 if isinstance(wrong, Unavailable) else 422
+    return say(request, status, str(wrong))
 
 
 async def unreadable(request: Request, wrong: Exception) -> JSONResponse:
+    """A body or a parameter that is not what was described."""
     assert isinstance(wrong, RequestValidationError)
-    return say(422, "; ".join(sentence(e) for e in wrong.errors()[:3]))
+    return say(request, 422, "; ".join(sentence(dict(e)) for e in wrong.errors()[:3]))
 
 
 async def plainly(request: Request, wrong: Exception) -> JSONResponse:
+    """What the routes and the framework refuse by status."""
     status = getattr(wrong, "status_code", 500)
     detail = str(getattr(wrong, "detail", ""))
     if detail == "Not Found":
         detail = f"nothing is served at {request.url.path}; see /openapi.json for what is"
     if detail == "Method Not Allowed":
         detail = f"{request.url.path} does not take {request.method}; see /openapi.json"
-    return say(status, detail)
-
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-
-class Limit:
-    """Refuses bodies above `largest` bytes: by the announced length, or while they arrive."""
-
-    def __init__(self, app: Any, largest: int) -> None:
-        self.app, self.largest = app, largest
-
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
-            return await self.app(scope, receive, send)
-        announced = dict(scope["headers"]).get(b"content-length", b"0")
-        parts, size, more = [], int(announced) if announced.isdigit() else 0, True
-        while more and size <= self.largest:
-            message = await receive()
-            if message["type"] != "http.request":
-                return None
-            parts.append(message.get("body", b""))
-            size, more = max(size, sum(map(len, parts))), message.get("more_body", False)
-        if size > self.largest:
-            text = f"the body has more than {self.largest:,} bytes; send it in parts"
-            return await say(413, text)(scope, receive, send)  # type: ignore[arg-type]
-        body = iter([{"type": "http.request", "body": b"".join(parts), "more_body": False}])
-
-        async def held() -> MutableMapping[str, Any]:
-            return next(body, None) or await receive()
-
-        return await self.app(scope, held, send)
+    if detail == "There was an error parsing the body":
+        status, detail = 422, "the body is no JSON that can be read; it may be cut off, or nested too deeply"
+    return say(request, status, detail)

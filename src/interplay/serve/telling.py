@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from interplay.data.store.happened import Happened
 from interplay.errors import BadSetting, InterplayError, UnknownName, unknown
 from interplay.serve.engine import DAY, Engine
-from interplay.serve.log import Happened
 
 FIRST = 631_152_000_000_000  # 1 January 1990, microseconds UTC: anything earlier is in another unit
 
@@ -35,6 +35,7 @@ class Taken:
 def tell(engine: Engine, rows: Sequence[Mapping[str, Any]]) -> Taken:
     """Take events into the log. Rows hold user_id, item_id and event_type, and may hold event_id, timestamp, value,
     request_id, session_id, surface and undoes; what is accepted is durable when this returns."""
+    engine.look()  # items that came a moment ago are known
     taken: list[Happened] = []
     refused: list[Refused] = []
     for place, row in enumerate(rows):
@@ -42,8 +43,8 @@ def tell(engine: Engine, rows: Sequence[Mapping[str, Any]]) -> Taken:
             taken.append(_event(engine, row, taken))
         except InterplayError as wrong:
             refused.append(Refused(place=place, event_id=row.get("event_id"), reason=str(wrong)))
-    accepted = engine.log.append(taken)
-    return Taken(accepted=accepted, repeated=len(taken) - accepted, refused=refused)
+    kept = engine.store.append(taken)
+    return Taken(accepted=kept.kept, repeated=kept.repeated, refused=refused)
 
 
 def _event(engine: Engine, row: Mapping[str, Any], before: Sequence[Happened]) -> Happened:
@@ -52,7 +53,7 @@ def _event(engine: Engine, row: Mapping[str, Any], before: Sequence[Happened]) -
         raise unknown("event type", kind, engine.kinds)
     user, item = str(row["user_id"]), row.get("item_id")
     if kind == "undo":
-        past = engine.log.known.get(undoes or "") or next((e for e in before if e.event_id == undoes), None)
+        past = next((e for e in before if e.event_id == undoes), None) or engine.store.event(undoes or "")
         if past is None or past.user_id != user:
             raise UnknownName(f"no event {undoes!r} of {user!r} to undo; expected its event_id in 'undoes'")
         item = past.item_id

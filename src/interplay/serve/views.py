@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from interplay.serve.engine import Answer, Engine
+from interplay.serve.answers import Answer, plain
+from interplay.serve.engine import Engine
+from interplay.serve.wishes import standing
 from interplay.types import Id
 from interplay.worlds import pictures
 
@@ -15,6 +15,8 @@ from interplay.worlds import pictures
 def cards(engine: Engine, answer: Answer, **more: Any) -> list[dict[str, Any]]:
     """The items of an answer as a person sees them: place, words, picture, source and reason."""
     told = {int(row["item"]): row for row in answer.trace.items}
+    lacking = [item for item in answer.items if "meets" not in told.get(item, {})]
+    met = dict(zip(lacking, wished(engine, answer.user, lacking), strict=True))
     out = []
     for place, (item, score) in enumerate(answer.slates.row(0), 1):
         row = told.get(item, {})
@@ -25,8 +27,34 @@ def cards(engine: Engine, answer: Answer, **more: Any) -> list[dict[str, Any]]:
                 "place": place, "score": round(float(score), 6), "request_id": answer.request_id,
                 "source": str(sources[0]["source"]) if sources else "", "reason": str(row.get("reason", "")),
             }
+            | {k: [{n: w[n] for n in ("wish_id", "text")} for w in row[k]] for k in ("meets", "against") if k in row}
+            | met.get(item, {})
             | more
         )  # fmt: skip
+    return out
+
+
+def wished(engine: Engine, user: Id | None, items: Sequence[int]) -> list[dict[str, Any]]:
+    """Which standing wishes of a person each item meets and which it goes against; nothing where none stands."""
+    state = standing(engine.told(user), engine.now()) if user is not None else ()
+    if not state or not items:
+        return [{}] * len(items)
+    out: list[dict[str, Any]] = [{"meets": [], "against": []} for _ in items]
+    steer, wishes = getattr(engine.cascade, "steer", None), [held.wish for held in state]
+    if steer is not None:
+        parts = steer.meets(wishes, items)
+        met = [({j for j, _ in yes}, {j for j, _ in no}) for yes, no in parts]
+    else:
+        masks = {j: engine.catalogue.mask(w.where, strict=False) for j, w in enumerate(wishes) if w.where is not None}
+        met = [
+            tuple({j for j, mask in masks.items() if wishes[j].wanted == side and mask[item]} for side in (True, False))
+            for item in items
+        ]
+    for row, (yes, no) in zip(out, met, strict=True):
+        for j, held in enumerate(state):
+            told = {"wish_id": held.wish_id, "text": held.wish.text}
+            row["meets"] += [told] if j in yes else []
+            row["against"] += [told] if j in no else []
     return out
 
 
@@ -54,24 +82,13 @@ def trace(engine: Engine, answer: Answer) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def plain(value: Any) -> Any:
-    """Arrays and NumPy numbers as lists and Python numbers; a number that JSON lacks becomes None."""
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset, np.ndarray)):
-        return [plain(v) for v in (value.tolist() if isinstance(value, np.ndarray) else value)]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def item(engine: Engine, item_id: Id) -> dict[str, Any]:
+def item(engine: Engine, item_id: Id, *, user: Id | None = None) -> dict[str, Any]:
     """Everything the catalogue says of one item; an unknown one is refused with the nearest names."""
     index = engine.item(item_id)
     row = {k: v for k, v in engine.window.row(index).items() if k != "item_id"}
     about = engine.window.roles["about"]
     card = engine.window.card(index)
-    return card | {
+    return card | wished(engine, user, [index])[0] | {
         "about": str(row.get(about) or "") if about else "", "properties": engine.window.properties(index),
         "people": int(engine.rows.popularity[index]), "columns": {k: plain(_spoken(v)) for k, v in row.items()},
     }  # fmt: skip

@@ -11,7 +11,7 @@ Default size: about 1.25 million impressions and 185,000 events, in some 6 s on 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,9 +88,17 @@ def market(seed: int = 0, n_items: int = 5000, n_people: int = 2000, days: int =
 
 def _people(seed: int, n: int) -> pl.DataFrame:
     """user_id and a display name; nothing else is known of anybody."""
+    return pl.DataFrame({"user_id": [f"p-{u:05d}" for u in range(n)], "name": _names(seed, n)})
+
+
+def _names(seed: int, n: int) -> list[str]:
     draw = draws(keyed(seed, "name", np.arange(n)), 0, 2)
-    names = [f"{FIRST[int(a * len(FIRST))]} {chr(65 + int(b * 26))}." for a, b in draw.tolist()]
-    return pl.DataFrame({"user_id": [f"p-{u:05d}" for u in range(n)], "name": names})
+    return [f"{FIRST[int(a * len(FIRST))]} {chr(65 + int(b * 26))}." for a, b in draw.tolist()]
+
+
+def seed_of(names: Sequence[str], seeds: int = 1000) -> int | None:
+    """The seed of the market whose first people have these names; None where it is none of the first `seeds`."""
+    return next((seed for seed in range(seeds) if _names(seed, len(names)) == list(names)), None)
 
 
 class Log:

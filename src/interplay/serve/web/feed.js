@@ -1,6 +1,7 @@
 /* The feed: heroes, shelves with where each comes from, and everything else in the person's order. */
-import { ask, heard, kept, state, told } from './api.js';
-import { $, awaited, cards, fill, many, note, rise, say, shelf } from './parts.js';
+import { ask, heard, hold, kept, state, told } from './api.js';
+import { $, $$, awaited, cards, fill, many, note, rise, say, shelf } from './parts.js';
+import { show } from './wishes.js';
 
 const EAGER = 3;                       // stretches of the grid that come by themselves; then a button, so that the foot can be reached
 let queue = [], cursor = null, stretches = 0, busy = false;
@@ -8,8 +9,8 @@ let queue = [], cursor = null, stretches = 0, busy = false;
 /** Take a feed as the person's own: who looks, what is kept, what waits below. */
 function take(feed, drawn) {
   state.feed = feed;
-  kept.clear();
-  for (const [item, event] of Object.entries(feed.person.kept)) kept.set(item, event);
+  state.person = feed.person;
+  hold(feed.person);
   who(feed.person);
   queue = [...feed.shelves.slice(drawn).map((s) => () => shelf(s)), ...(feed.grid.length ? [() => rest(feed)] : [])];
   cursor = feed.cursor; stretches = 0;
@@ -23,27 +24,47 @@ export function who(person) {
 }
 
 /** The feed that came inside the page. */
-export function found() { take(state.feed, 1); watch(); }
+export function found() {
+  take(state.feed, 1);
+  $$('[data-keep]').forEach((b) => b.setAttribute('aria-pressed', String(kept.has(b.dataset.keep))));   // kept a moment before the reload
+  watch();
+}
 
 /** Ask for the feed as it is now, and draw it. */
 export async function load() {
   const feed = await awaited($('#shelves'), ask('/v1/feed', { user_id: state.user }), load);
   if (!feed) return;
+  draw(feed);
+  say(`${feed.title} ${feed.lead}`);
+}
+
+/** Draw a feed in the place of the one that stands. */
+export function draw(feed) {
+  show(feed.wishes);
   $('#feed-h').textContent = feed.title;
   $('#feed-lead').textContent = feed.lead;
-  $('#feed-note').innerHTML = '';
+  $('#feed-note').innerHTML = feed.notes.map(note).join('');
+  take(feed, 1);
   $('#heroes').innerHTML = cards(feed.heroes, 'hero');
   $('#heroes').scrollLeft = 0;
-  $('#shelves').innerHTML = feed.shelves.slice(0, 1).map(shelf).join('');
+  $('#shelves').innerHTML = feed.shelves.slice(0, 1).map(shelf).join('') || (feed.heroes.length ? '' : empty());
   rise([...$('#heroes').children, ...$('#shelves').children]);
-  take(feed, 1);
   watch();
-  say(`${feed.title} ${feed.lead}`);
+}
+const empty = () => '<div class="state"><h3>Nothing is left to show.</h3><p class="quiet">Take a wish back above, or say what you would rather have.</p></div>';
+
+/** The person wants an empty page rather than what comes near. */
+export function nothing() {
+  queue = []; cursor = null;
+  $('#heroes').innerHTML = '';
+  $('#shelves').innerHTML = empty();
+  watch();
+  say('Showing nothing, as asked.');
 }
 
 /** Coming back finds the feed as it was left; what happened since is said, not drawn. */
 export function back() {
-  $('#feed-note').innerHTML = told ? note({ tone: 'plain', text: `${many(told, 'thing')} you did since would change this feed.`, button: '<button class="b slim" data-do="redraw">Draw it again</button>' }) : '';
+  if (told) $('#feed-note').innerHTML = note({ tone: 'plain', text: `${many(told, 'thing')} you did since would change this feed.`, button: '<button class="b slim" data-do="redraw">Draw it again</button>' });
 }
 
 /** The next shelf, the grid, or the next stretch of it. */
@@ -53,8 +74,10 @@ export async function further(asked) {
   if (queue.length) place.insertAdjacentHTML('beforeend', queue.shift()());
   else if (cursor && (asked || stretches < EAGER)) {
     busy = true;
+    const from = cursor;
     try {
       const more = await ask('/v1/recommendations', { user_id: state.user, cursor });
+      if (cursor !== from) return;                               // another feed was drawn meanwhile
       const before = $('#rest').children.length;
       $('#rest').insertAdjacentHTML('beforeend', cards(more.items));
       cursor = more.next; stretches += 1;

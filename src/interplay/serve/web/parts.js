@@ -1,11 +1,14 @@
 /* What every view draws with: templates, cards, notes, and the sentences for readers. */
-import { kept } from './api.js';
+import { kept, state } from './api.js';
 
 export const $ = (s, root = document) => root.querySelector(s);
 export const $$ = (s, root = document) => [...root.querySelectorAll(s)];
 export const esc = (s) => String(s).replace(/[&<>"']/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }[c]));
 export const icon = (name) => `<svg class="i" aria-hidden="true"><use href="#i-${name}"></use></svg>`;
-export const many = (n, one, more = one + 's') => `${n.toLocaleString('en')} ${n === 1 ? one : more}`;
+export const count = (n) => n.toLocaleString('en');
+export const many = (n, one, more = one + 's') => `${count(n)} ${n === 1 ? one : more}`;
+export const list = (words) => words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
+export const ms = (v) => `${v < 0.1 ? v.toFixed(2) : v < 100 ? v.toFixed(1) : Math.round(v)} ms`;
 
 const templates = Object.fromEntries($$('template').map((t) => [t.id.slice(2), t.innerHTML.trim()]));
 
@@ -14,11 +17,25 @@ export const fill = (name, values) => templates[name]
   .replace(/\{\{\?(\w+)\}\}([\s\S]*?)\{\{\/\1\}\}/g, (_, key, inner) => values[key] ? inner : '')
   .replace(/\{\{(\*?)(\w+)\}\}/g, (_, raw, key) => { const v = values[key] ?? '', text = v === false ? '' : String(v); return raw ? text : esc(text); });
 
-export const cards = (rows, template = 'card') => rows.map((row) => fill(template, { ...row, kept: String(kept.has(String(row.item_id))), loading: 'lazy' })).join('');
+/** Which wishes a thing meets and which it goes against; space is kept while any wish stands. The server's `meets` draws the same. */
+export function meets(row) {
+  if (!row.meets) return '';
+  const said = (rows) => rows.map((w) => w.text).join(', '), yes = said(row.meets), no = said(row.against ?? []);
+  return fill('meets', { told: [yes && `Meets: ${yes}`, no && `Against: ${no}`].filter(Boolean).join('. '), mark: yes ? 'yes' : 'no', only: yes ? '' : 'against' });
+}
+export const cards = (rows, template = 'card') => rows.map((row) => fill(template, { ...row, meets: meets(row), kept: String(kept.has(String(row.item_id))), loading: 'lazy' })).join('');
 export const shelf = (s) => fill('shelf', { ...s, cards: cards(s.items) });
+
+/** Text with the person's own words in their own ink. */
+export const quoted = (text, words, tag = 'span class="said"') => [...new Set(words)].filter(Boolean).sort((a, b) => b.length - a.length)
+  .reduce((parts, word) => parts.flatMap((part) => typeof part !== 'string' ? [part] : part.split(word).flatMap((p, k) => k ? [{ word }, p] : [p])), [text])
+  .map((part) => typeof part === 'string' ? esc(part) : `<${tag}>${esc(part.word)}</${tag.split(' ')[0]}>`).join('');
+
 export const note = (n) => fill('note', {
-  ...n,
+  ...n, sign: n.sign ?? 'note', words: quoted(n.text, n.said ?? []),
   buttons: (n.queries ?? []).map((q) => `<button class="b slim" data-query="${esc(q)}">Search “${esc(q)}”</button>`).join('')
+    + (n.wish ? `<button class="b slim" data-drop="${esc(n.wish)}">${(n.said ?? []).length > 1 ? `Take back “${esc(state.wishes.find((w) => w.wish_id === n.wish)?.text ?? 'it')}”` : 'Take it back'}</button>` : '')
+    + (n.strict ? '<button class="b slim" data-do="strict">Show nothing instead</button>' : '')
     + (n.untick ? '<button class="b slim" data-do="untick">Untick all</button>' : '') + (n.button ?? ''),
 });
 
@@ -41,6 +58,15 @@ export async function awaited(place, answer, again) {
     say(wrong.message);
     return null;
   } finally { clearTimeout(late); }
+}
+
+/** Ask before something is done; whether it was agreed to. `words` is markup. */
+export function asked(title, words, yes, no = 'Leave it', manner = 'stop') {
+  const box = $('#ask');
+  box.innerHTML = `<form method="dialog"><h2 id="ask-h">${esc(title)}</h2>${words}<div class="row"><button class="b" value="no">${esc(no)}</button><button class="b ${manner}" value="yes">${esc(yes)}</button></div></form>`;
+  box.returnValue = '';
+  box.showModal();
+  return new Promise((done) => box.addEventListener('close', () => done(box.returnValue === 'yes' && new FormData($('form', box))), { once: true }));
 }
 
 export const rise = (elements) => elements.forEach((el, k) => { el.classList.add('come'); el.style.animationDelay = `${Math.min(k, 8) * 40}ms`; });

@@ -30,8 +30,8 @@ function draw(q, answer) {
   if (held) $$('#facets input').find((box) => box.dataset.facet === held)?.focus();
   $('#repair').innerHTML = answer.said.map(note).join('');
   $('#hits').innerHTML = cards(answer.items);
-  $('#near').innerHTML = answer.near.length ? fill('shelf', { title: 'Near it', because: 'A word of yours is missing here', cards: cards(answer.near) }) : '';
-  $('#found').textContent = q ? `${answer.said.length && !answer.total ? 'No result' : many(answer.total, 'result')}, ${Math.max(1, Math.round(answer.milliseconds))} ms.` : `${many(answer.total, 'thing')}. Start typing.`;
+  $('#near').innerHTML = answer.near.length ? fill('shelf', { title: answer.said.some((n) => n.wish) ? 'Near it, and allowed' : 'Near it', because: 'A word of yours is missing here', cards: cards(answer.near) }) : '';
+  $('#found').textContent = q ? `${answer.said.length && !answer.total ? 'No result' : many(answer.total, 'result')}, ${Math.max(1, Math.round(answer.milliseconds))} ms.${answer.total && state.wishes.some((w) => !w.hard) ? ' Your leanings order them; the words choose them.' : ''}` : `${many(answer.total, 'thing')}. Start typing.`;
   cursor = answer.next && answer.items.length < answer.total ? answer.next : null;
   $('#more-hits').hidden = !cursor;
 }
@@ -46,6 +46,9 @@ export async function more() {
   $('#hits').children[before]?.querySelector('a').focus({ preventScroll: true });
   say(`${many(answer.items.length, 'more result')}.`);
 }
+
+/** The same question under other wishes. */
+export const again = () => find();
 
 export function untick() { facets.clear(); find(); }
 export function query(text) { $('#q').value = text; find(); $('#q').focus(); }

@@ -1,61 +1,110 @@
-/* Why this: the trace of an answer, stage by stage, for one of its items. */
-import { ask, state } from './api.js';
-import { $, awaited, esc, icon } from './parts.js';
+/* Why this: the trace of an answer, stage by stage, for one of its items; and changing a stage to see what follows. */
+import { ask, change, state } from './api.js';
+import { bars, figure, minus, ribbon } from './charts.js';
+import { forms, read, logged } from './debug.js';
+import { $, awaited, esc, icon, list, ms, quoted, say } from './parts.js';
 
-const figure = (v) => Number.isInteger(v) ? v.toLocaleString('en') : Math.abs(v) < 1 ? Math.abs(v).toFixed(Math.abs(v) < 0.1 ? 3 : 2).slice(1) : Math.abs(v).toFixed(2);
-const minus = (v) => (v < 0 ? '−' : '');
-const list = (words) => words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 const nth = (n) => n + (n % 100 > 10 && n % 100 < 14 ? 'th' : ({ 1: 'st', 2: 'nd', 3: 'rd' }[n % 10] ?? 'th'));
 const named = (s) => s.replace(/_/g, ' ').replace(/^./, (c) => c.toUpperCase());
+const MADE = /^(less like|has the words|lacks a word|not \(|you said)/;          // names of rules that the person made
 
-/** Rows of [name, number, kind]: '' learnt, 'said-bar' said by the person, 'minus' taken away. */
-function bars(rows) {
-  if (!rows.length) return '';
-  const max = Math.max(...rows.map(([, v]) => Math.abs(v)), 1e-9);
-  return `<div class="bars">${rows.map(([name, v, kind = '']) => `<span>${esc(name)}</span><div class="track"><i class="${kind}" style="width:${v ? Math.max(1, Math.abs(v) / max * 100) : 0}%"></i></div><span class="n">${minus(v)}${figure(v)}</span>`).join('')}</div>`;
-}
-/** A ribbon that thins as the candidates do; its thickness is the logarithm of their number. */
-function ribbon(counts) {
-  const w = Math.min(620, innerWidth) - (innerWidth > 640 ? 48 : 32), names = ['items', 'allowed', 'found', 'ranked', 'shown'], n = names.map((k) => counts[k]);
-  const xs = n.map((_, i) => 2 + (w - 8) * i / 4), t = n.map((c) => 5 + 67 * Math.log1p(c) / Math.log1p(n[0] || 1)), mid = 40;
-  const edge = (sign) => (i, j) => { const m = (xs[i] + xs[j]) / 2; return `C${m} ${mid + sign * t[i] / 2} ${m} ${mid + sign * t[j] / 2} ${xs[j]} ${mid + sign * t[j] / 2}`; }, up = edge(-1), down = edge(1);
-  return `<svg class="narrow" width="${w}" height="118" viewBox="0 0 ${w} 118" role="img" aria-label="${n.map((c, i) => `${c.toLocaleString('en')} ${names[i]}`).join(', ')}"><path d="M${xs[0]} ${mid - t[0] / 2}${[0, 1, 2, 3].map((i) => up(i, i + 1)).join('')}V${mid + t[4] / 2}${[4, 3, 2, 1].map((i) => down(i, i - 1)).join('')}z" fill="var(--engine-wash)" stroke="var(--engine)" stroke-width="1.5"/>${xs.map((x, i) => { const at = ['start', 'middle', 'middle', 'middle', 'end'][i], tx = i ? i === 4 ? w : x : 0; return `<path d="M${x} ${mid - t[i] / 2}v${t[i]}" stroke="var(--engine)" stroke-width="2"/><text x="${tx}" y="96" text-anchor="${at}" font-size="15" fill="var(--ink)" font-weight="700">${n[i].toLocaleString('en')}</text><text x="${tx}" y="113" text-anchor="${at}" font-size="13" fill="var(--ink-2)">${names[i]}</text>`; }).join('')}<circle cx="${xs[4]}" cy="${mid}" r="6" fill="var(--you)"/></svg>`;
-}
+let original = null, now = null, about = null, debug = false;
 
-const spoken = (rule) => /^(less like|has the words|lacks a word)/.test(rule) || /^[\w ]+: /.test(rule);   // rules that the person made
+/** The wishes that an answer read, as far as they are known here. */
+const heard = (f) => f.heard ?? (f.wishes && f.wishes === state.wishes.length ? state.wishes : []);
 
 /** What a stage's facts show: who gave how many, which rule hid how many. */
 function facts({ name, facts: f }) {
-  if (name === 'retrieve') return bars((f.sources ?? []).filter((s) => 'gave' in s).map((s) => [named(s.source), s.gave]));
+  if (name === 'understand') return heard(f).length ? `<div class="row" style="gap:8px">${heard(f).map((w) => `<span class="tag edited">${esc(w.text)} ${esc(w.says.split(',')[0])}</span>`).join('')}</div>` : '';
+  if (name === 'retrieve') {
+    const rows = (f.sources ?? []).filter((s) => 'gave' in s).map((s) => [named(s.source), s.gave, s.source === 'wishes' ? 'said-bar' : '']);
+    return bars([...rows, ...(f.sources ?? []).filter((s) => 'dropped' in s).map((s) => [named(s.source), 0, '', 'late'])]);
+  }
   if (name !== 'rules') return '';
-  const rows = Object.entries(f.by_rule ?? {}).map(([rule, n]) => [rule, n, spoken(rule) ? 'said-bar' : '']);
+  const spoken = new Map(state.wishes.filter((w) => w.where).map((w) => [w.wanted ? w.where : `not (${w.where})`, w.text]));
+  const rows = Object.entries(f.by_rule ?? {}).map(([rule, n]) => [spoken.get(rule) ?? rule, n, spoken.has(rule) || MADE.test(rule) || /^[\w ]+: /.test(rule) || (f.yours ?? []).includes(rule) ? 'said-bar' : '']);
   if (f.seen) rows.push(['Already seen', f.seen]);
   if (f.excluded) rows.push(['Stands elsewhere', f.excluded]);
   return bars(rows);
 }
 
 /** What a stage did to this very item. */
-function about({ name }, item) {
-  const { sources } = item;
-  if (!sources.length) return '';
-  if (name === 'retrieve') return `<p class="quiet small">${esc(item.title)} came from ${esc(list(sources.map((s) => `${s.source} (${nth(s.place)})`)))}.</p>`;
-  if (name === 'rank') return `<p>Score <b class="n">${minus(item.score)}${figure(item.score)}</b>${item.ranked ? `, place ${item.ranked} of those ranked` : ''}.</p>${bars(sources.map((s) => [named(s.source), s.part, s.part < 0 ? 'minus' : '']))}`;
+function done({ name }, item) {
+  if (!item?.sources?.length) return '';
+  if (name === 'retrieve') return `<p class="quiet small">${esc(item.title)} came from ${esc(list(item.sources.map((s) => `${s.source} (${nth(s.place)})`)))}.</p>`;
+  if (name === 'rank') {
+    const w = item.wishes, sources = item.sources.map((s) => [named(s.source), s.part, s.part < 0 ? 'minus' : s.source === 'wishes' ? 'said-bar' : '']);
+    const rows = w && 'taste' in w ? [['What was learnt', w.taste], ['Your wishes', w.wanted ?? 0, 'said-bar'], ...(w.unwanted ? [['Against them', -Math.abs(w.unwanted), 'minus']] : [])] : sources;
+    const key = [['said-bar', 'what you said'], ['', 'what was learnt'], ['minus', 'taken away']].filter(([k]) => rows.some(([, , kind]) => kind === k));
+    return `<p>Score <b class="n">${minus(item.score)}${figure(item.score)}</b>${item.ranked ? `, ${nth(item.ranked)} of those ranked` : ''}.</p>${bars(rows)}${rows === sources ? '' : `<p class="quiet small">What was learnt, by source of it:</p>${bars(sources)}`}${key.length > 1 ? `<p class="key">${key.map(([k, t]) => `<span><span class="track"><i class="${k}"></i></span>${t}</span>`).join('')}</p>` : ''}`;
+  }
   return name === 'page' ? `<p class="quiet small">It stands in place ${item.place}.</p>` : '';
 }
 
+const STATES = { edited: ['edited', 'edited by you'], again: ['rerun', 'run again'], kept: ['', 'kept as it was'] };
+const WORDS = { understand: 'how it was read', retrieve: 'the sources', rank: 'the score', rules: 'the rules', page: 'the page' };
+
+/** What an edit led to, in a sentence: what ran again, what rose, what is new. */
+function followed(t) {
+  const ran = t.stages.filter((s) => s.state === 'again'), took = t.stages.filter((s) => s.state && s.state !== 'kept').reduce((sum, s) => sum + s.milliseconds, 0);
+  const rose = (t.rose ?? []).map((i) => `${i.title} rose ${i.from ? `from ${nth(i.from)} ` : ''}to ${nth(i.place)}`), fresh = (t.new ?? []).map((i) => i.title);
+  const what = named(t.event?.payload?.stage ?? t.stages.find((s) => s.state === 'edited')?.name ?? '');
+  const then = ran.length ? `${list(ran.map((s) => s.name))} ran again` : 'nothing else ran';
+  const moved = [rose.length && `${list(rose.slice(0, 3))}.`, fresh.length && `New on the page: ${list(fresh.slice(0, 4))}${fresh.length > 4 ? ` and ${fresh.length - 4} more` : ''}.`].filter(Boolean).join(' ') || 'Nothing rose and nothing is new.';
+  return `<div class="note plain">${icon('undo')}<div><b>${esc(what)} changed; ${esc(then)} in ${ms(took)}.</b> ${what === 'Rules' ? 'Rules act inside the search. ' : ''}${esc(moved)}<div class="row"><button class="b slim" data-do="unedit">Undo the edit</button></div></div></div>`;
+}
+
+function draw() {
+  const box = $('#why'), trace = now, edited = now !== original, at = box.scrollTop;
+  const item = trace.items.find((i) => String(i.item_id) === about), was = original.items.find((i) => String(i.item_id) === about), one = item ?? was ?? { title: about, sources: [], reason: '', score: 0 };
+  const wanted = (one.meets ?? []).map((w) => w.text), reason = (one.reason || 'Nothing more is known of why').replace(/\.$/, '');
+  const searched = trace.query ? `You asked for <span class="said">${esc(trace.query)}</span>. ` : '';
+  const gone = edited && !item ? `<p class="answer">With this change <b>${esc(one.title)}</b> is not on the page.</p>` : `<p class="answer">${searched}<em>${esc(reason)}</em>${wanted.length ? `, and it fits <span class="said">${esc(list(wanted))}</span>` : ''}.</p>`;
+  const stages = trace.stages.map((s, k) => { const [kind, tag] = edited ? STATES[s.state] ?? ['', ''] : ['', '']; return `<li class="stage ${kind}"><span class="dot" aria-hidden="true">${k + 1}</span><div><div class="top"><h3>${esc(named(s.name))}</h3>${tag ? `<span class="tag ${kind}">${tag}</span>` : ''}<span class="n quiet">${ms(s.milliseconds)}</span></div><p>${esc(s.said)}</p>${facts(s)}${done(s, item)}${debug && forms[s.name] ? `<details${s.state === 'edited' ? ' open' : ''}><summary>${icon('pen')}Change ${WORDS[s.name]}</summary><form class="edit" data-stage="${esc(s.name)}" aria-label="Change ${WORDS[s.name]}">${forms[s.name](s, trace, original)}<button class="b slim you">Run on from here</button></form></details>` : ''}</div></li>`; }).join('');
+  const editable = original.stages.length > 3;
+  box.innerHTML = `<header><div class="frame">${one.picture ? `<img class="picture" src="${esc(one.picture)}" width="52" height="65" alt="">` : ''}</div><div><p class="quiet small">Why this</p><h2 id="why-h">${esc(one.title)}</h2></div><button class="k" data-do="close-why" aria-label="Close">${icon('x')}</button></header><div class="body">
+    ${gone}${ribbon(trace.counts, Math.min(620, innerWidth) - (innerWidth > 640 ? 48 : 32))}
+    ${editable ? `<label class="switch"><input type="checkbox" id="debug" role="switch"${debug ? ' checked' : ''}>Debug mode: change a stage and run on from there</label>` : ''}<div id="edit-said">${edited ? followed(trace) : ''}</div>
+    <ol class="stages">${stages}</ol>
+    ${edited && trace.event ? `<div class="log" tabindex="0" role="region" aria-label="The edit as an event">${esc(logged(trace.event))}</div>` : ''}
+    <p class="quiet small">Request <span class="n">${esc(trace.request_id)}</span>, ${ms(trace.milliseconds)} in all, ${esc(trace.engine || state.engine)}. Draw <span class="n">${esc(trace.draw)}</span>: asked again of the same log, it gives the same page. <a href="/v1/traces/${esc(trace.request_id)}" data-plain>The whole trace</a></p></div>`;
+  box.scrollTop = at;
+}
+
+/** Open the drawer for an item of an answer. */
 export async function open(request_id, item_id) {
   const box = $('#why');
-  box.innerHTML = '<div class="body"></div>';
+  box.innerHTML = '<div class="body"><h2 id="why-h" class="unseen">Why this</h2><div></div></div>';
   if (!box.open) box.showModal();
-  const trace = await awaited($('.body', box), ask(`/v1/traces/${request_id}`), () => open(request_id, item_id));
+  const trace = await awaited($('.body > div', box), ask(`/v1/traces/${encodeURIComponent(request_id)}`), () => open(request_id, item_id));
   if (!trace) return;
-  const item = trace.items.find((i) => String(i.item_id) === String(item_id)) ?? { title: item_id, sources: [], reason: '', score: 0 };
-  const ms = (v) => `${v < 0.1 ? v.toFixed(2) : v.toFixed(1)} ms`;
-  box.innerHTML = `<header><div class="frame">${item.picture ? `<img class="picture" src="${esc(item.picture)}" width="52" height="65" alt="">` : ''}</div><div><p class="quiet small">Why this</p><h2 id="why-h">${esc(item.title)}</h2></div><button class="k" data-do="close-why" aria-label="Close">${icon('x')}</button></header><div class="body">
-    <p class="answer">${trace.query ? `You asked for <span class="said">${esc(trace.query)}</span>. ` : ''}<em>${esc(item.reason || 'Nothing more is known of why')}</em>.</p>${ribbon(trace.counts)}
-    <ol class="stages">${trace.stages.map((stage, k) => `<li class="stage"><span class="dot" aria-hidden="true">${k + 1}</span><div><div class="top"><h3>${esc(named(stage.name))}</h3><span class="n quiet">${ms(stage.milliseconds)}</span></div><p>${esc(stage.said)}</p>${facts(stage)}${about(stage, item)}</div></li>`).join('')}</ol>
-    <p class="quiet small">Request <span class="n">${esc(trace.request_id)}</span>, ${ms(trace.milliseconds)} in all, ${esc(trace.engine || state.engine)}. Draw <span class="n">${esc(trace.draw)}</span>: asked again of the same log, it gives the same page. <a href="/v1/traces/${esc(trace.request_id)}" data-plain>The whole trace</a></p></div>`;
+  original = now = trace; about = String(item_id); debug = false;
+  draw();
   box.scrollTop = 0;
 }
 
-$('#why').addEventListener('click', (e) => { if (e.target.id === 'why' || e.target.closest('[data-do="close-why"]')) $('#why').close(); });
+async function edit(form) {
+  const stage = form.dataset.stage, button = $('button', form);
+  button.disabled = true;
+  try {
+    now = await change('POST', `/v1/traces/${encodeURIComponent(original.request_id)}/edits`, { stage, edit: read[stage](form, original.stages.find((s) => s.name === stage)) });
+    draw();
+    $('#why').scrollTop = 0;
+    $('[data-do="unedit"]').focus();
+    say($('#edit-said b').textContent);
+  } catch (wrong) {
+    button.disabled = false;
+    $('.note', form)?.remove();
+    form.insertAdjacentHTML('beforeend', `<div class="note stop" role="alert">${icon('note')}<div>${quoted(wrong.message, [])}</div></div>`);
+  }
+}
+
+$('#why').addEventListener('click', (e) => {
+  if (e.target.id === 'why' || e.target.closest('[data-do="close-why"]')) $('#why').close();
+  if (e.target.closest('[data-do="unedit"]')) { now = original; draw(); $('#debug').focus(); say('The edit is undone.'); }
+});
+$('#why').addEventListener('submit', (e) => { e.preventDefault(); edit(e.target); });
+$('#why').addEventListener('input', (e) => {
+  if (e.target.id === 'debug') { debug = e.target.checked; draw(); $('#debug').focus(); }
+  if (e.target.type === 'range') e.target.nextElementSibling.textContent = figure(+e.target.value);
+});

@@ -1,0 +1,1 @@
+"""What people say to the engine: read, kept as standing wishes, and obeyed."""

@@ -1,0 +1,208 @@
+"""Amounts in words: "under 2 hours", "between 10 and 20", "€15 or less", "the late 80s", "before 2000".
+
+An amount becomes a range of one numeric column of the catalogue, in that column's own unit. Which column is meant is
+said by the unit, by a word of direction ("cheaper than 20"), by the column's name, or by what the number looks like.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from interplay.dialogue.cues import COUNTS, DECADES
+from interplay.dialogue.lexicon import Lexicon, Number, quoted
+
+_NUMBER = r"\d+(?:[.,]\d+)?"
+_WORDED = "|".join(sorted([*COUNTS, "a hundred", "half an", "an", "a couple of"], key=len, reverse=True))
+_UNIT = r"[€$£]|[a-z]+"
+_AMOUNT = rf"(?P<sign{{0}}>[€$£]\s?)?(?P<number{{0}}>{_NUMBER}|(?:{_WORDED})\b)\s?(?P<unit{{0}}>[€$£]|(?:{{unit}})(?![\w]))?"
+_BELOW = r"under|below|beneath|less than|fewer than|lower than|smaller than|no more than|not more than|at most|max(?:imum)?(?: of)?|maximally|up to|not over|not above|never over|within|before|until|till|by|prior to|no later than|not later than|not after|not exceeding"
+_ABOVE = r"over|above|more than|greater than|higher than|at least|min(?:imum)?(?: of)?|no less than|not less than|not under|not below|starting (?:at|from|with)|from|since|after|no earlier than|not before|beyond|exceeding|past"
+_STRICT = {"under", "below", "beneath", "less than", "fewer than", "lower than", "smaller than", "before", "prior to", "over", "above",
+           "more than", "greater than", "higher than", "after", "beyond", "exceeding", "past"}  # fmt: skip
+_AFTER_BELOW = r"(?:or|and) (?:less|below|under|fewer|cheaper|lower|earlier|older|before|shorter|smaller)|at (?:the )?most|max(?:imum)?|tops|and no (?:more|later)"
+_AFTER_ABOVE = r"(?:or|and) (?:more|above|over|later|newer|up|upwards?|after|longer|higher|greater|onwards?|younger)|upwards?|onwards?|at least|min(?:imum)?|plus|\+"
+_LIMIT = r"(?:budget|limit|spend|pay|cost|afford|maximum)"
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A range of one column, and the part of the sentence that says it."""
+
+    start: int
+    end: int
+    number: Number
+    low: float | None
+    high: float | None
+    open_low: bool = False  # the bound itself is outside
+    open_high: bool = False
+
+    @property
+    def bound(self) -> str:
+        return "both" if self.low is not None and self.high is not None else "low" if self.high is None else "high"
+
+    @property
+    def where(self) -> str:
+        """The sentence of cascade/language.py."""
+        parts = []
+        if self.low is not None:
+            parts.append(f"{quoted(self.number.column)} {'>' if self.open_low else '>='} {_said(self.low, self.number)}")
+        if self.high is not None:
+            parts.append(f"{quoted(self.number.column)} {'<' if self.open_high else '<='} {_said(self.high, self.number)}")
+        if len(parts) == 2 and self.low == self.high and not (self.open_low or self.open_high):
+            return f"{quoted(self.number.column)} == {_said(self.low or 0.0, self.number)}"
+        return " and ".join(parts)
+
+
+def _said(value: float, number: Number) -> str:
+    if number.moment:  # a year said of a moment is its first day
+        return str(int(datetime(int(value), 1, 1, tzinfo=UTC).timestamp() * 1e6)) if 1 <= value <= 9999 else str(int(value))
+    return f"{value:.10g}"
+
+
+def amounts(plain: str, lexicon: Lexicon) -> list[Amount]:
+    """Every amount in a plain lower-case sentence, in order; numbers that no column could mean are left alone."""
+    if not lexicon.numbers:
+        return []
+    units = {form for n in lexicon.numbers for u in n.units if u.isalpha() for form in (u, u + "s", u + "es")}
+    said = "|".join(sorted(units, key=len, reverse=True)) or "\\Z"
+
+    def amount(k: int) -> str:
+        return _AMOUNT.format(k, unit=said)
+
+    found: list[Amount] = [*_decades(plain, lexicon)]
+    patterns = (
+        rf"(?:(?P<between>between|from|in the range(?: of)?)\s+)?{amount(1)}\s*(?:and|to|-|–|until)\s*{amount(2)}",
+        rf"(?:(?P<no>no|not) )?(?P<compared>\w+) than\s+(?:about )?{amount(1)}",
+        rf"(?P<pre>{_BELOW}|{_ABOVE})\s+(?:the )?(?:year )?{amount(1)}(?:\s*(?P<post>{_AFTER_BELOW}|{_AFTER_ABOVE})(?!\w))?",
+        rf"{amount(1)}\s*(?P<post>{_AFTER_BELOW}|{_AFTER_ABOVE})(?!\w)",
+        rf"(?P<about>about|around|roughly|approximately|circa|some|~|close to|near)\s*{amount(1)}",
+        amount(1),
+    )  # fmt: skip
+    for pattern in patterns:
+        for match in re.finditer(rf"(?<![\w.,]){pattern}", plain):
+            if all(match.end() <= a.start or match.start() >= a.end for a in found):
+                made = _made(match, plain, lexicon)
+                if made is not None:
+                    found.append(made)
+    return sorted(found, key=lambda a: a.start)
+
+
+def _value(text: str) -> float:
+    if text[0].isdigit():
+        text = text.replace(",", ".") if re.fullmatch(r"\d+,\d{1,2}", text) else text.replace(",", "")
+        return float(text)
+    return {"a hundred": 100.0, "half an": 0.5, "an": 1.0, "a couple of": 2.0}.get(text) or float(COUNTS[text])
+
+
+def _made(match: re.Match[str], plain: str, lexicon: Lexicon) -> Amount | None:
+    held = match.groupdict()
+    values = [_value(held[f"number{k}"]) for k in (1, 2) if held.get(f"number{k}")]
+    signs = [(held.get(f"sign{k}") or held.get(f"unit{k}") or "").strip() for k in (1, 2)]
+    unit = next((s for s in signs if s), "")
+    worded = not match["number1"][0].isdigit()
+    compared = held.get("compared") or ""
+    towards = lexicon.direction(compared) if compared else None
+    if compared and towards is None and f"{compared} than" not in {*_BELOW.split("|"), *_ABOVE.split("|")}:
+        return None
+    number, factor = _column(values[0], unit, towards[0] if towards else None, match, plain, lexicon)
+    if number is None or (worded and not unit):
+        return None
+    values = [v * factor for v in values]
+    if not number.family and not unit and not (held.get("pre") or held.get("post") or held.get("between")):
+        return None
+    year = number.family == "year"
+    if year and not all(1000 <= v <= 2200 for v in values):
+        return None
+    start, end = match.span()
+    if len(values) == 2:
+        low, high = min(values), max(values)
+        return Amount(start, end, number, low, high)
+    value = values[0]
+    pre, post = held.get("pre") or "", held.get("post") or ""
+    if compared:
+        up = towards[1] > 0 if towards else compared in ("more", "greater", "higher", "later")
+        if held.get("no"):  # no longer than: as long, or shorter
+            return Amount(start, end, number, None, value) if up else Amount(start, end, number, value, None)
+        return Amount(start, end, number, value, None, True) if up else Amount(start, end, number, None, value, False, True)
+    if post:
+        up = re.fullmatch(_AFTER_ABOVE, post) is not None
+        return Amount(start, end, number, value if up else None, None if up else value)
+    if pre:
+        if pre == "from" and year:
+            return Amount(start, end, number, value, value)
+        up = re.fullmatch(_ABOVE, pre) is not None
+        strict = pre in _STRICT
+        return Amount(start, end, number, value, None, strict) if up else Amount(start, end, number, None, value, False, strict)
+    if held.get("about"):
+        reach = 2.0 if year else 0.2 * value
+        return Amount(start, end, number, value - reach, value + reach)
+    if year:
+        return Amount(start, end, number, value, value)
+    if number.family == "money" and (unit or re.search(_LIMIT, plain)):
+        return Amount(start, end, number, None, value)
+    if re.search(rf"{_LIMIT}\b[^.;]*$", plain[:start]) and number.family:
+        return Amount(start, end, number, None, value)
+    return Amount(start, end, number, 0.8 * value, 1.2 * value) if unit else None
+
+
+def _column(
+    value: float, unit: str, towards: Number | None, match: re.Match[str], plain: str, lexicon: Lexicon
+) -> tuple[Number | None, float]:
+    """The column meant, and what one unit said is in its own unit."""
+    if unit:
+        measured = lexicon.unit(unit)
+        return measured if measured is not None else (None, 1.0)
+    if towards is not None:
+        return towards, 1.0
+    clause = plain[max(plain.rfind(",", 0, match.start()), 0) : match.end() + 20]
+    for key, column in lexicon.columns.items():
+        if re.search(rf"\b{re.escape(' '.join(key))}\w{{0,2}}\b", clause):
+            for number in lexicon.numbers:
+                if number.column == column:
+                    return number, 1.0
+    year = lexicon.number("year")
+    if year is not None and 1850 <= value <= 2100 and float(value).is_integer():
+        return year, 1.0
+    for number in lexicon.numbers:
+        if not number.moment and number.family not in ("year",) and (number.holds(value) or number.family == "money"):
+            return number, 1.0
+    return None, 1.0
+
+
+def _decades(plain: str, lexicon: Lexicon) -> list[Amount]:
+    year = lexicon.number("year")
+    if year is None:
+        return []
+    words = "|".join(DECADES)
+    out = []
+    for m in re.finditer(rf"(?:from |in |of )?(?:the )?(?:(?P<part>early|mid|late)[ -])?(?:(?P<full>(?:18|19|20)\d0)'?s|'?(?P<short>\d0)'?s|(?P<word>{words}))(?!\w)(?: (?:and|to) (?:(?P<full2>(?:18|19|20)\d0)'?s|'?(?P<short2>\d0)'?s|(?P<word2>{words}))(?!\w))?", plain):
+        firsts = _decade(m["full"], m["short"], m["word"])
+        lasts = _decade(m["full2"], m["short2"], m["word2"])
+        low, high = firsts, (firsts if lasts is None else lasts) + 9  # type: ignore[operator]
+        if m["part"] == "early":
+            high = low + 3  # type: ignore[operator]
+        elif m["part"] == "late":
+            low = low + 6  # type: ignore[operator]
+        elif m["part"]:
+            low, high = low + 3, low + 6  # type: ignore[operator]
+        before = re.search(rf"(?P<pre>{_BELOW}|{_ABOVE})\s+(?:the )?$", plain[: m.start()])
+        start = m.start()
+        if before and before["pre"] not in ("from",):
+            start = before.start()
+            up = re.fullmatch(_ABOVE, before["pre"]) is not None
+            made = Amount(start, m.end(), year, low if before["pre"] == "since" else (high + 1), None) if up else Amount(start, m.end(), year, None, low, False, True)
+            out.append(made)
+            continue
+        out.append(Amount(start, m.end(), year, float(low), float(high)))  # type: ignore[arg-type]
+    return out
+
+
+def _decade(full: str | None, short: str | None, word: str | None) -> float | None:
+    if full:
+        return float(full)
+    if short or word:
+        number = int(short) if short else DECADES[str(word)]
+        return float(1900 + number if number >= 30 or word == "twenties" else 2000 + number)
+    return None

@@ -1,0 +1,317 @@
+"""How well a parser reads people: sentences that real people wrote, with what others, or we by hand, say they mean.
+
+iard       gold acts and slots of 549 seeker turns of ReDial conversations; the polarity of what is named in the turns
+           that hold a negation cue is ours (evaluate/labels/iard-polarity.toml)
+redial     whether the seeker liked each film of a conversation, by the seeker's own label; without `extra_test`
+
+Turns are dealt into two halves by conversation: the rules may be worked on with the one, the figures that are printed
+first are of the other.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from interplay.data.encode import english
+from interplay.data.read import roots
+from interplay.dialogue.lexicon import Lexicon
+from interplay.dialogue.parse import parse
+from interplay.dialogue.said import Mention, Parsed
+from interplay.dialogue.tongue import plain, stems
+from interplay.errors import BadData
+
+ACTS: Mapping[str, frozenset[str]] = {  # act of ours -> acts of the gold labels
+    "accept": frozenset({"ACC"}), "reject": frozenset({"REJ"}), "critique": frozenset({"CRI-F", "CRI-A", "CRI-C"}),
+    "ask": frozenset({"INQ", "ASK"}), "seen": frozenset({"SEE"}), "wish": frozenset({"IQU", "CON", "PRO"}),
+}  # fmt: skip
+SLOTS: Mapping[str, tuple[str, ...]] = {  # slot of the gold labels -> kinds of mention that can be it
+    "TITLE": ("title",), "GENRE": ("genres",), "ACTOR": ("actors",), "DIRECTOR": ("directors",), "YEAR": ("amount",),
+    "KEYWORDS": ("text", "genres", "direction"),
+}  # fmt: skip
+FIRST, SECOND = "worked-on half", "other half"
+Reader = Callable[[str], Parsed]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One seeker turn with its gold labels."""
+
+    turn_id: str
+    text: str
+    acts: frozenset[str]
+    slots: tuple[tuple[str, str], ...]
+    half: str
+    named: str | None = None  # a sign for each slot, in turns with a negation cue
+    verdict: str | None = None
+
+
+@dataclass
+class Counts:
+    """Hits, false alarms and misses."""
+
+    hit: int = 0
+    wrong: int = 0
+    missed: int = 0
+
+    def add(self, found: bool, true: bool) -> None:
+        self.hit += found and true
+        self.wrong += found and not true
+        self.missed += true and not found
+
+    @property
+    def f1(self) -> float:
+        return 2 * self.hit / max(2 * self.hit + self.wrong + self.missed, 1)
+
+    @property
+    def precision(self) -> float:
+        return self.hit / max(self.hit + self.wrong, 1)
+
+    @property
+    def recall(self) -> float:
+        return self.hit / max(self.hit + self.missed, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """What a parser made of a set of turns."""
+
+    figures: Mapping[str, float]
+    errors: Sequence[tuple[str, str]] = field(default_factory=tuple)  # (kind, sentence), to be looked at
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The data
+
+
+def _at(name: str) -> Path:
+    """The directory of a prepared set."""
+    for root in roots():
+        if (root / name).is_dir():
+            return root / name
+    raise BadData(f"{name} is in none of {[str(r) for r in roots()]}; set INTERPLAY_DATA to the directory that holds it")
+
+
+def half(conversation: str) -> str:
+    """Which half a conversation belongs to."""
+    return FIRST if zlib.crc32(conversation.encode()) % 2 else SECOND
+
+
+def turns() -> list[Turn]:
+    """The gold seeker turns of `iard`, with our polarity labels."""
+    frame = pl.read_parquet(_at("iard") / "utterances.parquet")
+    frame = frame.filter((pl.col("set") == "gold") & (pl.col("participant") == "USER"))
+    signs = _labels()
+    out = []
+    for row in frame.iter_rows(named=True):
+        turn_id = f"{row['conversation_id']}/{row['turn_id']}"
+        slots = tuple((s.partition("=")[0], s.partition("=")[2].replace("%3F", "?")) for s in row["slots"] or ())
+        named, verdict = signs.get(turn_id, (None, None))
+        out.append(Turn(
+            turn_id=turn_id, text=re.sub(r"<[^>]*>|&\w+;", " ", row["utterance"]), acts=frozenset(row["intents"] or ()),
+            slots=slots, half=half(row["conversation_id"]), named=named, verdict=verdict,
+        ))  # fmt: skip
+    return out
+
+
+def _labels() -> dict[str, tuple[str, str]]:
+    held = tomllib.loads((resources.files("interplay.evaluate") / "labels" / "iard-polarity.toml").read_text())
+    return {turn: (named, verdict) for turn, (named, verdict) in held["turns"].items()}
+
+
+def films() -> pl.DataFrame:
+    """The films of ReDial as a catalogue: title, genres, actors, directors, plot."""
+    at = _at("redial_part")
+    items = pl.read_parquet(at / "items.parquet")
+
+    def listed(column: str) -> pl.Expr:
+        expr = pl.col(column)
+        if items.schema[column] != pl.List(pl.String):
+            expr = expr.cast(pl.String).str.split(", ")
+        return expr.list.eval(pl.element().str.strip_chars()).alias(column)
+
+    year = pl.col("name").str.extract(r"\((\d{4})\)\s*$").cast(pl.Int32).alias("year")
+    return items.select(pl.col("name").alias("title"), year, listed("genres"), listed("actors"), listed("directors"), pl.col("plot").alias("text"))
+
+
+def lexicon() -> Lexicon:
+    """The words of the film catalogue."""
+    return Lexicon.of(films())
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The readers that are compared
+
+
+def rules(words: Lexicon) -> Reader:
+    """The built-in parser."""
+    known = english()
+    return lambda text: parse(text, words, known=known.__contains__ if known else None, shown=())
+
+
+def gazetteer(words: Lexicon) -> Reader:
+    """The floor: names that the catalogue has, all unwanted where the turn has any negation word; acts by one word."""
+    cue = re.compile(r"\b(?:no|not|never|without|hate[ds]?|dislike[ds]?|none|nothing)\b|n't\b")
+    read = rules(words)
+
+    def of(text: str) -> Parsed:
+        parsed, flat = read(text), plain(text)
+        wanted = cue.search(flat) is None
+        acts = ("ask",) if "?" in flat else ("seen",) if "seen" in flat else ("reject",) if not wanted else ("accept",)
+        mentions = tuple(Mention(text=m.text, kind=m.kind, wanted=wanted, items=m.items) for m in parsed.mentions if m.kind != "text")
+        return Parsed(text=text, acts=acts, mentions=mentions)
+
+    return of
+
+
+def majority(words: Lexicon) -> Reader:
+    """Everything is wanted; every turn is the most frequent act."""
+    read = rules(words)
+    return lambda text: Parsed(
+        text=text, acts=("accept",),
+        mentions=tuple(Mention(text=m.text, kind=m.kind, wanted=True, items=m.items) for m in read(text).mentions),
+    )  # fmt: skip
+
+
+READERS: dict[str, Callable[[Lexicon], Reader]] = {"majority": majority, "gazetteer": gazetteer, "rules": rules}
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Judging
+
+
+def judge_turns(read: Reader, given: Sequence[Turn]) -> Read:
+    """Acts, slots and the polarity of what is named."""
+    acts = {act: Counts() for act in ACTS}
+    slots = {slot: Counts() for slot in SLOTS}
+    signs = {sign: Counts() for sign in "+-0"}
+    right = wishes = 0
+    errors: list[tuple[str, str]] = []
+    for turn in given:
+        parsed = read(turn.text)
+        gold = {act for act, theirs in ACTS.items() if theirs & turn.acts}
+        found = {act for act in parsed.acts if act in ACTS}
+        for act, count in acts.items():
+            count.add(act in found, act in gold)
+            if (act in found) != (act in gold):
+                errors.append((f"{act} {'found' if act in found else 'missed'}", f"{turn.turn_id} {turn.text}"))
+        if gold:
+            wishes += 1
+            right += bool(found & gold)
+        _slots(turn, parsed, slots)
+        if turn.named is not None:
+            for (slot, value), sign in zip(turn.slots, turn.named, strict=True):
+                if sign == ".":
+                    continue
+                said = _sign(parsed, slot, value)
+                for one, count in signs.items():
+                    count.add(said == one, sign == one)
+                if said != sign:
+                    errors.append((f"polarity {said} for {sign}", f"{turn.turn_id} {slot}={value} | {turn.text}"))
+    figures = {"act_accuracy": right / max(wishes, 1)}
+    figures |= {f"f1_{act}": c.f1 for act, c in acts.items()}
+    figures |= {"f1_acts": float(np.mean([c.f1 for c in acts.values()]))}
+    figures |= {f"slot_{slot.lower()}": c.f1 for slot, c in slots.items()}
+    whole = Counts(*(sum(getattr(c, f) for c in slots.values()) for f in ("hit", "wrong", "missed")))
+    figures |= {"slot_f1": whole.f1, "slot_precision": whole.precision, "slot_recall": whole.recall}
+    figures |= {"unwanted_f1": signs["-"].f1, "unwanted_precision": signs["-"].precision,
+                "unwanted_recall": signs["-"].recall, "wanted_f1": signs["+"].f1, "neither_f1": signs["0"].f1,
+                "named": float(sum(c.hit + c.missed for c in signs.values()))}  # fmt: skip
+    return Read(figures=figures, errors=errors)
+
+
+def _slots(turn: Turn, parsed: Parsed, counts: Mapping[str, Counts]) -> None:
+    """A mention is a hit when its words and a slot's overlap by half and its kind can be that slot."""
+    left = [(slot, value) for slot, value in turn.slots if slot in counts and value != "None"]
+    for mention in parsed.mentions:
+        match = next(((s, v) for s, v in left if mention.kind in SLOTS[s] and _overlap(mention.text, v)), None)
+        if match is not None:
+            counts[match[0]].hit += 1
+            left.remove(match)
+            continue
+        own = next((s for s, kinds in SLOTS.items() if mention.kind in kinds), None)
+        if own is not None and not any(_overlap(mention.text, v) for _, v in turn.slots):
+            counts[own].wrong += 1
+    for slot, _ in left:
+        counts[slot].missed += 1
+
+
+def _overlap(a: str, b: str) -> bool:
+    x, y = set(stems(a)), set(stems(b))
+    return bool(x) and bool(y) and len(x & y) >= max(1, min(len(x), len(y)) / 2)
+
+
+def _sign(parsed: Parsed, slot: str, value: str) -> str:
+    """The parser's polarity of one named thing: that of the mention that shares most of its words; "0" for none."""
+    best = max(parsed.mentions, key=lambda m: len(set(stems(m.text)) & set(stems(value))), default=None)
+    if best is None or not set(stems(best.text)) & set(stems(value)):
+        return "0"
+    return best.polarity
+
+
+def dialogues(splits: Iterable[str] = ("valid", "extra_train")) -> list[dict[str, Any]]:
+    """ReDial conversations: turns in order and the seeker's own label of each film."""
+    at = _at("redial_part")
+    kept = pl.col("split").is_in(list(splits))
+    names = dict(pl.read_parquet(at / "mentioned_movies.parquet").select("movie_id", "name").iter_rows())
+    labels: dict[int, dict[int, int]] = {}
+    for d, m, liked in pl.read_parquet(at / "movie_labels.parquet").filter(kept).select("dialog_id", "movie_id", "seeker_liked").iter_rows():
+        if liked in (0, 1):
+            labels.setdefault(d, {})[m] = liked
+    out: list[dict[str, Any]] = []
+    messages = pl.read_parquet(at / "messages.parquet").filter(kept).sort("dialog_id", "turn_id")
+    for (dialog,), part in messages.group_by(["dialog_id"], maintain_order=True):
+        out.append({
+            "dialog": dialog, "liked": labels.get(dialog, {}), "names": names,  # type: ignore[call-overload]
+            "turns": [(r["role"], r["text"]) for r in part.iter_rows(named=True)],
+        })  # fmt: skip
+    return out
+
+
+def judge_dialogues(read: Reader, given: Sequence[Mapping[str, Any]]) -> Read:
+    """Whether each film was liked, from what the seeker said: of the film by name, or of what was just suggested."""
+    disliked, liked = Counts(), Counts()
+    errors: list[tuple[str, str]] = []
+    for dialogue in given:
+        last: list[int] = []
+        said: dict[int, str] = {}
+        why: dict[int, str] = {}
+        for role, text in dialogue["turns"]:
+            ids = [int(m) for m in re.findall(r"@(\d+)", text)]
+            if role != "seeker":
+                last = ids or last
+                continue
+            shown = re.sub(r"@(\d+)", lambda m: f"“film {m[1]}”", text)
+            parsed = read(shown)
+            for mention in parsed.mentions:
+                found = re.match(r".?film (\d+)", mention.text)
+                if found and mention.polarity != "0":
+                    said[int(found[1])] = mention.polarity
+                    why[int(found[1])] = text
+            if not ids:
+                for movie in last:
+                    if "reject" in parsed.acts:
+                        said[movie], why[movie] = "-", text
+                    elif "accept" in parsed.acts:
+                        said.setdefault(movie, "+")
+        for movie, like in dialogue["liked"].items():
+            disliked.add(said.get(movie) == "-", like == 0)
+            liked.add(said.get(movie, "+") != "-", like == 1)
+            if (said.get(movie) == "-") != (like == 0):
+                errors.append((f"disliked {'found' if like else 'missed'}", f"{dialogue['dialog']} @{movie} {why.get(movie, '')}"))
+    return Read(
+        figures={
+            "disliked_f1": disliked.f1, "disliked_precision": disliked.precision, "disliked_recall": disliked.recall,
+            "liked_f1": liked.f1, "films": float(liked.hit + liked.missed + disliked.hit + disliked.missed),
+        },
+        errors=errors,
+    )  # fmt: skip

@@ -1,0 +1,34 @@
+"""The models of a store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from interplay.serve.bodies.common import Answered
+
+
+class Version(BaseModel):
+    version: int
+    name: str = Field(description="A system or a recipe")
+    made_at: int = Field(description="Microseconds UTC")
+    last_row: int = Field(description="The log up to here was learnt")
+    live: bool
+    facts: dict[str, Any] = Field(description="Measures, the gate and how it was judged")
+
+
+class Move(BaseModel):
+    version: int
+    at: int
+    why: str
+
+
+class Models(Answered):
+    models: list[Version]
+    moves: list[Move] = Field(description="Every move of the live pointer, oldest first")
+    serving: str = Field(description="What answers at this moment")
+
+
+class Moved(Answered):
+    live: Version

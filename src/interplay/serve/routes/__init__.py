@@ -1,0 +1,1 @@
+"""What is served, one file per concern; `app.py` puts them together."""

@@ -1,0 +1,50 @@
+"""The models of a store: which there are, how each gate stood, which one serves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+
+from interplay.data.store.registry import Model
+from interplay.errors import UnknownName
+from interplay.serve.answers import NotHere
+from interplay.serve.bodies import models as bodies
+from interplay.serve.routes.common import REFUSALS, Asked, RequestId, needs
+
+router = APIRouter(prefix="/v1/models", tags=["models"], responses=REFUSALS, dependencies=[needs("admin")])
+Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
+
+@router.get("", response_model=bodies.Models)
+def models(engine: Asked, request_id: RequestId) -> dict[str, Any]:
+    """All versions, oldest first, and every move of the live pointer."""
+    listed = [told(model) for model in engine.store.models.list()]
+    return {"request_id": request_id, "models": listed, "moves": engine.store.models.moves(), "serving": engine.name}
+
+
+@router.post("/rollback", response_model=bodies.Moved)
+def rollback(engine: Asked, request_id: RequestId) -> dict[str, Any]:
+    """Let the version serve that served before the present one."""
+    live = engine.store.models.rollback()
+    engine.look()
+    return {"request_id": request_id, "live": told(live)}
+
+
+@router.post("/{version}/promote", response_model=bodies.Moved)
+def promote(engine: Asked, request_id: RequestId, version: Version) -> dict[str, Any]:
+    """Let a version serve from now on; it is loaded beside the present one and then takes its place."""
+    try:
+        live = engine.store.models.promote(version, why="over HTTP")
+    except UnknownName as wrong:
+        raise NotHere(str(wrong)) from None
+    engine.look()
+    return {"request_id": request_id, "live": told(live)}
+
+
+def told(model: Model) -> dict[str, Any]:
+    """A version as it is sent."""
+    return {
+        "version": model.version, "name": model.name, "made_at": model.made_at, "last_row": model.last_row,
+        "live": model.live, "facts": dict(model.facts),
+    }  # fmt: skip

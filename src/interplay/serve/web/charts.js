@@ -1,0 +1,88 @@
+/* Charts in plain SVG, drawn at the width they get: direct labels, a second sign beside every colour, the figures in the name. */
+import { $$, count, esc } from './parts.js';
+
+export const svg = (w, h, inner, label) => `<svg viewBox="0 0 ${w} ${h}" width="${w}" height="${h}" role="img" aria-label="${esc(label)}">${inner}</svg>`;
+export const figure = (v) => Number.isInteger(v) ? count(v) : Math.abs(v) < 1 ? Math.abs(v).toFixed(Math.abs(v) < 0.1 ? 3 : 2).slice(1) : Math.abs(v).toFixed(2);
+export const minus = (v) => (v < 0 ? '−' : '');
+
+/** Rows of [name, number, kind]: '' learnt, 'said-bar' said by the person, 'minus' taken away. */
+export function bars(rows) {
+  if (!rows.length) return '';
+  const max = Math.max(...rows.map(([, v]) => Math.abs(v)), 1e-9);
+  return `<div class="bars">${rows.map(([name, v, kind = '', text]) => `<span>${esc(name)}</span><div class="track"><i class="${kind}" style="width:${v ? Math.max(1, Math.abs(v) / max * 100) : 0}%"></i></div><span class="n">${text ?? minus(v) + figure(v)}</span>`).join('')}</div>`;
+}
+
+/** A ribbon that thins as the candidates do; its thickness is the logarithm of their number. */
+export function ribbon(counts, w) {
+  const names = ['items', 'allowed', 'found', 'ranked', 'shown'], n = names.map((k) => counts[k] ?? 0);
+  const xs = n.map((_, i) => 2 + (w - 8) * i / 4), t = n.map((c) => 5 + 67 * Math.log1p(c) / Math.log1p(n[0] || 1)), mid = 40;
+  const edge = (sign) => (i, j) => { const m = (xs[i] + xs[j]) / 2; return `C${m} ${mid + sign * t[i] / 2} ${m} ${mid + sign * t[j] / 2} ${xs[j]} ${mid + sign * t[j] / 2}`; }, up = edge(-1), down = edge(1);
+  return `<svg class="narrow" width="${w}" height="118" viewBox="0 0 ${w} 118" role="img" aria-label="${n.map((c, i) => `${count(c)} ${names[i]}`).join(', ')}"><path d="M${xs[0]} ${mid - t[0] / 2}${[0, 1, 2, 3].map((i) => up(i, i + 1)).join('')}V${mid + t[4] / 2}${[4, 3, 2, 1].map((i) => down(i, i - 1)).join('')}z" fill="var(--engine-wash)" stroke="var(--engine)" stroke-width="1.5"/>${xs.map((x, i) => { const at = ['start', 'middle', 'middle', 'middle', 'end'][i], tx = i ? i === 4 ? w : x : 0; return `<path d="M${x} ${mid - t[i] / 2}v${t[i]}" stroke="var(--engine)" stroke-width="2"/><text x="${tx}" y="96" text-anchor="${at}" font-size="15" fill="var(--ink)" font-weight="700">${count(n[i])}</text><text x="${tx}" y="113" text-anchor="${at}" font-size="13" fill="var(--ink-2)">${names[i]}</text>`; }).join('')}<circle cx="${xs[4]}" cy="${mid}" r="6" fill="var(--you)"/></svg>`;
+}
+
+/** Round figures from 0 to at least `most`. */
+function ticks(most, n = 4) {
+  const rough = Math.max(most, 1e-9) / n, ten = 10 ** Math.floor(Math.log10(rough)), step = [1, 2, 2.5, 5, 10].map((m) => m * ten).find((s) => s >= rough);
+  return Array.from({ length: Math.ceil(most / step - 1e-9) + 1 }, (_, i) => +(i * step).toPrecision(6));
+}
+const short = (v) => v >= 10_000 ? `${count(+(v / 1000).toFixed(1))}k` : count(v);
+
+/** Rows of {name, low, mid, high, top, strong, faint} on one scale: dot the median, line the 5th to the 95th, tick the 99th. */
+export function spans(w, rows, unit, target) {
+  const left = Math.min(118, w * .32), right = w - 30, marks = ticks(Math.max(target ?? 0, ...rows.map((r) => r.top)) * 1.02), max = marks.at(-1), x = (v) => left + (right - left) * v / max, low = rows.length * 36 + 4;
+  const lines = marks.map((v) => `<path d="M${x(v)} 6V${low}" stroke="var(--line)"/><text x="${x(v)}" y="${low + 20}" text-anchor="middle">${short(v)}${v === max ? ` ${unit}` : ''}</text>`).join('')
+    + (target && target <= max ? `<path d="M${x(target)} 6V${low}" stroke="var(--stop)" stroke-width="2" stroke-dasharray="5 4"/>` : '');
+  return svg(w, low + 28, lines + rows.map((r, k) => {
+    const y = 24 + k * 36, c = r.strong ? 'var(--ink)' : r.faint ? 'var(--edge)' : 'var(--engine)';
+    return `<text x="0" y="${y + 5}"${r.strong ? ' class="strong"' : ''}>${esc(r.name)}</text><path d="M${x(r.low)} ${y}H${x(r.high)}" stroke="${c}" stroke-width="5" stroke-linecap="round" opacity=".35"/><path d="M${x(r.top)} ${y - 9}v18" stroke="${c}" stroke-width="2.5"/><circle cx="${x(r.mid)}" cy="${y}" r="6.5" fill="${c}"/>`;
+  }).join(''), `${rows.map((r) => `${r.name}: median ${r.mid}, 99th percentile ${r.top} ${unit}`).join('; ')}${target ? `; target ${target} ${unit}` : ''}`);
+}
+
+/** A line over time, filled to the ground; gaps where nothing was measured. `points` are [seconds since 1970, value or null]. */
+export function line(w, h, points, unit, label, target) {
+  const left = 46, known = points.filter(([, v]) => v !== null), marks = ticks(Math.max(target ?? 0, ...known.map(([, v]) => v), 1e-3) * 1.05), max = marks.at(-1);
+  const x = (t) => left + (w - left - 8) * (t - points[0][0]) / Math.max(points.at(-1)[0] - points[0][0], 1), y = (v) => 10 + (h - 40) * (1 - v / max);
+  const clock = (t) => new Date(t * 1000).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+  let s = marks.map((t) => `<path d="M${left} ${y(t)}H${w}" stroke="var(--line)"/><text x="${left - 8}" y="${y(t) + 5}" text-anchor="end">${short(t)}</text>`).join('');
+  if (target && target <= max) s += `<path d="M${left} ${y(target)}H${w}" stroke="var(--stop)" stroke-width="2" stroke-dasharray="5 4"/>`;
+  const runs = [];
+  points.forEach(([t, v], i) => { if (v === null) return; if (i && points[i - 1][1] !== null) runs.at(-1).push([t, v]); else runs.push([[t, v]]); });
+  for (const run of runs) {
+    const d = run.map(([t, v], i) => `${i ? 'L' : 'M'}${x(t).toFixed(1)} ${y(v).toFixed(1)}`).join('');
+    s += run.length > 1 ? `<path d="${d}L${x(run.at(-1)[0]).toFixed(1)} ${y(0)}L${x(run[0][0]).toFixed(1)} ${y(0)}z" fill="var(--engine)" opacity=".14"/><path d="${d}" fill="none" stroke="var(--engine)" stroke-width="2.2" stroke-linejoin="round"/>` : `<circle cx="${x(run[0][0])}" cy="${y(run[0][1])}" r="3" fill="var(--engine)"/>`;
+  }
+  const times = [points[0][0], points[points.length >> 1][0], points.at(-1)[0]];
+  s += times.map((t, i) => `<text x="${x(t)}" y="${h - 8}" text-anchor="${['start', 'middle', 'end'][i]}">${clock(t)}</text>`).join('');
+  return svg(w, h, s, `${label}: ${known.length ? `between ${figure(Math.min(...known.map((p) => p[1])))} and ${figure(Math.max(...known.map((p) => p[1])))} ${unit}` : 'nothing measured'}`);
+}
+
+/** Columns of [label, count, kind]: 'none' is drawn hollow. */
+export function columns(w, rows, ends, label) {
+  const b = w / rows.length, max = Math.max(...rows.map(([, v]) => v), 1), tall = (v) => 92 * v / max;
+  return svg(w, 150, rows.map(([, v, colour], i) => `<rect x="${i * b + 2}" y="${118 - tall(v)}" width="${b - 4}" height="${tall(v)}" fill="${colour === 'none' ? 'none' : `var(--${colour})`}"${colour === 'none' ? ' stroke="var(--edge)" stroke-width="1.5"' : ''}/><text x="${i * b + b / 2}" y="${112 - tall(v)}" text-anchor="middle">${v}</text>`).join('')
+    + `<path d="M0 118H${w}" stroke="var(--edge)"/><text x="0" y="140">${ends[0]}</text><text x="${w}" y="140" text-anchor="end">${ends[1]}</text>`, `${label}: ${rows.map(([name, v]) => `${name} ${v}`).join(', ')}`);
+}
+
+/** A tick for what is true and a dot for what is believed, from 0 to 1. */
+export function pairs(w, rows, label) {
+  const left = Math.min(104, w * .34), x = (v) => left + 8 + (w - left - 22) * v;
+  return svg(w, rows.length * 32 + 6, rows.map(([name, a, b], k) => { const y = 18 + k * 32; return `<text x="0" y="${y + 5}">${esc(name)}</text><path d="M${left} ${y}H${w - 6}" stroke="var(--line)" stroke-width="2"/><path d="M${x(a)} ${y}H${x(b)}" stroke="var(--edge)" stroke-width="2"/><path d="M${x(a)} ${y - 9}v18" stroke="var(--ink)" stroke-width="3"/><circle cx="${x(b)}" cy="${y}" r="6.5" fill="var(--engine)"/>`; }).join(''), `${label}: ${rows.map(([n, a, b]) => `${n} ${figure(a)} and ${figure(b)}`).join('; ')}`);
+}
+
+const MARKS = { looking: (x, y) => `<circle cx="${x}" cy="${y}" r="4" fill="var(--engine)" opacity=".75"/>`, 'just clicked': (x, y) => `<circle cx="${x}" cy="${y}" r="5.5" fill="var(--you)"/>`, tired: (x, y) => `<rect x="${x - 3.6}" y="${y - 3.6}" width="7.2" height="7.2" fill="var(--care)"/>`, gone: (x, y) => `<circle cx="${x}" cy="${y}" r="4" fill="none" stroke="var(--edge)" stroke-width="1.5"/>`, 'not here': (x, y) => `<path d="M${x - 3} ${y}h6M${x} ${y - 3}v6" stroke="var(--edge)" stroke-width="1.5"/>` };
+export const mark = (kind) => `<svg viewBox="0 0 22 12" aria-hidden="true">${MARKS[kind](11, 6)}</svg>`;
+
+/** People as marks on a map; `who` is ringed and named. Rows of {user_id, x, y, state}, x and y from 0 to 1. */
+export function crowd(w, people, who, label) {
+  const h = Math.min(460, Math.max(280, w * .72)), at = (p) => [+(14 + (w - 28) * p.x).toFixed(1), +(14 + (h - 28) * (1 - p.y)).toFixed(1)];
+  const order = ['not here', 'gone', 'looking', 'tired', 'just clicked'], chosen = people.find((p) => p.user_id === who);
+  let s = `<rect width="${w}" height="${h}" rx="10" fill="var(--sunk)"/><path d="M${w / 2} 12V${h - 12}M12 ${h / 2}H${w - 12}" stroke="var(--line)"/>`;
+  s += [...people].sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state)).map((p) => `<g data-one="${esc(p.user_id)}">${MARKS[p.state](...at(p))}</g>`).join('');
+  if (chosen) { const [x, y] = at(chosen), end = x > w - 110; s += `<circle cx="${x}" cy="${y}" r="11" fill="none" stroke="var(--ink)" stroke-width="2"/><text x="${x + (end ? -16 : 16)}" y="${y + 5}" text-anchor="${end ? 'end' : 'start'}" class="strong" paint-order="stroke" stroke="var(--sunk)" stroke-width="4">${esc(chosen.name)}</text>`; }
+  return svg(w, h, s, label);
+}
+
+/** Draw every chart of a place at the width it has; `made` names them: (width) => markup. */
+export function drawn(place, made) {
+  for (const el of $$('[data-chart]', place)) if (el.clientWidth && made[el.dataset.chart]) el.innerHTML = made[el.dataset.chart](el.clientWidth);
+}
