@@ -32,7 +32,7 @@ from interplay.data.store.store import Store
 from interplay.errors import BadData, BadSetting, InterplayError, Mismatch
 from interplay.evaluate.compare import compare
 from interplay.evaluate.judged import Judged
-from interplay.evaluate.replay import replay
+from interplay.evaluate.replay import Asked, replay
 from interplay.fitted import Fitted
 from interplay.recipe import LearningConfig, Recipe, load_recipe
 from interplay.types import TEST, TRAIN, Dataset, Id, Ids, Run
@@ -192,23 +192,32 @@ def _gate(
             passes=True, verdict="not judged", said="promoted without a gate", metrics=nothing, baseline=nothing
         )
     older = parts.fitted("train+valid")
-    judgeable = len(parts.judged(TEST)[0]) if len(older.events) else 0
+    judgeable = _judgeable(parts)
     if judgeable < FEWEST:
         said = f"only {judgeable} people in the newest {learning.slice:.0%} of the log; {FEWEST} are needed to judge"
         return _Gate(passes=live is None, verdict="not judged", said=said, metrics=nothing, baseline=nothing)
     metrics = (learning.metric,)
     progress("gate", {"said": "fitting the candidate on what is older than the slice"})
     candidate = replay(_fitted(name, recipe, settings, older, seed, progress).model, parts, which=TEST, metrics=metrics)
-    baseline, called_ = _rival(store, live, older, parts, seed, metrics, progress)
+    baseline, rival = _rival(store, live, older, parts, seed, metrics, progress)
     table = compare({"rival": baseline, "candidate": candidate}, baseline="rival", metrics=metrics)
     row = table["candidate"]
     verdict, gap = row.verdict, row.difference[learning.metric]
     passes = verdict == "better" or (learning.gate == "not worse" and verdict != "worse")
+    ours, theirs = row.mean[learning.metric], table["rival"].mean[learning.metric]
     said = (
-        f"{verdict}: {learning.metric} {row.mean[learning.metric]:.4f} against {called_} "
-        f"{table['rival'].mean[learning.metric]:.4f} ({gap:+.4f}) for {table.n:,} people of the newest {learning.slice:.0%}"
+        f"{verdict}: {learning.metric} {ours:.4f} against {rival} {theirs:.4f} ({gap:+.4f}), {table.n:,} people of the "
+        f"newest {learning.slice:.0%} of the log"
     )
     return _Gate(passes=passes, verdict=verdict, said=said, metrics=candidate.mean(), baseline=baseline.mean())
+
+
+def _judgeable(parts: Split) -> int:
+    """How many people did something in the slice that can be judged."""
+    try:
+        return len(Asked.of(parts, TEST).requests)
+    except BadData:
+        return 0
 
 
 def _rival(

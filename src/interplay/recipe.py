@@ -123,6 +123,8 @@ class Recipe:
             if not isinstance(tables.get(table, {}), Mapping):
                 raise BadData(f"{self.name}: {table!r} is {tables[table]!r}; expected a table, as in [{table}]")
         _known(f"{self.name} [search]", tables.get("search", {}), ("fusion", "page"))
+        configured(ServingConfig, tables.get("serving", {}))
+        configured(LearningConfig, tables.get("learning", {}))
         if not tables.get("source"):
             raise BadData(f"{self.name} has no [source.NAME]; a recipe needs at least one source")
         for name, table in tables["source"].items():

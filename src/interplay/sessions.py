@@ -22,9 +22,8 @@ import numpy as np
 from interplay.cascade.cascade import Cascade, Source
 from interplay.cascade.fuse import FusionConfig
 from interplay.cascade.rules import Catalogue, compile_rules
-from interplay.data.encode import english
 from interplay.dialogue.lexicon import Lexicon
-from interplay.dialogue.parse import parse
+from interplay.dialogue.parse import reader
 from interplay.dialogue.said import Parsed
 from interplay.dialogue.state import Spoke, State, apply
 from interplay.dialogue.steer import Steer
@@ -69,9 +68,10 @@ class Scene:
 
 
 def scene(dataset: Dataset, speech: Speech, n: int, *, seed: int = 0, least: int = 5) -> Scene:
-    """People with at least `least` events before the last two, drawn at random; the fit sees none of the last two."""
+    """People drawn at random who have at least `least` events before the last two, and had neither of those two items
+    before; the fit sees none of the last two events of anybody."""
     lengths = np.diff(dataset.offsets)
-    able = np.flatnonzero(lengths >= least + 2)
+    able = np.array([u for u in np.flatnonzero(lengths >= least + 2) if _new(dataset, u)], np.int64)
     users = np.sort(np.random.default_rng(seed).permutation(able)[:n]).astype(np.int32)
     ends = dataset.offsets[1:]
     item = dataset.events.item
@@ -80,6 +80,12 @@ def scene(dataset: Dataset, speech: Speech, n: int, *, seed: int = 0, least: int
     tail = lengths >= 3
     keep[ends[tail] - 1] = keep[ends[tail] - 2] = False
     return Scene(dataset=dataset.where(keep), users=users, targets=targets.astype(np.int32), speech=speech)
+
+
+def _new(dataset: Dataset, user: int) -> bool:
+    """Whether the last two items of a person are different ones, and new to them."""
+    items = dataset.events.item[dataset.offsets[user] : dataset.offsets[user + 1]]
+    return len(set(items[-2:].tolist())) == 2 and not np.isin(items[-2:], items[:-2]).any()
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -214,6 +220,7 @@ class Played:
     parse_seconds: Array  # float[commands]
     misread: Mapping[str, tuple[int, int]]  # kind of statement -> (broken items, items shown under it)
     examples: Sequence[tuple[str, str]]  # commands under which items broke what was said, with what was understood
+    lost: Sequence[tuple[str, str]]  # (command, a hard wish read from it that hides what is looked for)
 
     def figures(self, name: str) -> dict[str, float]:
         """Means, named for the setting."""
@@ -234,8 +241,7 @@ def play(
     frame = made.dataset.catalogue
     assert frame is not None
     talkers = Talkers(frame, made.speech, phrasings=phrasings, seed=seed)
-    words = english()
-    known = words.__contains__ if words else None
+    read = reader(lexicon)
     n = len(made.users)
     feeds = [list(f) for f in first] if first is not None else ordinary(made, answerer)
     turns = [Turn(user=int(u), page=list(f), shown=list(f)) for u, f in zip(made.users, feeds, strict=True)]
@@ -249,6 +255,7 @@ def play(
     seconds: list[float] = []
     misread: dict[str, list[int]] = {}
     examples: list[tuple[str, str]] = []
+    lost: list[tuple[str, str]] = []
     for r in range(rounds):
         now = np.flatnonzero(live)
         if not len(now):
@@ -266,11 +273,14 @@ def play(
             turn.texts.append(told.text)
             if answerer.reads:
                 begun = time.perf_counter()
-                parsed = parse(told.text, lexicon, shown=turn.page, standing=turn.state.wishes, known=known)
+                parsed = read(told.text, shown=turn.page, standing=turn.state.wishes)
                 turn.parsed.append(parsed)
                 if parsed.changes:
                     turn.state, _ = apply(turn.state, Spoke(event_id=f"e{r}", at=r + 1, parsed=parsed))
                 seconds.append(time.perf_counter() - begun)
+                for p in parsed.wishes:
+                    if p.wish.hard and p.wish.where and answerer.catalogue.mask(p.wish.where, strict=False)[goal[i]] != p.wish.wanted:
+                        lost.append((told.text, f"{'' if p.wish.wanted else 'not '}{p.wish.where}"))
         for lo in range(0, len(now), BLOCK):
             part = now[lo : lo + BLOCK]
             for i, page in zip(part, answerer.feed([turns[j] for j in part]), strict=True):
@@ -296,6 +306,7 @@ def play(
     return Played(
         passed=passed[kept], rounds=took[kept], broken=broken[kept], shown=shown[kept],
         parse_seconds=np.array(seconds), misread={k: (v[0], v[1]) for k, v in misread.items()}, examples=examples,
+        lost=lost,
     )  # fmt: skip
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+AXE = "4.14.1"  # the release whose rules the page is held to
+
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[object]:
@@ -26,3 +28,31 @@ def served() -> Iterator[str]:
 
     with serving(steered()) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core, from the cache or from the npm registry."""
+    import subprocess
+    import tarfile
+    import tempfile
+    from pathlib import Path
+
+    from interplay.data.fetch import cache
+
+    kept = cache() / "tools" / f"axe-core-{AXE}.js"
+    if not kept.exists():
+        with tempfile.TemporaryDirectory() as place:
+            try:
+                asked = ["npm", "pack", "--silent", f"axe-core@{AXE}"]
+                subprocess.run(asked, cwd=place, check=True, capture_output=True, timeout=120)
+                with tarfile.open(next(Path(place).glob("axe-core-*.tgz"))) as packed:
+                    source = packed.extractfile("package/axe.min.js").read()  # type: ignore[union-attr]
+            except (OSError, subprocess.SubprocessError, StopIteration) as problem:
+                pytest.fail(
+                    f"axe-core {AXE} is not in {kept.parent} and npm could not fetch it ({problem}); install npm and "
+                    f"connect once, or put axe.min.js of that version there as {kept.name}"
+                )
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(source)
+    return kept.read_text(encoding="utf-8")

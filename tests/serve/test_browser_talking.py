@@ -166,3 +166,14 @@ def test_an_engine_that_is_gone_is_said_in_the_box_and_nothing_is_lost(browser, 
         page.unroute("**/v1/chat")
         say(page, "no lamps")
         expect(page.locator("#wishes b")).to_have_text(["no lamps"])
+
+
+def test_a_must_holds_down_to_the_end_of_the_page(browser, served):
+    with opened(browser, served, "u22") as page:
+        say(page, "only lamps, under 20")
+        for _ in range(4):
+            page.mouse.wheel(0, 20_000)
+            page.wait_for_timeout(150)
+        cards = "[...document.querySelectorAll('#heroes [data-card], #shelves [data-card]')].map((c) => c.dataset.card)"
+        shown = page.evaluate(cards)
+        assert len(shown) > 5 and all(name.startswith("lamp-") for name in shown)

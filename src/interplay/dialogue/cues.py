@@ -35,7 +35,7 @@ CUES: dict[str, tuple[str, ...]] = {
         r"(?:enough|done|finished|through) (?:with|of)", r"(?:sick|fed up)(?: and tired)?(?: of| with)?",
         r"(?:anything|everything|everybody|whatever|all)(?:,)? (?:but|except(?: for)?|apart from|other than|besides|not|that (?:is|are)(?:n't| not)|that's not|which (?:is|are)(?:n't| not))", r"except(?: for)?", r"apart from", r"other than", r"besides", r"minus", r"free of", r"zero",
         r"(?:stay|keep|move) away from", r"far from", r"ditch", r"drop(?:ping)?", r"no (?:interest|need|desire|time|patience) (?:for|in|of)",
-        r"(?:instead|in place) of", r"rather than", r"as opposed to", r"more than enough", r"take away", r"keep (?=[^,.;]* (?:off|out|away))", r"leave (?=[^,.;]* out)", r"take (?=[^,.;]* (?:off|out|away))", r"refuse", r"(?:it )?(?:isn't|ain't)(?: a| an)?", r"i(?:'d| would) (?:rather|sooner) (?:skip|avoid|not see|pass on)", r"pass on", r"turned off by", r"put off by", r"bored (?:of|by|with)",
+        r"(?:instead|in place) of", r"rather than", r"as opposed to", r"more than enough", r"take away", r"(?:keep|leave|take|throw|cut|filter|sort|weed|kick|rule|put) (?:(?=[^,.;]* (?:off|out|away|aside)\b))", r"refuse", r"(?:it )?(?:isn't|ain't)(?: a| an)?", r"i(?:'d| would) (?:rather|sooner) (?:skip|avoid|not see|pass on)", r"pass on", r"turned off by", r"put off by", r"bored (?:of|by|with)",
     ),
     "no after": (  # only said of what stands before it
         r"(?:must|has to|have to) (?:go|leave|disappear)", rf"{_BE} {_HOW}{_BAD}", rf"(?:{_NOT})(?: (?:look|looks|sound|seem|feel|be|all|that|very|really|too|so|a|the|quite))* (?!bad){_GOOD}", r"(?:gets?|got|getting) on my nerves", r"made no sense", r"(?:do|did)(?:n't| not|nt) (?:do it|work) for me", r"not worth \w+", r"(?:just )?meh(?: on)?", r"hard pass", r"i'll pass", r"(?:is|are|'s|'re) (?:out|off|banned|excluded|forbidden|a no(?:-go| go)?|not (?:for me|my (?:thing|style|taste|cup of tea)))", r"no thank(?:s| you)", r"bore(?:s)? me(?: \w+)?", r"(?:scare|annoy|disgust|upset|depress)(?:s)? me", r"leave(?:s)? me cold", r"(?:gives?|giving) me (?:nightmares|a headache|the creeps)", r"off (?:the|my|this) (?:page|list|feed|screen)", r"not for me", r"not my (?:thing|style|taste|cup of tea)", r"not please",
@@ -70,6 +70,7 @@ CUES: dict[str, tuple[str, ...]] = {
     "like": (
         r"(?:something |anything |things? |stuff |others? |one |ones |movies? )?(?:more |much |just |exactly |a lot |quite )?(?:like|similar to|resembling|akin to|comparable to|reminiscent of|in the (?:style|spirit|vein|manner) of|along the lines of|close(?:r|st)? to|near(?:er)?(?: to)?|same as)", r"(?:comes?|coming) (?:near|close)", r"(?:is|was|'s) (?:close|almost|nearly|nice|the right (?:direction|sort|kind|idea))", r"reminds? me of", r"stay(?:ing)? (?:near|close to)",
     ),
+    "swap": (r"(?:swap|trade|exchange|replace|substitute|switch)(?: out)?(?: the| these| those| all)?",),
     "unlike": (r"(?:nothing|none|no more|not|less|don't want (?:any|anything|more)) (?:more )?(?:like|similar to)", r"unlike", r"less like", r"different (?:from|than|to)"),
 }  # fmt: skip
 
@@ -82,6 +83,7 @@ RESET = re.compile(
 DRIFT = re.compile(
     r"\b(?:(?:i(?:'ve| have)? )?changed? my mind|on second thoughts?|actually|new (?:plan|idea|topic|search)|different (?:idea|plan|topic)(?: now)?|(?:ok(?:ay)?,? )?something (?:else|different)(?: entirely| altogether| completely)?(?: now)?|(?:that's )?enough of (?:that|this)|now (?:for|i(?:'m|'d| am| want| need| would| fancy| feel| prefer))|for a change|switch(?:ing)? to|move on to|moving on|let's move on|another (?:errand|thing entirely))\b"
 )
+TURN = re.compile(r"(?:^|[.;!?]\s*|\b(?:no|ok|okay|well|hm+),?\s+)(?:actually|now (?:for|i(?:'m|'d| am| want| need| would| fancy| feel| prefer)))\b")
 UNDO = re.compile(r"^\W*(?:please )?(?:undo|revert|go back|back|(?:take|put) (?:that|it|this) back|undo (?:that|it|this|the last (?:one|thing)))(?: please)?\W*$")  # fmt: skip
 ALWAYS = re.compile(r"\b(?:always|from now on|from here on|for ?ever|permanently|every time|in general|as a rule|never again|ever again)\b")
 TODAY = re.compile(r"\b(?:tonight|today|this evening|this time|for now|right now|for the moment|this (?:morning|afternoon|once))\b")
@@ -111,6 +113,7 @@ SMALL = frozenset(
     don't dont didn't didnt doesn't isn't aren't wasn't weren't won't wouldn't couldn't shouldn't can't cant haven't hasn't hadn't i'm i've i'd i'll it's that's there's what's let's you're you've they're we're he's she's who's
     under below over above beneath least most max maximum min minimum roughly approximately
     fan fans liking lol haha lmao imo tbh idk tastes cup kinda gonna guy guys unfortunately afraid honestly personally apparently completely whatever bunch
+    actually plan idea instead altogether entirely again now
     amount anywhere cheaper clear closer comparable description details fit form gotten gift haven hasn hour hours involving items lean limit list mix mentions note pile plan plays plot product products purpose selection series set shall short show-me slate soft story street
     taste title titles topic towards usual version view walk wants wide wind worth
     movie movies film films flick flicks cinema book books song songs track tracks album albums game games article articles video videos recipe recipes""".split()
@@ -122,7 +125,7 @@ COUNTS = {w: n for n, w in enumerate("zero one two three four five six seven eig
 }  # fmt: skip
 DECADES = {"twenties": 20, "thirties": 30, "forties": 40, "fifties": 50, "sixties": 60, "seventies": 70, "eighties": 80, "nineties": 90, "noughties": 0}  # fmt: skip
 
-_SPOKEN = [(kind, re.compile(rf"(?<![\w'-])(?:{pattern})(?![\w-])")) for kind, patterns in CUES.items() for pattern in patterns]
+_SPOKEN = [(kind, re.compile(rf"(?<![\w'-])(?:{pattern})(?<! )(?![\w-])|(?<![\w'-])(?:{pattern})(?<= )")) for kind, patterns in CUES.items() for pattern in patterns]
 _SPOKEN.append(("no", re.compile(r"(?<![\w'-])non(?=[- ]\w)")))
 
 
@@ -130,6 +133,7 @@ def cues(plain: str) -> list[tuple[int, int, str]]:
     """(start, end, kind) of every cue, the longest where two overlap, in order."""
     found = [(m.start(), m.end(), kind) for kind, pattern in _SPOKEN for m in pattern.finditer(plain) if m.end() > m.start()]
     found.sort(key=lambda c: (c[0] - c[1], c[0]))
+    found = [(start, len(plain[:end].rstrip()), kind) for start, end, kind in found]
     out: list[tuple[int, int, str]] = []
     for start, end, kind in found:
         if all(end <= a or start >= b for a, b, _ in out):

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from interplay.dialogue.cues import SMALL
 from interplay.dialogue.tongue import WORD, closest, plain, stem, stems
 from interplay.types import Array, Dataset
 
@@ -385,6 +386,8 @@ def _short_names(
         if few and len(keys) == 1 and len(keys[0]) > 1 and len(word) > 3 and (word,) not in named:
             count = sum(s.count for s in named[keys[0]])
             head = keys[0][-1] == word
+            if word not in (keys[0][0], keys[0][-1]) or word in SMALL:
+                continue
             if words.get(word, 0) <= (4 if head else 1.2) * count + 5:  # the word means this value and little else
                 out[(word,)] = named[keys[0]]
     return out

@@ -13,12 +13,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 
+from interplay.data.encode import english
+from interplay.dialogue import leaning as meaning
+from interplay.dialogue.leaning import THING
 from interplay.dialogue.acts import acts_of, is_question
 from interplay.dialogue.amounts import Amount
-from interplay.dialogue.cues import ALSO, ALWAYS, DRIFT, INSTEAD, RESET, SMALL, THEM, TODAY, UNDO
+from interplay.dialogue.cues import ALSO, ALWAYS, DRIFT, INSTEAD, RESET, SMALL, THEM, TODAY, TURN, UNDO
 from interplay.dialogue.lexicon import Lexicon, Number, Sense, quoted, shares, text
 from interplay.dialogue.said import ALWAYS as LASTS_ALWAYS
 from interplay.dialogue.said import TODAY as LASTS_TODAY
@@ -29,6 +34,7 @@ from interplay.types import Wish
 
 NEGATIVE = ("no", "rather not", "unlike")
 WEAK = frozenset("with including include any see try take after into search go please".split())
+PLAINLY = frozenset("please thanks thank you a an the some any things thing ones one and or of by in from with made for me i want".split())
 THINGS = ("value", "amount", "direction", "shown", "title", "text")
 BREAK = re.compile(r"(?P<stop>[.!?;:\n]+(?=\s|$)|\.{2,}|[!?]+|\s[-–]\s)|(?P<but>\b(?:but|though|although|however|yet)\b)|(?P<list>,|\band\b|\bor\b|&|/|\bplus\b)")  # fmt: skip
 LONGEST = 600  # characters of one command that are read
@@ -51,12 +57,14 @@ def parse(
     shown: Sequence[int] = (),
     standing: Sequence[Wish] = (),
     known: Callable[[str], bool] | None = None,
+    leaning: Callable[[str], str | None] | None = None,
 ) -> Parsed:
     """What a command says about this catalogue.
 
     `shown` are the items on the page in its order, for "the second one"; `standing` the wishes that hold, for "never
     mind the price"; `known` says whether a word that the catalogue lacks is English, so that it may be weighed by
-    meaning (without it such a word is unknown).
+    meaning (without it such a word is unknown); `leaning` says which way a sentence leans in which no cue was found.
+    `reader` makes the last two from what is installed.
     """
     said = said[:LONGEST]
     flat = plain(said)
@@ -70,6 +78,9 @@ def parse(
     clauses = _clauses(sentence)
     _govern(clauses, sentence)
     _shared(clauses)
+    _swapped(clauses, sentence)
+    if leaning is not None:
+        _leant(clauses, sentence, leaning)
     reader = _Reader(sentence, lexicon, shown, standing, clauses)
     wishes, back = reader.wishes(), reader.taken_back
     manner = "also" if ALSO.search(flat) else "instead" if drift or INSTEAD.search(flat) else "add"
@@ -80,10 +91,17 @@ def parse(
     near = tuple(dict.fromkeys(n for w in sentence.unknown for n in lexicon.near(w)))
     return Parsed(
         text=said, wishes=tuple(wishes), taken_back=tuple(back), reset=bool(reset),
-        drift=bool(strong) and not reset, mentions=mentions, repaired=tuple(sentence.repaired),
+        drift=bool(strong or TURN.search(flat)) and not reset and (bool(strong) or any(w.wish.wanted for w in wishes)), mentions=mentions, repaired=tuple(sentence.repaired),
         unknown=tuple(sentence.unknown), near=near or (_examples(lexicon) if nothing else ()),
         acts=acts_of(flat, wishes=bool(wishes), back=bool(back), reset=bool(reset), mentions=mentions, shown=bool(shown)),
     )  # fmt: skip
+
+
+def reader(lexicon: Lexicon) -> Callable[..., Parsed]:
+    """`parse` with this lexicon and, where the extra `text` is installed, with MiniLM's words and meaning."""
+    words = english()
+    more: dict[str, Any] = {"known": words.__contains__, "leaning": meaning.leaning} if words else {}
+    return partial(parse, lexicon=lexicon, **more)
 
 
 def _examples(lexicon: Lexicon, n: int = 3) -> tuple[str, ...]:
@@ -117,6 +135,7 @@ def _clauses(sentence: Marked) -> list[_Clause]:
 def _govern(clauses: list[_Clause], sentence: Marked) -> None:
     """Give every thing its cue."""
     carried: Mark | None = None
+    last: list[Mark] = []  # the things of the clause before
     before: list[Mark] = []  # the things of the clauses before, up to a full stop and the sentence after it
     for clause in clauses:
         if clause.joined != "list":
@@ -134,7 +153,7 @@ def _govern(clauses: list[_Clause], sentence: Marked) -> None:
                 pending.append(mark)
         _behind(clause, current, used, pending, sentence)
         if not clause.things and current is not None:
-            _points_back(current, clause, before, sentence)
+            _points_back(current, clause, before, last, sentence)
         if not any(m.kind == "cue" for m in clause.marks):
             for mark in pending:
                 mark.linked = clause.joined == "list" and bool(before)
@@ -144,6 +163,7 @@ def _govern(clauses: list[_Clause], sentence: Marked) -> None:
             clause.things[0].linked = clause.joined == "list" and bool(before)
             carried = current if used and current is not None else None
         if clause.things:
+            last = clause.things
             before = clause.things if clause.joined == "stop" else [*before, *clause.things]
 
 
@@ -189,15 +209,18 @@ def _behind(clause: _Clause, current: Mark | None, used: bool, pending: list[Mar
             mark.cue, mark.governor = kind, current
 
 
-def _points_back(current: Mark, clause: _Clause, before: list[Mark], sentence: Marked) -> None:
+def _points_back(
+    current: Mark, clause: _Clause, before: list[Mark], last: list[Mark], sentence: Marked
+) -> None:  # fmt: skip
     """ "Westerns again? I don't want them": a cue without a thing of its own."""
     kind = str(current.what).removesuffix(" after")
     if is_question(sentence.plain, clause.start, clause.end):
         return
     said = sentence.plain[clause.start : clause.end]
     pointed = THEM.search(said) is not None
-    for mark in before:
-        bare = mark.cue is None or mark.cue in ("observe", "seen")
+    loose = [m for m in before if m.cue is None or m.cue in ("observe", "seen")]
+    for mark in loose or last:
+        bare = mark in loose
         against = kind in (*NEGATIVE, "fine") and (pointed or (bare and str(current.what).endswith("after")))
         if against or (kind in ("want", "rather") and pointed and bare and mark.cue is not None):
             mark.cue, mark.governor = kind, current
@@ -216,6 +239,51 @@ def _shared(clauses: list[_Clause]) -> None:
                 if thing.inherited:
                     thing.cue, thing.governor = one.cue, one.governor
             a.things.clear()
+
+
+def _swapped(clauses: list[_Clause], sentence: Marked) -> None:
+    """ "Swap the lamps for teas": what stands before "for", "with" or "to" goes, what stands after comes."""
+    for clause in clauses:
+        mine = [m for m in clause.things if m.cue == "swap"]
+        if not mine:
+            continue
+        turned = next((m.end() for m in re.finditer(r"\b(?:for|with|by|to|against)\b", sentence.plain[: clause.end]) if m.start() >= mine[0].end), None)
+        for mark in mine:
+            mark.cue = "want" if turned is not None and mark.start >= turned else "no"
+
+
+def _leant(clauses: list[_Clause], sentence: Marked, leaning: Callable[[str], str | None]) -> None:
+    """Where no cue was found, ask which way the sentence leans by its meaning; where that is not clear, it only leans."""
+    for clause in clauses:
+        named = [m for m in clause.things if m.kind in ("value", "direction") or (m.kind == "amount" and _decade(m.what))]
+        if not named or any(m.cue is not None and not m.inherited for m in clause.things) or any(m.kind == "cue" for m in clause.marks):
+            continue
+        rest = _without(sentence.plain[clause.start : clause.end], [(m.start - clause.start, m.end - clause.start) for m in named])
+        bare = [w for w in WORD.findall(rest) if w != THING]
+        if not any(w not in PLAINLY for w in bare):
+            continue
+        found = {"want": "rather", "must": "want"}.get(said := leaning(rest) or "rather", said)
+        governor = Mark(clause.start, clause.start, "cue", found)
+        for mark in named:
+            mark.cue, mark.governor, mark.inherited = found, governor, False
+        clause.things = [m for m in clause.things if m.kind != "text" or _beside(m, named, sentence)]
+
+
+def _without(said: str, spans: list[tuple[int, int]]) -> str:
+    """A sentence with all that it names replaced by one word."""
+    out, last = "", 0
+    for a, b in spans:
+        out, last = out + said[last:a] + THING, b
+    out += said[last:]
+    out = re.sub(rf"{THING}(?: (?:and |or )?(?:the )?{THING}| things?| ones?| stuff)+", THING, out)
+    return re.sub(rf"\b(?:things?|ones?) (?:(?:made|out) )*(?:of|by|in|from) {THING}", THING, out).strip(" ,.;:!?")
+
+
+def _beside(mark: Mark, named: list[Mark], sentence: Marked) -> bool:
+    """Whether a word stands right beside something named, as its quality: "slow evenings"."""
+    gaps = [sentence.plain[mark.end : m.start] for m in named if m.start >= mark.end]
+    gaps += [sentence.plain[m.end : mark.start] for m in named if m.end <= mark.start]
+    return any(not gap.strip() for gap in gaps)
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -324,7 +392,7 @@ class _Reader:
             if mark.kind == "value":
                 senses: tuple[Sense, ...] = mark.what
                 parts.append(_either([s.where for s in senses]))
-                about.append(senses[0].column)
+                about.extend(s.column for s in senses)
                 values.append(senses[0].value)
             elif mark.kind == "amount":
                 amount: Amount = mark.what
@@ -373,7 +441,7 @@ class _Reader:
 
     def _meant(self, group: list[Mark], cue: str | None) -> list[Proposed]:
         """A wish in words of the texts, or of English: weighed by meaning, and by the words where the texts have them."""
-        if cue is None and self.words > 6:
+        if cue is None and self.words > 6 or self._by_the_way(group):
             return []
         words = [str(m.what) for m in group]
         wanted = cue not in NEGATIVE
@@ -386,6 +454,14 @@ class _Reader:
         said = self._words(group, cue, wanted) if not any(m.read for m in group) else f"{'' if wanted else 'no ' if hard else 'less '}{shown}"
         wish = Wish(text=said, wanted=wanted, hard=hard, where=where)
         return [Proposed(wish=wish, about=("text",), bound="text", values=(shown,))]
+
+    def _by_the_way(self, group: list[Mark]) -> bool:
+        """Whether words stand in a clause that is about something else: "spend" in "to spend at most 30"."""
+        clause = next(c for c in self.clauses if group[0] in c.things)
+        others = [m for m in clause.things if m.kind not in ("text", "shown", "title")]
+        before = self.sentence.plain[clause.start : group[0].start]
+        led = re.search(r"\b(?:about|with|without|involving|featuring|on|like|of|no|not|in)(?: (?:the|a|an|any|some))?\s*$", before)
+        return bool(others) and led is None and not any(_beside(m, others, self.sentence) for m in group)
 
     def _directed(self, mark: Mark, cue: str | None, *, alone: bool) -> tuple[str, bool, bool] | None:
         """(where, wanted, hard) of a word like "cheap" or "longer"; None where an amount already says how much."""

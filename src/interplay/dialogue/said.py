@@ -58,7 +58,7 @@ class Parsed:
     wishes: tuple[Proposed, ...] = ()
     taken_back: tuple[TakenBack, ...] = ()
     reset: bool = False  # start over: nothing unpinned stands
-    drift: bool = False  # another errand: what was wanted for the last one goes, every no stays
+    drift: bool = False  # another errand: what was sought goes, every no and every bound stays
     undo: bool = False
     mentions: tuple[Mention, ...] = ()
     repaired: tuple[tuple[str, str], ...] = ()  # (typed, read)

@@ -128,7 +128,9 @@ class _Marker:
             at += 1
 
     def _together(self, run: Sequence[tuple[int, int, str, str]]) -> bool:
-        return all(not re.search(r"[,.;:!?]", self.plain[a[1] : b[0]]) for a, b in zip(run, run[1:], strict=False))
+        """Whether nothing parts these words; the point after an initial does not."""
+        gaps = ((a, self.plain[a[1] : b[0]]) for a, b in zip(run, run[1:], strict=False))
+        return all(not re.search(r"[,.;:!?]", gap) or (gap.strip() == "." and len(a[3]) == 1) for a, gap in gaps)
 
     def _titles(self, least: int, *, dated: bool = False) -> None:
         """Titles of at least three words as they stand; shorter ones only where they are written as names, or where
@@ -206,8 +208,9 @@ class _Marker:
         return 2 if len(self.text) == len(self.plain) and self.text[start:end].isupper() and not self.text.isupper() else 3
 
     def _far(self, word: str, near: str) -> bool:
-        """An English word is read as another only where the two are forms of one word."""
-        return stem(near)[: max(4, len(near) - 3)] != word[: max(4, len(near) - 3)]
+        """An English word is read as another only where one is the other with an ending."""
+        short, long = sorted((stem(near), stem(word)), key=len)
+        return not (len(short) > 3 and long.startswith(short) and len(long) > len(short))
 
     def _repair(self, start: int, end: int, word: str, near: str) -> None:
         root = stem(plain(near))

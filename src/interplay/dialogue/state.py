@@ -20,6 +20,7 @@ from interplay.types import Wish
 
 HOUR = 3_600_000_000  # microseconds
 VISIT_LENGTH = 6 * HOUR
+BOUNDS = ("low", "high", "both")
 LIKES = 2  # things to be alike to, at most: the newest
 
 
@@ -218,7 +219,7 @@ def _spoken(state: State, event: Spoke) -> tuple[State, tuple[Change, ...]]:
     if parsed.reset:
         drop([s for s in standing if not s.pinned])
     elif parsed.drift:
-        drop([s for s in standing if not s.pinned and s.wish.wanted])
+        drop([s for s in standing if not s.pinned and s.wish.wanted and s.bound not in BOUNDS])
     for named in parsed.taken_back:
         drop([s for s in standing if _named(s, named)])
     for i, proposed in enumerate(parsed.wishes):
@@ -293,7 +294,7 @@ def _beaten(s: Standing, new: Standing, manner: str, together: bool) -> bool:
     if s.pinned and s.wish.wanted == new.wish.wanted:
         return False
     if s.wish.wanted != new.wish.wanted:  # a contradiction: the older goes
-        if s.bound in ("low", "high", "both") or new.bound in ("low", "high", "both") or together:
+        if s.bound in BOUNDS or new.bound in BOUNDS or together:
             return False
         mine, theirs = set(new.values), set(s.values)
         return s.about == new.about and bool(mine) and bool(theirs) and (mine <= theirs or theirs <= mine)
@@ -310,8 +311,7 @@ def _beaten(s: Standing, new: Standing, manner: str, together: bool) -> bool:
 
 def _competing(s: Standing, new: Standing) -> bool:
     """Two bounds of one kind about one column, or one and a span: the newer counts."""
-    bounds = ("low", "high", "both")
-    if s.wish.wanted != new.wish.wanted or s.bound not in bounds or new.bound not in bounds:
+    if s.wish.wanted != new.wish.wanted or s.bound not in BOUNDS or new.bound not in BOUNDS:
         return False
     return s.bound == new.bound or "both" in (s.bound, new.bound)
 

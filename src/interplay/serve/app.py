@@ -24,7 +24,7 @@ from interplay.serve.engine import Engine
 from interplay.serve.guard import Guard, GuardConfig
 from interplay.serve.logs import Trail
 from interplay.serve.metrics import Measures
-from interplay.serve.operating import Watch
+from interplay.serve.operating import Recorder
 from interplay.serve.page import Page
 from interplay.serve.repeats import Repeats
 from interplay.serve.routes import (
@@ -81,7 +81,7 @@ def create_app(
     state.repeats = Repeats()
     state.steering = {tenant: Steering(one) for tenant, one in engines.items()}
     state.pages = {tenant: Page(pages.WEB, one) for tenant, one in engines.items()}
-    state.watches, state.crowds = {tenant: Watch(one, measures) for tenant, one in engines.items()}, {}
+    state.recorders, state.crowds = {tenant: Recorder(one, measures) for tenant, one in engines.items()}, {}
     app.add_middleware(
         Guard, config=guard, keys=keys, tenants=engines, measures=measures, repeats=state.repeats
     )

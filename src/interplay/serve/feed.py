@@ -102,26 +102,32 @@ def feed(engine: Engine, user: Id | None, *, draw: int | None = None) -> dict[st
     rest = [card for card in first if card not in heroes]
     if len(rest) >= 2:
         shelves.append(_shelf("More for you" if who["events"] else "What others like", _from(rest), rest))
+    relaxed = _relaxed(lead)
+    state = State() if user is None else standing(engine.told(user), engine.now())
+    musts = _musts(state, relaxed)
     for item, done in _anchors(engine, index, live):
         known = _seen(engine, index, live)
-        answer = engine.similar(engine.dataset.items[item], user=user, k=SHELF, exclude=[*used, *known])
+        answer = engine.similar(engine.dataset.items[item], user=user, k=SHELF, exclude=[*used, *known], where=musts)
         near = cards(engine, answer)
         if len(near) >= 2:
             used += [card["item_id"] for card in near]
             alike = "looked at by the same people" if near[0]["source"] == "behaviour" else "alike in their words"
             shelves.append(_shelf(f"Near {engine.window.title(item)}", f"Which you {done}; {alike}", near))
-    shelves += _kind_shelves(engine, user, _tastes(engine, index, _indices(engine, live)), used, draw)
+    wished = _wished_shelf(engine, user, state, used, draw)
+    shelves = wished + shelves
+    tastes = _tastes(engine, index, _indices(engine, live))
+    shelves += _kind_shelves(engine, user, tastes, used, draw, 2 - len(wished), relaxed)
     grid = engine.answer(user=user, k=GRID, exclude=used, draw=draw)
     allowed = (lead.counts or {}).get("allowed", engine.dataset.n_items)
-    state = State() if user is None else standing(engine.told(user), engine.now())
-    every = [*first, *(card for shelf in shelves for card in shelf["items"]), *cards(engine, grid)]
-    relaxed = next((s.facts.get("relaxed", []) for s in lead.trace.stages if s.name == "understand"), [])
+    whole = _obeys(grid, relaxed)  # where what obeys is used up, the page ends
+    below = cards(engine, grid) if whole else []
+    every = [*first, *(card for shelf in shelves for card in shelf["items"]), *below]
     return {
         "request_id": lead.request_id, "person": who, "title": _title(who, allowed, state, bool(relaxed)),
         "lead": _lead(who, state), "wishes": [chip(s, met=_met(s, every)) for s in reversed(state.standing)],
         "relaxed": list(relaxed), "notes": [*_let_go(relaxed, state), *_missing(lead, grid)],
-        "heroes": heroes, "shelves": shelves, "grid": cards(engine, grid),
-        "cursor": grid.request_id if grid.more else None, "things": allowed,
+        "heroes": heroes, "shelves": shelves, "grid": below,
+        "cursor": grid.request_id if grid.more and whole else None, "things": allowed,
         "milliseconds": round(1000 * sum(a.seconds for a in (lead, grid)), 1),
     }  # fmt: skip
 
@@ -129,6 +135,23 @@ def feed(engine: Engine, user: Id | None, *, draw: int | None = None) -> dict[st
 def wishes_of(engine: Engine, user: Id) -> list[dict[str, Any]]:
     """The standing wishes of a person as chips, the newest first."""
     return [chip(s) for s in reversed(standing(engine.told(user), engine.now()).standing)]
+
+
+def _relaxed(answer: Answer) -> list[dict[str, Any]]:
+    """The wishes that were let go of for an answer, each with the sentence that says so."""
+    return next((s.facts.get("relaxed", []) for s in answer.trace.stages if s.name == "understand"), [])
+
+
+def _musts(state: State, relaxed: Sequence[Mapping[str, Any]]) -> str | None:
+    """The sentence of every "must" that the first answer of the page could keep."""
+    let_go = {told["wish_id"] for told in relaxed}
+    kept = [s.wish for s in state if s.wish.hard and s.wish.wanted and s.wish.where and s.wish_id not in let_go]
+    return " and ".join(f"({wish.where})" for wish in kept) or None
+
+
+def _obeys(answer: Answer, relaxed: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether an answer let go of nothing but what the first one of the page had to."""
+    return {told["wish_id"] for told in _relaxed(answer)} <= {told["wish_id"] for told in relaxed}
 
 
 def _let_go(relaxed: Sequence[Mapping[str, Any]], state: State) -> list[dict[str, Any]]:
@@ -268,14 +291,38 @@ def _seen(engine: Engine, index: int, live: Sequence[Any]) -> list[Id]:
     return [engine.dataset.items[i] for i in {*past, *_indices(engine, live)}]
 
 
-def _kind_shelves(
-    engine: Engine, user: Id | None, tastes: Sequence[tuple[str, int]], used: list[Id], draw: int | None
+def _wished_shelf(
+    engine: Engine, user: Id | None, state: State, used: list[Id], draw: int | None
 ) -> list[dict[str, Any]]:
-    """Up to two shelves of one kind each: what the person touches most, or what there is most of."""
+    """A shelf under the person's own words: what the newest leaning that a column can check asks for."""
+    wishes = [s.wish for s in reversed(state.standing)]
+    leaning = next((w for w in wishes if w.wanted and not w.hard and w.where), None)
+    if leaning is None:
+        return []
+    answer = engine.answer(user=user, k=SHELF, exclude=used, where=leaning.where, draw=draw)
+    rows = cards(engine, answer)
+    if len(rows) < 2 or not _obeys(answer, ()):
+        return []
+    used += [card["item_id"] for card in rows]
+    of = (answer.counts or {}).get("allowed", len(rows))
+    title = leaning.text[:1].upper() + leaning.text[1:]
+    return [_shelf(title, f"You asked for it; {len(rows)} of {of:,}", rows)]
+
+
+def _kind_shelves(
+    engine: Engine,
+    user: Id | None,
+    tastes: Sequence[tuple[str, int]],
+    used: list[Id],
+    draw: int | None,
+    n: int,
+    relaxed: Sequence[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """Up to n shelves of one kind each: what the person touches most, or what there is most of."""
     kinds = engine.window.kinds()
     if kinds is None:
         return []
-    places = [kinds.labels.index(label) for label, _ in tastes[:2]] or list(range(min(2, len(kinds.labels))))
+    places = [kinds.labels.index(label) for label, _ in tastes[:n]] or list(range(min(n, len(kinds.labels))))
     touched = dict(tastes)
     out = []
     for place in places:
@@ -283,7 +330,7 @@ def _kind_shelves(
         only = f"{kinds.name}:{kinds.values[place]}"
         answer = engine.answer(user=user, k=SHELF, exclude=used, facets=[only], draw=draw)
         rows = cards(engine, answer)
-        if len(rows) >= 2:
+        if len(rows) >= 2 and _obeys(answer, relaxed):
             used += [card["item_id"] for card in rows]
             times = touched.get(label, 0)
             because = f"You touched {'one' if times == 1 else f'{times:,}'} of them" if times else _from(rows)

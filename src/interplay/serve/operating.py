@@ -1,6 +1,6 @@
 """Figures for whoever keeps it running: latency stage by stage, what came in and what was refused, and the benches.
 
-A `Watch` listens to one engine and remembers the last answers in fixed arrays; nothing in it says who asked. Everything
+A `Recorder` listens to one engine and remembers the last answers in fixed arrays; nothing in it says who asked. All
 else is read from the store and from the records of benches at the moment somebody looks.
 """
 
@@ -34,7 +34,7 @@ REASONS = 200  # kinds of refusals remembered
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|“[^”]*”|\d+")
 
 
-class Watch:
+class Recorder:
     """The last answers of one engine: when, how long, which stages; and which of them to look at."""
 
     def __init__(self, engine: Engine, measures: Measures, clock: Callable[[], float] = time.time) -> None:
@@ -145,9 +145,9 @@ def _iso(seconds: float) -> str:
 TAIL = 200_000  # rows of the log that the line of the last hour is read from
 
 
-def ingestion(watch: Watch, taken: Mapping[str, float]) -> dict[str, Any]:
+def ingestion(recorder: Recorder, taken: Mapping[str, float]) -> dict[str, Any]:
     """Events a minute over the last hour, by type; what was refused and why. `taken`: outcomes since the start."""
-    store, now = watch.engine.store, watch.clock()
+    store, now = recorder.engine.store, recorder.clock()
     head, c = store.head(), t.events.c
     minute = sa.cast(c.kept_at / 60_000_000, sa.BigInteger)
     recent = (store.mine(t.events), c.row > head.row - TAIL, c.kept_at >= int((now - 3600) * 1e6))
@@ -157,15 +157,18 @@ def ingestion(watch: Watch, taken: Mapping[str, float]) -> dict[str, Any]:
         by_minute[int(when)] += n
         by_type[kind] += n
     last = int(now // 60)
-    with watch._lock:
-        refused = [{"reason": reason, "n": int(n), "last": _iso(when)} for reason, (n, when) in watch.refused.items()]
+    with recorder._lock:
+        shapes = list(recorder.refused.items())
     return {
-        "database": store.database.said, "rows": head.row, "since_fit": watch.engine.heard(),
+        "database": store.database.said, "rows": head.row, "since_fit": recorder.engine.heard(),
         "people": head.n_users, "items": head.n_items, "hour": sum(by_type.values()),
         "taken": {name: int(n) for name, n in taken.items()},
         "line": [[60 * (last - 59 + i), by_minute.get(last - 59 + i, 0)] for i in range(60)],
         "types": [{"event_type": kind, "n": n} for kind, n in by_type.most_common()],
-        "refused": sorted(refused, key=lambda r: -r["n"]),
+        "refused": [
+            {"reason": shape, "n": int(n), "last": _iso(when)}
+            for shape, (n, when) in sorted(shapes, key=lambda held: -held[1][0])
+        ],
     }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ import polars as pl
 from interplay.cascade.rules import Catalogue
 from interplay.data.store.snapshot import as_kind, named, table
 from interplay.data.store.store import Entity, Head, Store
+from interplay.recipe import ServingConfig
 from interplay.serve.window import Window
 from interplay.serve.words import Words
 from interplay.systems import SYSTEMS
@@ -41,6 +42,7 @@ class Scene:
     after: int  # events up to this row of the log are in the dataset; those after it are read from the store
     similar: Any = None
     gone: Array = field(default_factory=lambda: np.zeros(0, bool))  # bool[n_items]: deleted
+    serving: ServingConfig = field(default_factory=ServingConfig)
     waiting: frozenset[int] = frozenset()  # items whose texts the cascade has not read yet
     unlike: dict[int, Array] = field(default_factory=dict)  # item -> bool[n_items], False for it and its nearest
 
@@ -56,6 +58,11 @@ class Scene:
         """Whether queries are read; a cascade that cannot orders what has the words as it orders a feed."""
         sources = self.cascade.active().values() if hasattr(self.cascade, "active") else ()
         return any(s.serves == "search" or (s.serves == "both" and reads(s.retriever)) for s in sources)
+
+    def warm(self) -> None:
+        """Make now what the first request would otherwise wait for."""
+        self.words.nearest("warm")
+        self.window.facets, self.rows, self.catalogue  # noqa: B018
 
     @cached_property
     def window(self) -> Window:

@@ -106,10 +106,24 @@ class Talkers:
                     key = (column.name, str(one))
                     self.has.setdefault(key, np.zeros(self.n, bool))[item] = True
                     self.of[item].append(key)
+        for name in frame.columns:  # a word that stands for values of two columns means either
+            if frame.schema[name] in (pl.String, pl.List(pl.String)) and name != speech.text:
+                self._also(name, frame[name].to_list())
         self.columns = {c.name: c for c in speech.columns}
         self.price = _numbers(frame, speech.price)
         self.year = _numbers(frame, speech.year)
         self.subjects = _subjects(frame, speech.text)
+
+    def _also(self, column: str, values: Sequence[object]) -> None:
+        """Another column that has the same words: what is meant by such a word is either."""
+        named: dict[str, list[tuple[str, str]]] = {}
+        for key in self.has:
+            if key[0] != column:
+                named.setdefault(key[1].lower(), []).append(key)
+        for item, value in enumerate(values):
+            for one in value if isinstance(value, list) else [value]:
+                for key in named.get(str(one).lower(), ()) if one is not None else ():
+                    self.has[key][item] = True
 
     def say(
         self, person: int, turn: int, target: int, shown: Sequence[int], before: Sequence[tuple[str, str]] = (),

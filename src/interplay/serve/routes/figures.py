@@ -14,26 +14,26 @@ from interplay.serve.routes.common import REFUSALS, Measured, RequestId, needs
 router = APIRouter(prefix="/v1/operate", tags=["operate"], responses=REFUSALS, dependencies=[needs("admin")])
 
 
-async def _watch(request: Request) -> operating.Watch:
-    return request.app.state.watches[request.state.caller.tenant]
+async def _recorder(request: Request) -> operating.Recorder:
+    return request.app.state.recorders[request.state.caller.tenant]
 
 
-Watched = Annotated[operating.Watch, Depends(_watch)]
+Recording = Annotated[operating.Recorder, Depends(_recorder)]
 
 
 @router.get("/live")
-def live(watch: Watched, request_id: RequestId) -> dict[str, Any]:
+def live(recorder: Recording, request_id: RequestId) -> dict[str, Any]:
     """Latency of the last minutes, stage by stage, and the slowest answers."""
-    return {"request_id": request_id} | watch.live()
+    return {"request_id": request_id} | recorder.live()
 
 
 @router.get("/ingestion")
-def ingestion(watch: Watched, measures: Measured, request_id: RequestId) -> dict[str, Any]:
+def ingestion(recorder: Recording, measures: Measured, request_id: RequestId) -> dict[str, Any]:
     """What came in over the last hour, and what was refused and why."""
-    outcomes = ("accepted", "repeated", "refused")
-    return {"request_id": request_id} | operating.ingestion(
-        watch, {name: measures.events.labels(name)._value.get() for name in outcomes}
-    )
+    counted, sample = {}, measures.registry.get_sample_value
+    for outcome in ("accepted", "repeated", "refused"):
+        counted[outcome] = sample("interplay_events_total", {"outcome": outcome}) or 0.0
+    return {"request_id": request_id} | operating.ingestion(recorder, counted)
 
 
 @router.get("/benches")
@@ -48,12 +48,12 @@ def bench(request_id: RequestId, name: str) -> dict[str, Any]:
     return {"request_id": request_id} | operating.bench(name)
 
 
-def _crowd(request: Request, watch: Watched) -> Population:
+def _crowd(request: Request, recorder: Recording) -> Population:
     """The people of the tenant's market, made when somebody first looks."""
     crowds, tenant = request.app.state.crowds, request.state.caller.tenant
     if tenant not in crowds:
         page = request.app.state.pages[tenant]
-        crowds[tenant] = Population(watch.engine, but=[p["user_id"] for p in page.people])
+        crowds[tenant] = Population(recorder.engine, but=[p["user_id"] for p in page.people])
     return crowds[tenant]
 
 

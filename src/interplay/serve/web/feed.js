@@ -67,6 +67,12 @@ export function back() {
   if (told) $('#feed-note').innerHTML = note({ tone: 'plain', text: `${many(told, 'thing')} you did since would change this feed.`, button: '<button class="b slim" data-do="redraw">Draw it again</button>' });
 }
 
+/** Whether a thing meets every "must" that this feed could keep. */
+function obeys(row) {
+  const relaxed = new Set(state.feed.relaxed.map((r) => r.wish_id)), met = new Set((row.meets ?? []).map((w) => w.wish_id));
+  return state.wishes.every((w) => !w.hard || !w.wanted || relaxed.has(w.wish_id) || met.has(w.wish_id));
+}
+
 /** The next shelf, the grid, or the next stretch of it. */
 export async function further(asked) {
   if (busy) return;
@@ -78,10 +84,10 @@ export async function further(asked) {
     try {
       const more = await ask('/v1/recommendations', { user_id: state.user, cursor });
       if (cursor !== from) return;                               // another feed was drawn meanwhile
-      const before = $('#rest').children.length;
-      $('#rest').insertAdjacentHTML('beforeend', cards(more.items));
-      cursor = more.next; stretches += 1;
-      if (asked) { say(`${many(more.items.length, 'more thing')}.`); $('#rest').children[before]?.querySelector('a').focus({ preventScroll: true }); }
+      const before = $('#rest').children.length, items = more.items.filter(obeys);
+      $('#rest').insertAdjacentHTML('beforeend', cards(items));
+      cursor = items.length === more.items.length ? more.next : null; stretches += 1;   // what obeys is used up: the page ends
+      if (asked) { say(`${many(items.length, 'more thing')}.`); $('#rest').children[before]?.querySelector('a').focus({ preventScroll: true }); }
     } catch (wrong) { $('#feed-note').innerHTML = note({ tone: 'care', text: wrong.message }); cursor = null; } finally { busy = false; }
   } else return;
   watch();

@@ -49,11 +49,12 @@ const BONES = `<div class="state" aria-busy="true"><p class="unseen">Loading</p>
 
 /** Wait for an answer; bones after 150 ms only, and a sentence with a way on where there is none. */
 export async function awaited(place, answer, again) {
-  const late = setTimeout(() => { place.innerHTML = BONES; }, 150);
+  const inside = (markup) => { place.innerHTML = /^[OU]L$/.test(place.tagName) ? `<li class="whole">${markup}</li>` : markup; };
+  const late = setTimeout(() => inside(BONES), 150);
   try { return await answer; } catch (wrong) {
     if (wrong.name === 'AbortError') return null;
     clearTimeout(late);
-    place.innerHTML = `<div class="state"><h3>${esc(wrong.message)}</h3><p class="quiet">What you did is safe on this device and is sent with the next question.</p><button class="b slim solid">Try now</button></div>`;
+    inside(`<div class="state"><h3>${esc(wrong.message)}</h3><p class="quiet">What you did is safe on this device and is sent with the next question.</p><button class="b slim solid">Try now</button></div>`);
     $('button', place).addEventListener('click', again);
     say(wrong.message);
     return null;
