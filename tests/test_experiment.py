@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,6 +81,17 @@ def test_tables_are_rendered_between_their_marks(bench, tmp_path):
     text = page.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "| `popular` |" in text and "stale" not in text
     assert experiment.render([page]) == []
+
+
+def test_further_seeds_learn_for_the_epochs_that_the_first_one_chose(bench, monkeypatch):
+    quick = {"descent": {"epochs": 4, "every": 2, "batch": 64}}
+    page = replace(bench, entries=(Entry(system="bpr-mf", settings=quick, seeds=(0, 1)),))
+    monkeypatch.setitem(BENCHES, SMALL, page)
+    first, second = experiment.run_row(SMALL, "bpr-mf", 0), experiment.run_row(SMALL, "bpr-mf", 1)
+    assert second["choice"]["chosen_with_seed"] == 0
+    assert second["fitted"]["epochs"] == first["choice"]["best_epoch"]
+    monkeypatch.setitem(BENCHES, SMALL, replace(page, entries=(Entry(system="bpr-mf", settings={}, seeds=(0, 1)),)))
+    assert experiment._chosen(BENCHES[SMALL], BENCHES[SMALL].entries[0], 1) is None  # chosen for other settings
 
 
 def test_seeds_are_averaged_and_counted(bench, monkeypatch):

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from interplay.benches import BENCHES, Bench
+from interplay.benches import BENCHES, Bench, Entry
 from interplay.data.fetch import cache
 from interplay.data.ingest import peak_memory
 from interplay.data.read import load
@@ -68,10 +68,12 @@ def fit(
     seconds: float | None = None,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
+    choice: Mapping[str, Any] | None = None,
 ) -> Fitted:
     """Fit on the split's train part, or choose the epochs there and refit on train + valid for that many.
 
     A system that learns in epochs is judged by `metric` on the validation part; nothing reads the test part here.
+    `choice` is what an earlier fit of the same settings with another seed chose: its epochs are taken over.
     """
     if on not in ("train", "train+valid"):
         raise BadSetting(f"--on is {on!r}; expected 'train' or 'train+valid'")
@@ -80,9 +82,9 @@ def fit(
     begun = time.perf_counter()
     model = built(system, settings)
     learns = system in SYSTEMS and SYSTEMS[system].epochs
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = {} if choice is None else dict(choice)
     judge = validation(parts, metric) if learns else None
-    if on == "train" or learns:
+    if on == "train" or (learns and not facts):
         run = Run(validation=judge, checkpoint=checkpoint and checkpoint / "choose", **common)
         model.fit(parts.fitted("train"), run=run)
         facts = {"chosen_on": metric, **getattr(model, "fitted", {})} if learns else {}
@@ -211,7 +213,7 @@ def run_row(name: str, label: str, seed: int, *, keep: bool = True) -> dict[str,
         parts = split(data, page.split, seed=page.split_seed)
         fitted = fit(
             entry.system, parts, on=page.on, settings=entry.settings, seed=seed, metric=page.select,
-            seconds=entry.seconds, checkpoint=checkpoint, progress=_said,
+            seconds=entry.seconds, checkpoint=checkpoint, progress=_said, choice=_chosen(page, entry, seed),
         )  # fmt: skip
         fit_done = time.perf_counter()
         judged = replay(fitted.model, parts, which=TEST, on=page.on, metrics=page.metrics)
@@ -241,6 +243,15 @@ def run_row(name: str, label: str, seed: int, *, keep: bool = True) -> dict[str,
         _append(record)
         shutil.rmtree(_checkpoint(page, label, seed), ignore_errors=True)
     return record
+
+
+def _chosen(page: Bench, entry: Entry, seed: int) -> dict[str, Any] | None:
+    """What validation chose for the row's first seed: further seeds learn for as many epochs."""
+    first = recorded(page).get((entry.label, entry.seeds[0]))
+    if seed == entry.seeds[0] or first is None or first["config"]["settings"] != dict(entry.settings):
+        return None
+    facts = {k: v for k, v in first["choice"].items() if k in ("chosen_on", "best", "best_epoch")}
+    return {**facts, "chosen_with_seed": entry.seeds[0]} if facts.get("best_epoch") else None
 
 
 def _checkpoint(page: Bench, label: str, seed: int) -> Path:
