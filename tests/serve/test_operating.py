@@ -14,7 +14,7 @@ from interplay.errors import Unsupported
 from interplay.models.counts import Popular
 from interplay.serve import operating
 from interplay.serve.app import create_app
-from interplay.serve.crowd import GONE, NOT_HERE, Population, asking, known
+from interplay.serve.crowd import GONE, NOT_HERE, TOGETHER, Population, asking, known
 from interplay.serve.engine import Engine
 from interplay.worlds.market import market, seed_of
 
@@ -70,7 +70,7 @@ def test_a_source_that_is_late_is_named_with_an_answer_to_look_at():
     feed = client.get("/v1/feed", params={"user_id": "u1"}).json()
     assert feed["notes"][0]["text"] == "“Baskets” is missing. It comes back by itself."
     told = client.get("/v1/operate/live").json()
-    assert told["missing"][0]["source"] == "baskets" and told["part"] == 1.0
+    assert told["missing"][0]["source"] == "baskets" and 0 < told["part"] <= 1
     assert client.get(f"/v1/traces/{told['missing'][0]['request_id']}").status_code == 200
 
 
@@ -123,7 +123,8 @@ def test_simulated_people_ask_and_tell_over_http_and_leave(stall):
 
     asyncio.run(walk())
     told = people.seen()
-    assert not told["trouble"] and told["pages"] == heard.count("GET /v1/recommendations") + heard.count("GET /v1/search")
+    asked = heard.count("GET /v1/recommendations") + heard.count("GET /v1/search")
+    assert not told["trouble"] and 0 <= asked - told["pages"] <= TOGETHER  # the last few were sent home while asking
     assert told["clicks"] > 0 and told["low"] < told["clicks_a_page"] < told["high"]
     assert {p["state"] for p in told["people"]} == {NOT_HERE} and "p-00000" not in {p["user_id"] for p in told["people"]}
     events = stall.store.tail()

@@ -97,6 +97,7 @@ class Answer:
     page: Page  # the recipe's, or as these requests want it
     notes: list[list[str]]  # per request: what was understood and what was not
     steered: list[Any] | None = None  # per request: its wishes as they are obeyed
+    weights: Mapping[str, float] | None = None  # each source's say, where it is not the recipe's
     lists: dict[str, Slates] = field(default_factory=dict)  # what each source gave
     seconds: dict[str, float] = field(default_factory=dict)  # per source and stage, for the whole batch
     dropped: dict[str, str] = field(default_factory=dict)  # source -> why it is missing
@@ -175,8 +176,12 @@ class Cascade:
     def attended(self, dataset: Dataset, changed: Array) -> Cascade:
         """A cascade over a catalogue in which the texts of `changed` items (int[]) are new.
 
-        Sources that read the catalogue take them in; the others go on without. This cascade answers as before.
+        Sources that read the catalogue take them in, the others go on without; where none does, nothing is changed.
+        This cascade answers as before.
         """
+        if not any(hasattr(source.retriever, "attended") for source in self.active().values()):
+            return self
+
 
         def grown(source: Source) -> Source:
             able = hasattr(source.retriever, "attended")
@@ -397,7 +402,7 @@ class Cascade:
     def _rank(self, answer: Answer, n: int) -> None:
         begun = time.perf_counter()
         fusion = getattr(self.config, answer.kind).fusion
-        weights = self.weights(answer.kind)
+        weights = answer.weights or self.weights(answer.kind)
         candidates = self._width(max(fusion.candidates, n, WISHED if answer.steered is not None else 0))
         boosted = answer.requests.boosts is not None and any(answer.requests.boosts)
         wide = self._width(max(WIDE, candidates)) if boosted else candidates

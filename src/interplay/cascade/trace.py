@@ -94,7 +94,8 @@ def _ranked(cascade: Cascade, answer: Answer, i: int) -> _Told:
     assert answer.ranked is not None
     fusion = getattr(cascade.config, answer.kind).fusion
     left = int((answer.ranked.items[i] >= 0).sum())
-    weights = {name: say for name, say in cascade.weights(answer.kind).items() if name in answer.lists}
+    says = answer.weights or cascade.weights(answer.kind)
+    weights = {name: say for name, say in says.items() if name in answer.lists}
     ranker = None if cascade.ranker is None else type(cascade.ranker).__name__
     how = (
         f"Fused {len(weights)} lists ({fusion.method})"

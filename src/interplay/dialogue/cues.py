@@ -49,7 +49,7 @@ CUES: dict[str, tuple[str, ...]] = {
     ),
     "rather": (
         r"not (?:quite )?(?:as|so) \w+ as(?: i (?:like|love|enjoy)d?)?", r"as (?:good|funny|great|much) as(?: i (?:like|love|enjoy)d?)?",
-        r"(?:a (?:bit|little|few|lot) )?(?:some )?more(?: of)?(?: the| those| these)?", r"rather", r"prefer(?:ably|ring|red)?", r"maybe", r"perhaps", r"possibly", r"ideally", r"if (?:possible|you can|there (?:is|are) any)", r"would be (?:nice|great|good|lovely|fine|cool|ideal)", r"(?:in|i'm in) the mood for", r"feel(?:ing)? like", r"(?:i )?(?:really )?(?:(?:love|like|adore)d?|enjoy(?:ed)?)", r"(?:a )?(?:big |huge )?fans? of", r"keen on", r"fond of", r"into", r"(?:i'm )?hoping for", r"wouldn't mind", r"(?:would|could) (?:go for|do with)", r"(?:can't|cannot|never) get enough(?: of)?", r"what i like(?: is| are)?", r"favou?rites?(?: are| is)?", r"kind of", r"sort of", r"a touch of", r"curious about", r"interested in",
+        r"(?:a (?:bit|little|few|lot) )?(?:some )?more(?: of)?(?: the| those| these)?", r"rather", r"prefer(?:ably|ring|red)?", r"maybe", r"perhaps", r"possibly", r"ideally", r"if (?:possible|you can|there (?:is|are) any)", r"would be (?:nice|great|good|lovely|fine|cool|ideal)", r"(?:in|i'm in) the mood for", r"feel(?:ing)? like", r"(?:i )?(?:really )?(?:(?:love|like|adore)d?|enjoy(?:ed)?)", r"(?:a )?(?:big |huge )?fans? of", r"keen on", r"fond of", r"into", r"(?:i'm )?hoping for", r"wouldn't mind", r"(?:would|could) (?:go for|do with)", r"(?:can't|cannot|never) get enough(?: of)?", r"what i like(?: is| are)?", r"favou?rites?(?: are| is)?", r"kind of", r"sort of", r"a touch of", r"(?:is |are |'s )?about", r"involv(?:ing|es?)", r"featur(?:ing|es?)", r"contain(?:ing|s)?", r"starring", r"there(?:'s| is| are)", r"mention(?:ing|s)?", r"curious about", r"interested in",
     ),
     "want": (
         r"(?:i |we |i'd |we'd |i'll |i'm |would |really )*(?:want(?:ed|ing)?(?: to)?(?: see| watch| have| get| buy| try)?|need(?: to)?(?: see| have| get)?|looking for|searching for|look(?:ing)? (?:at|for)|after|fancy|wish for|would like(?: to)?(?: see| watch| have)?|'d like(?: to)?(?: see| watch| have)?|take)", r"show(?: me| us)?", r"give(?: me| us)?", r"find(?: me| us)?", r"get me", r"bring(?: me| us)?(?: on| back)?", r"see(?: some| any)?", r"how about", r"what about", r"let'?s (?:see|have|try|do|go (?:for|with))(?: a look at)?", r"(?:do you |have you |you )?(?:have|got)(?: any| some)", r"any(?= (?:good |nice |other )?\w+\??$)", r"recommend(?: me| us)?", r"suggest(?: me| us)?", r"why not", r"search(?: for)?", r"make (?:it|that|this|them)", r"(?:it |they )?should be", r"could (?:it|you) be", r"go(?:ing)? (?:for|with)", r"please(?= \w)", r"with", r"including", r"include", r"start with", r"try", r"(?:is|are) what i(?:'m| am)? (?:after|want|need|looking for)", rf"{_BE} {_HOW}{_GOOD}",
@@ -64,7 +64,7 @@ CUES: dict[str, tuple[str, ...]] = {
         r"(?:these|those|they|this|that|all (?:of )?(?:these|those|them)|most of (?:these|those|them))(?: are|'re| is|'s)(?: all| mostly| just| only)?", r"why(?: do i (?:keep (?:getting|seeing)|get|see)| are (?:these|they|there)(?: all)?| so many| all (?:the|these))?(?: so many)?", r"i (?:keep|kept) (?:getting|seeing)", r"i see", ),
     "seen": (
         r"i (?:already )?(?:have|own|had)", r"(?:i(?:'ve| have)? )?(?:already |just |recently |also |actually |both )*(?:seen|saw|watched|read|bought|tried)(?: the)?",
-        rf"(?:{_NOT}|never)(?: (?:actually|ever|even|yet|really|also))* (?:seen|see|heard(?: of)?|watched|watch|saw|had a chance|got a chance|familiar with)(?: the)?", r"(?:previews?|trailers?) (?:for|of)",
+        r"(?:(?:have|has|had|did)(?:n't| not|nt)|never|not)(?: (?:actually|ever|even|yet|really|also))* (?:seen|see|heard(?: of)?|watched|watch|saw|had a chance|got a chance|familiar with)(?: the)?", r"(?:previews?|trailers?) (?:for|of)",
         rf"never (?:got|get)(?: around)?(?: to)?", rf"(?:{_NOT})(?: (?:really|even|actually|yet))* (?:know|realize|realise|remember|recall|matter|sure|think of|mean|worry|work)(?: (?:if|that|about|of|whether))?", r"no (?:idea|clue|worries)",
     ),
     "like": (
@@ -87,7 +87,7 @@ TURN = re.compile(r"(?:^|[.;!?]\s*|\b(?:no|ok|okay|well|hm+),?\s+)(?:actually|no
 UNDO = re.compile(r"^\W*(?:please )?(?:undo|revert|go back|back|(?:take|put) (?:that|it|this) back|undo (?:that|it|this|the last (?:one|thing)))(?: please)?\W*$")  # fmt: skip
 ALWAYS = re.compile(r"\b(?:always|from now on|from here on|for ?ever|permanently|every time|in general|as a rule|never again|ever again)\b")
 TODAY = re.compile(r"\b(?:tonight|today|this evening|this time|for now|right now|for the moment|this (?:morning|afternoon|once))\b")
-ALSO = re.compile(r"\b(?:also|too(?=\W*(?:$|[,.;!?]))|as well|in addition|additionally|plus|on top of that)\b")
+ALSO = re.compile(r"\b(?:also(?!,)|too(?=\W*(?:$|[,.;!?]))|as well|in addition|additionally|plus|on top of that)\b")
 INSTEAD = re.compile(r"\b(?:instead|now|actually|rather|no longer)\b")
 THEM = re.compile(r"\b(?:them|those|these|it|that|this|any of (?:them|that|those))\b")
 

@@ -155,9 +155,10 @@ def _govern(clauses: list[_Clause], sentence: Marked) -> None:
         if not clause.things and current is not None:
             _points_back(current, clause, before, last, sentence)
         if not any(m.kind == "cue" for m in clause.marks):
+            bare = _bare(clause, sentence)
             for mark in pending:
                 mark.linked = clause.joined == "list" and bool(before)
-                if carried is not None and _carries(before, mark):
+                if carried is not None and bare and _carries(before, mark):
                     mark.cue, mark.governor, mark.inherited = str(carried.what), carried, True
         elif clause.things:
             clause.things[0].linked = clause.joined == "list" and bool(before)
@@ -165,6 +166,14 @@ def _govern(clauses: list[_Clause], sentence: Marked) -> None:
         if clause.things:
             last = clause.things
             before = clause.things if clause.joined == "stop" else [*before, *clause.things]
+
+
+def _bare(clause: _Clause, sentence: Marked) -> bool:
+    """Whether a clause is no more than an item of a list: what it names, and words that say nothing."""
+    spans = [(m.start - clause.start, m.end - clause.start) for m in clause.things if m.kind != "text"]
+    texts = {w for m in clause.things if m.kind == "text" for w in WORD.findall(sentence.plain[m.start : m.end])}
+    rest = WORD.findall(_without(sentence.plain[clause.start : clause.end], spans))
+    return all(w in PLAINLY or w == THING or w in texts for w in rest)
 
 
 def _carries(before: list[Mark], mark: Mark) -> bool:

@@ -8,8 +8,8 @@ larger than among everybody. Its confidence is the probability of that under a b
 everybody chooses, with older events counting less. Nothing here is stored: guesses follow from the log whenever they
 are asked for, and only what the person says about them is an event.
 
-After GUM (Shaikh et al., UIST 2025), whose statements carry confidence, decay and evidence too. Departs from it: no text
-model proposes them, and confidence is a posterior, not an opinion.
+After GUM (Shaikh et al., UIST 2025), whose statements carry confidence, decay and evidence too. Departs from it: no
+text model proposes them, and confidence is a posterior, not an opinion.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ OPS = ("write", "edit", "pin", "agree", "drop")
 
 # Never guessed and never kept: health, faith, politics, origin, love. Stems, looked for at the start of words.
 SENSITIVE = re.compile(
-    r"\b(?:disease|illness|cancer|diabet|depress|anxiet|disab|pregnan|therap|medic(?!i?s? of)|hiv|addict|alcoholi|"
-    r"religio|christian|muslim|islam|jew|hindu|buddh|atheis|church|mosque|synagog|bible|quran|koran|"
+    r"\b(?:disease|illness|cancer|diabet|depress|anxiet|disab|pregnan|therap|medication|hiv\b|addict|alcoholi|"
+    r"religio|christian|muslim|islam|jew(?:s|ish)?\b|hindu|buddh|atheis|church(?:es)?\b|mosque|synagog|bible|quran|koran|"
     r"politic|democrat|republican|conservativ|liberal|socialis|communis|fascis|left-wing|right-wing|trade union|"
-    r"ethnic|race|racial|immigra|refugee|nationalit|"
-    r"gay|lesbian|bisexual|homosexual|heterosexual|queer|transgender|sexual|erotic|porn)",
+    r"ethnic|racial|immigra|refugee|nationalit|"
+    r"gay\b|lesbian|bisexual|homosexual|heterosexual|queer|transgender|sexual|erotic|porn)",
     re.IGNORECASE,
 )
 
@@ -83,6 +83,7 @@ class Note:
 
     statement_id: str
     text: str | None = None  # their own words in place of the guess's, or a statement of their own
+    stated: str | None = None  # the guess as it was when it was pinned or agreed to
     where: str | None = None
     wanted: bool = True
     written: bool = False  # no guess stands behind it
@@ -116,8 +117,8 @@ def guessed(
 ) -> list[Belief]:  # fmt: skip
     """What a history bears out, the surest first.
 
-    items int32[m], oldest first; `at` int64[m] microseconds; `worth` float[m] is what each event counts before it fades.
-    `spared` maps statement ids to the moment up to which events say nothing about them.
+    items int32[m], oldest first; `at` int64[m] microseconds; `worth` float[m] is what each event counts before it
+    fades. `spared` maps statement ids to the moment up to which events say nothing about them.
     """
     if not len(items):
         return []
@@ -184,22 +185,20 @@ class Notes:
     held: Mapping[str, Note] = field(default_factory=dict)
 
     def heard(self, at: int, payload: Mapping[str, Any]) -> Notes:
-        """The notes after one more event: {op, statement_id, text?, where?, wanted?, pinned?}."""
+        """The notes after one more event: {op, statement_id, text?, where?, wanted?, on?}."""
         op, name = payload.get("op"), str(payload.get("statement_id", ""))
         if op not in OPS:
             raise unknown("operation on a statement", str(op), OPS)
         note = self.held.get(name, Note(statement_id=name, written=op == "write"))
         if op in ("write", "edit"):
-            note = replace(
-                note, text=str(payload["text"]), where=payload.get("where"), wanted=bool(payload.get("wanted", True)), at=at
-            )  # fmt: skip
-        elif op == "pin":
-            note = replace(note, pinned=bool(payload.get("pinned", True)))
-        elif op == "agree":
-            about = {"where": payload.get("where"), "wanted": bool(payload.get("wanted", True))}
-            note = replace(
-                note, agreed=bool(payload.get("agreed", True)), at=at, **(about if note.text is None else {})
-            )
+            about = payload.get("where"), bool(payload.get("wanted", True))
+            note = replace(note, text=str(payload["text"]), where=about[0], wanted=about[1], at=at)
+        elif op in ("pin", "agree"):
+            change = {"pinned" if op == "pin" else "agreed": bool(payload.get("on", True))}
+            note = replace(note, at=at, **change)  # type: ignore[arg-type]
+            if note.text is None:
+                about = payload.get("where"), bool(payload.get("wanted", True))
+                note = replace(note, stated=payload.get("text"), where=about[0], wanted=about[1])
         else:
             held = {k: v for k, v in self.held.items() if k != name}
             gone = Note(statement_id=name, where=payload.get("where"), dropped_at=at, at=at)
@@ -249,8 +248,19 @@ def corrected(guesses: Sequence[Belief], notes: Notes) -> list[Belief]:
     for note in left.values():
         if note.text is not None and note.dropped_at is None:
             out.append(_said(note, None))
+        elif note.stated is not None and (note.pinned or note.agreed):
+            out.append(_faded(note))
     order = {"said": 0, "agreed": 1, "guessed": 2}
     return sorted(out, key=lambda b: (order[b.source], not b.pinned, -b.confidence, b.statement_id))
+
+
+def _faded(note: Note) -> Belief:
+    """A guess that the history no longer bears out, and that stays because the person wants it to."""
+    return Belief(
+        statement_id=note.statement_id, text=str(note.stated), confidence=1.0 if note.agreed else SURE,
+        evidence=("What it was guessed from counts for little by now.",), fades="stays until you say so",
+        source="agreed" if note.agreed else "guessed", pinned=note.pinned, where=note.where, wanted=note.wanted,
+    )  # fmt: skip
 
 
 def _said(note: Note, guess: Belief | None) -> Belief:

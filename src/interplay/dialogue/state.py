@@ -283,6 +283,8 @@ def _named(s: Standing, named: TakenBack) -> bool:
 def _widened(standing: Sequence[Standing], new: Standing) -> Standing | None:
     """ "Also teas": the standing wish for another value of the column, with this one beside it."""
     for s in standing:
+        if new.wish.text.startswith("only "):
+            return None
         if s.about == new.about and s.bound == new.bound == "value" and s.wish.wanted and new.wish.wanted and s.wish.where:
             wish = replace(s.wish, where=f"({s.wish.where}) or ({new.wish.where})", text=f"{s.wish.text} or {new.wish.text}")
             return replace(s, wish=wish, values=(*s.values, *new.values))

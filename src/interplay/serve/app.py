@@ -20,6 +20,8 @@ from interplay.data.store.keys import Keys
 from interplay.data.store.store import DEFAULT
 from interplay.errors import BadSetting, InterplayError
 from interplay.serve import refusing
+from interplay.serve.beliefs import Beliefs
+from interplay.serve.editing import Editing
 from interplay.serve.engine import Engine
 from interplay.serve.guard import Guard, GuardConfig
 from interplay.serve.logs import Trail
@@ -29,6 +31,7 @@ from interplay.serve.page import Page
 from interplay.serve.repeats import Repeats
 from interplay.serve.routes import (
     asking,
+    beliefs,
     catalogue,
     figures,
     gorse,
@@ -80,11 +83,11 @@ def create_app(
     )  # fmt: skip
     state.repeats = Repeats()
     state.steering = {tenant: Steering(one) for tenant, one in engines.items()}
+    state.beliefs = {tenant: Beliefs(one, state.steering[tenant]) for tenant, one in engines.items()}
+    state.editing = {tenant: Editing(one) for tenant, one in engines.items()}
     state.pages = {tenant: Page(pages.WEB, one) for tenant, one in engines.items()}
     state.recorders, state.crowds = {tenant: Recorder(one, measures) for tenant, one in engines.items()}, {}
-    app.add_middleware(
-        Guard, config=guard, keys=keys, tenants=engines, measures=measures, repeats=state.repeats
-    )
+    app.add_middleware(Guard, config=guard, keys=keys, tenants=engines, measures=measures, repeats=state.repeats)
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     if guard.origins:
         app.add_middleware(
@@ -99,7 +102,20 @@ def create_app(
     app.add_exception_handler(RequestValidationError, refusing.unreadable)
     app.add_exception_handler(HTTPException, refusing.plainly)
     app.add_exception_handler(HTTPStatus.NOT_FOUND, refusing.plainly)
-    for routes in (asking, telling, steering, catalogue, reading, people, models, figures, gorse, operating, pages):
+    for routes in (
+        asking,
+        telling,
+        steering,
+        beliefs,
+        catalogue,
+        reading,
+        people,
+        models,
+        figures,
+        gorse,
+        operating,
+        pages,
+    ):
         app.include_router(routes.router)
     app.mount("/web", pages.Web(directory=pages.WEB), name="web")
     app.openapi = lambda: described(app)  # type: ignore[method-assign]

@@ -3,8 +3,8 @@
     beliefs.statements("17")            what is believed, with evidence
     beliefs.write("17", "Likes green tea"), .change("17", id, {"pinned": True}), .drop("17", id)
 
-What a person wrote or agreed to leans every answer; what they deleted takes what it rested on out of their history. Both
-are typed events in the log, so they can be undone, exported and erased like everything else.
+What a person wrote or agreed to leans every answer; what they deleted takes what it rested on out of their history.
+Both are typed events in the log, so they can be undone, exported and erased like everything else.
 """
 
 from __future__ import annotations
@@ -75,7 +75,12 @@ class Beliefs:
                 for value in lexicon.values(item, column):
                     counts[column, value] = counts.get((column, value), 0) + 1
         often = sorted((c for c in counts if c in senses), key=lambda c: (-counts[c], c))[:CANDIDATES]
-        wanted = [(senses[c].where, *_worded(*c)) for c in often]
+        kinds = self.engine.window.kinds()
+        labels = {} if kinds is None else dict(zip(kinds.values, kinds.labels, strict=True))
+        wanted = [
+            (senses[c].where, *_worded(c[0], labels.get(c[1], c[1]) if kinds and c[0] == kinds.name else c[1]))
+            for c in often
+        ]
         wanted += [end for number in lexicon.numbers for end in _ends(number)]
         private = sum(sensitive(text) for _, text, _ in wanted)
         traits = [self._trait(where, text, named) for where, text, named in wanted if not sensitive(text)]
@@ -112,10 +117,10 @@ class Beliefs:
         if change.get("text") is not None:
             said = checked(change["text"])
             events.append({"op": "edit", "text": said, **self._about(user, said)})
-        if change.get("pinned") is not None:
-            events.append({"op": "pin", "pinned": change["pinned"]})
-        if change.get("agreed") is not None:
-            events.append({"op": "agree", "agreed": change["agreed"], "where": held.where, "wanted": held.wanted})
+        for name, op in (("pinned", "pin"), ("agreed", "agree")):
+            if change.get(name) is not None:
+                about = {"text": held.text, "where": held.where, "wanted": held.wanted}
+                events.append({"op": op, "on": change[name], **about})
         return self._kept(user, *({**event, "statement_id": statement_id} for event in events))
 
     def drop(self, user: Id, statement_id: str) -> dict[str, Any]:

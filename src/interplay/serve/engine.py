@@ -24,8 +24,8 @@ from interplay.errors import BadSetting, nearest
 from interplay.fitted import Fitted
 from interplay.recipe import ServingConfig
 from interplay.serve.answers import Answer, Answers, NotHere
-from interplay.serve.nearness import near, nearest_told, slate
 from interplay.serve.leaning import leaning
+from interplay.serve.nearness import near, nearest_told, slate
 from interplay.serve.past import Pasts, fresh, withheld
 from interplay.serve.scene import Answering, Scene
 from interplay.serve.watch import Watch, cascade, live, read, serving
@@ -229,8 +229,9 @@ class Engine:
             named |= self._less(scene, str(user), head)
             told = self.pasts.of(str(user), head)
             wishes = standing(told, at).wishes if wishes is None else wishes
-            leant, past = leaning(told, past, scene.catalogue)
+            leant, past, muted = leaning(told, past, scene.catalogue)
             boosts = [*boosts, *leant]
+            out = np.concatenate([out, muted]) if withhold_seen else out
         if withhold_seen and scene.serving.lets_come_back:
             withhold_seen, out = False, np.concatenate([out, withheld(past, at, scene.serving, scene.kinds)])
         if user is not None and history is None and self.held_out(user):
@@ -414,6 +415,7 @@ class Engine:
 
     def item(self, name: Id) -> int:
         """The index of an item; an unknown one is refused with the nearest names."""
+        self.look()
         index = int(self.dataset.items.index([name])[0])
         if index < 0:
             raise unknown_item(name, self.dataset)

@@ -157,7 +157,7 @@ def _obeys(answer: Answer, relaxed: Sequence[Mapping[str, Any]]) -> bool:
 def _let_go(relaxed: Sequence[Mapping[str, Any]], state: State) -> list[dict[str, Any]]:
     """One note for each wish that was let go of for this answer, with its words to be shown as the person's."""
     words = {s.wish_id: s.wish.text for s in state}
-    out = []
+    out: list[dict[str, Any]] = []
     for told in relaxed:
         first, _, rest = str(told["said"]).partition(". ")
         out.append({

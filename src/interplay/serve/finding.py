@@ -37,6 +37,7 @@ def search(
     A word that the catalogue lacks is read as the nearest one it has, and a note says so. Where no thing has every
     word the search model answers alone, or, without one, things that have some of them.
     """
+    engine.look()
     chosen = engine.window.chosen(facets)
     asked: dict[str, Any] = {
         "user": user, "exclude": exclude, "where": where, "facets": facets, "draw": draw, "withhold_seen": False,

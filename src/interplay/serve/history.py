@@ -35,7 +35,8 @@ def _spoken(payload: Mapping[str, Any]) -> dict[str, str]:
     parsed = payload.get("parsed")
     said = parsed.get("text") if isinstance(parsed, Mapping) else payload.get("text")
     out = {"said": str(said)} if said else {}
-    return out | ({"manner": str(payload["kind"])} if "kind" in payload else {})
+    manner = payload.get("kind", payload.get("op"))
+    return out | ({"manner": str(manner)} if manner is not None else {})
 
 
 def _of(engine: Engine, past: Any) -> list[tuple[int, dict[str, Any]]]:

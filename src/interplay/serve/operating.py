@@ -85,7 +85,7 @@ class Recorder:
         recent = np.flatnonzero(at >= now - 60 * MINUTES)
         at, took, part = at[recent], took[recent], part[recent]
         span = max(min(60.0 * MINUTES, now - self.begun), 1.0)
-        slowest = np.argsort(-took[:, 0], kind="stable")[:SLOWEST] if len(recent) else []
+        slowest = np.argsort(-took[:, 0], kind="stable")[:SLOWEST]
         missing: dict[str, dict[str, Any]] = {}
         for when, source, why, request_id in late:
             if when >= now - 60 * MINUTES:

@@ -46,10 +46,9 @@ def wished(engine: Engine, user: Id | None, items: Sequence[int]) -> list[dict[s
         met = [({j for j, _ in yes}, {j for j, _ in no}) for yes, no in parts]
     else:
         masks = {j: engine.catalogue.mask(w.where, strict=False) for j, w in enumerate(wishes) if w.where is not None}
-        met = [
-            tuple({j for j, mask in masks.items() if wishes[j].wanted == side and mask[item]} for side in (True, False))
-            for item in items
-        ]
+        of = [{j for j, mask in masks.items() if mask[i]} for i in items]
+        wanted = {j for j in masks if wishes[j].wanted}
+        met = [(have & wanted, have - wanted) for have in of]
     for row, (yes, no) in zip(out, met, strict=True):
         for j, held in enumerate(state):
             told = {"wish_id": held.wish_id, "text": held.wish.text}

@@ -30,7 +30,7 @@ HEAD = "0002"  # the schema that this program writes: the newest file of migrati
 BUSY = 30_000  # milliseconds that SQLite waits for another process's write
 GATHER = 0.05  # seconds that what nobody waits for may stay in memory
 MOST = 256  # writes in one transaction
-BACKLOG = 20_000  # writes nobody waits for, above which their writer waits after all
+BACKLOG = 5000  # of what nobody waits for; above it whoever adds to it waits after all
 Work = Callable[[sa.Connection], Any]
 
 
@@ -68,7 +68,9 @@ class Database:
         self.engine = self._connected(url)
         # One query needs no transaction around it: on PostgreSQL that spares two round trips.
         self.quick = self.engine if self.lite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self.waiting: deque[tuple[Work, Future[Any] | None, float]] = deque()
+        self.waiting: deque[tuple[Work, Future[Any]]] = deque()
+        self.later: dict[Any, tuple[Callable[[sa.Connection, list[Any]], None], list[Any]]] = {}
+        self.behind, self.since = 0, 0.0  # how much nobody waits for, and since when
         self.rung, self.closed = threading.Condition(), False
         try:
             self._brought_up()
@@ -149,65 +151,73 @@ class Database:
         `work` may run twice, so it keeps nothing but through its connection and its result.
         """
         done: Future[T] = Future()
-        self._put(work, done)
+        with self.rung:
+            if self.closed:
+                raise Unavailable(f"{self.said} was closed; open it again")
+            self.waiting.append((work, done))
+            self.rung.notify()
         return done.result()
 
-    def write_later(self, work: Work) -> None:
-        """Write within a moment; nobody waits, and a crash may lose it."""
-        if len(self.waiting) > BACKLOG:
-            self.write(work)
-        else:
-            self._put(work, None)
+    def write_later(self, key: Any, flush: Callable[[sa.Connection, list[Any]], None], item: Any) -> None:
+        """Write within a moment; nobody waits, and a crash may lose it.
+
+        What has the same key goes to `flush` together. Whoever writes faster than the database waits for it.
+        """
+        with self.rung:
+            if self.closed:
+                raise Unavailable(f"{self.said} was closed; open it again")
+            if not self.later:
+                self.since = time.monotonic()
+                self.rung.notify()
+            self.later.setdefault(key, (flush, []))[1].append(item)
+            self.behind += 1
+            many = self.behind > BACKLOG
+        if many:
+            self.flush()
 
     def flush(self) -> None:
         """Return when everything that was to be written is durable."""
         self.write(lambda _: None)
-
-    def _put(self, work: Work, done: Future[Any] | None) -> None:
-        with self.rung:
-            if self.closed:
-                raise Unavailable(f"{self.said} was closed; open it again")
-            self.waiting.append((work, done, time.monotonic()))
-            if done is not None or len(self.waiting) == 1:
-                self.rung.notify()
+        while self.later:
+            self.write(lambda _: None)
 
     def _write_on(self) -> None:
         while True:
             with self.rung:
-                while not self.closed and not self._due():
-                    left = None if not self.waiting else self.waiting[0][2] + GATHER - time.monotonic()
-                    self.rung.wait(None if left is None else max(left, 0.0))
-                if self.closed and not self.waiting:
+                while not (self.closed or self.waiting or self._late()):
+                    self.rung.wait(None if not self.later else max(self.since + GATHER - time.monotonic(), 0.0))
+                if not (self.waiting or self.later):
                     return
                 taken = [self.waiting.popleft() for _ in range(min(MOST, len(self.waiting)))]
-            self._written(taken)
+                later, self.later, self.behind = self.later, {}, 0
+            self._written(taken, list(later.values()))
 
-    def _due(self) -> bool:
-        """Whether somebody waits, or something has been waiting long enough."""
-        if not self.waiting:
-            return False
-        if time.monotonic() - self.waiting[0][2] >= GATHER or len(self.waiting) >= MOST:
-            return True
-        return any(done is not None for _, done, _ in self.waiting)
+    def _late(self) -> bool:
+        """Whether what nobody waits for has been waiting long enough."""
+        return bool(self.later) and time.monotonic() - self.since >= GATHER
 
-    def _written(self, taken: list[tuple[Work, Future[Any] | None, float]]) -> None:
+    def _written(self, taken: list[tuple[Work, Future[Any]]], later: list[tuple[Any, list[Any]]]) -> None:
+        """Run works in one transaction; if any fails, each for itself."""
         try:
             with self.writing() as connection:
-                results = [work(connection) for work, _, _ in taken]
+                results = [work(connection) for work, _ in taken]
+                for flush, items in later:
+                    flush(connection, items)
         except BaseException as wrong:
-            if len(taken) > 1:
+            if len(taken) + len(later) > 1:
                 for one in taken:
-                    self._written([one])
-                return
-            done = taken[0][1]
-            if done is None:
-                log.warning("%s: something was not written: %s", self.said, self.sentence(wrong) or wrong)
+                    self._written([one], [])
+                for rest in later:
+                    self._written([], [rest])
+            elif taken:
+                taken[0][1].set_exception(self.sentence(wrong) or wrong)
             else:
-                done.set_exception(self.sentence(wrong) or wrong)
+                log.warning(
+                    "%s: %d rows were not written: %s", self.said, len(later[0][1]), self.sentence(wrong) or wrong
+                )
             return
-        for (_, done, _), result in zip(taken, results, strict=True):
-            if done is not None:
-                done.set_result(result)
+        for (_, done), result in zip(taken, results, strict=True):
+            done.set_result(result)
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:

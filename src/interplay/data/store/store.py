@@ -462,31 +462,42 @@ class Store:
 
     def shown(self, rows: Sequence[Mapping[str, Any]], *, user: Id | None) -> None:
         """Keep impressions, within a moment: the columns of `schema.impressions` but tenant and user."""
-        listed = [dict(row) for row in rows]
-        if listed:
-            self.database.write_later(lambda connection: self._shown(connection, t.impressions, listed, user))
+        if rows:
+            self.database.write_later((self.tenant, "shown"), self._shown, (user, rows))
+
+    def _shown(self, connection: sa.Connection, told: Sequence[tuple[Id | None, Sequence[Mapping[str, Any]]]]) -> None:
+        at = self._people_placed(connection, [user for user, _ in told])
+        rows = [
+            {**row, "tenant": self.tenant, "user": None if user is None else at[str(user)]}
+            for user, listed in told for row in listed
+        ]  # fmt: skip
+        self.database.insert(connection, t.impressions, rows, unless='tenant, request_id, "row", slot')
 
     def traced(self, request_id: str, trace: Callable[[], Any], *, user: Id | None, time: int) -> None:
         """Keep a trace, within a moment; `trace` is called when it is written."""
+        self.database.write_later((self.tenant, "traced"), self._traced, (user, request_id, time, trace))
 
-        def work(connection: sa.Connection) -> None:
-            body = zlib.compress(json.dumps(trace()).encode(), 1)
-            self._shown(connection, t.traces, [{"request_id": request_id, "time": time, "body": body}], user)
+    def _traced(self, connection: sa.Connection, told: Sequence[tuple[Id | None, str, int, Callable[[], Any]]]) -> None:
+        at = self._people_placed(connection, [user for user, *_ in told])
+        rows = [
+            {
+                "tenant": self.tenant, "request_id": request_id, "user": None if user is None else at[str(user)],
+                "time": time, "body": zlib.compress(json.dumps(trace()).encode(), 1),
+            }
+            for user, request_id, time, trace in told
+        ]  # fmt: skip
+        self.database.insert(connection, t.traces, rows, unless="tenant, request_id")
 
-        self.database.write_later(work)
-
-    def _shown(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]], user: Id | None) -> None:
-        who = None
-        if user is not None:
-            head = self.locked(connection)
-            found, n_users = self.placed(connection, "users", [user], head)
-            who = found[str(user)]
-            if n_users > head.n_users:
-                self.moved(connection, n_users=n_users)
-        again = "tenant, request_id" + (', "row", slot' if table is t.impressions else "")
-        self.database.insert(
-            connection, table, [{**row, "tenant": self.tenant, "user": who} for row in rows], unless=again
-        )
+    def _people_placed(self, connection: sa.Connection, users: Sequence[Id | None]) -> dict[str, int]:
+        """Positions of people, given where they have none."""
+        named = [user for user in users if user is not None]
+        if not named:
+            return {}
+        head = self.locked(connection)
+        at, n_users = self.placed(connection, "users", named, head)
+        if n_users > head.n_users:
+            self.moved(connection, n_users=n_users)
+        return at
 
     def trace(self, request_id: str) -> dict[str, Any] | None:
         """A trace that was kept, or None. What is about to be written is found a moment later."""

@@ -217,3 +217,33 @@ class Traced(Answered):
     counts: dict[str, int] = Field(description="How many items each stage left: items, allowed, found, ranked, shown")
     stages: list[TraceStage]
     items: list[TraceItem]
+
+
+class EditStage(Strict):
+    """A change of one stage: understand {query, without: wishes}, retrieve {without: sources}, rank {weights},
+    rules {without: rules, seen, where}, page {diversity, caps}."""
+
+    model_config = example(stage="rank", edit={"weights": {"popular": 0.2}})
+
+    stage: Literal["understand", "retrieve", "rank", "rules", "page"]
+    edit: dict[str, Any] = Field(max_length=5)
+
+
+class EditedStage(TraceStage):
+    state: Literal["kept", "edited", "again"]
+
+
+class Moved(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    item_id: ItemId
+    title: str
+    place: int
+
+
+class Edited(Traced):
+    stages: list[EditedStage]
+    rose: list[Moved] = Field(description="What stands higher than before (`from`), what rose most first")
+    new: list[Moved]
+    event: dict[str, Any] = Field(description="The edit as it stands in the log")
+    edited: str = Field(description="The request_id of the answer that was edited")

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from interplay.serve import views
 from interplay.serve.answers import NotHere
 from interplay.serve.bodies import asking, reading
+from interplay.serve.editing import Editing
 from interplay.serve.feed import person
 from interplay.serve.routes.common import REFUSALS, Asked, Facets, Limit, RequestId, needs, part, place
 
@@ -54,6 +55,14 @@ def item(engine: Asked, request_id: RequestId, item_id: str, user_id: str | None
 def traces(engine: Asked, request_id: str) -> dict[str, Any]:
     """How an answer came about, stage by stage."""
     return views.trace(engine, engine.held(request_id))
+
+
+@router.post("/traces/{request_id}/edits", response_model=asking.Edited, dependencies=[needs("write")])
+def edits(request: Request, request_id: str, body: asking.EditStage) -> dict[str, Any]:
+    """Change one stage of an answer. What lies before it is as it was, what follows runs again; nothing is shown to
+    anybody, and the change is an event in the person's log."""
+    editing: Editing = request.app.state.editing[request.state.caller.tenant]
+    return editing.edit(request_id, body.stage, body.edit)
 
 
 @router.get("/people", response_model=reading.People)

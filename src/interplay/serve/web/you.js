@@ -107,7 +107,7 @@ $('#you').addEventListener('submit', async (e) => {
 });
 
 /* ---- history ---- */
-const MANNERS = { changed: 'changed a wish', removed: 'took a wish back', undone: 'undid the last change of a wish' };
+const MANNERS = { changed: 'changed a wish', removed: 'took a wish back', undone: 'undid the last change of a wish', pin: 'pinned a statement', agree: 'agreed to a statement', drop: 'deleted a statement' };
 const DID = { click: 'looked at', look: 'looked at', view: 'looked at', keep: 'kept', cart: 'put in the basket', purchase: 'bought', buy: 'bought', rate: 'rated', less: 'wanted less like', undo: 'took back', instruction: 'said', statement: 'wrote', edit: 'tried an edit', merge: 'brought along' };
 const GROUPS = { All: null, Looked: ['click', 'look', 'view'], Kept: ['keep'], Bought: ['purchase', 'buy', 'cart'], Said: ['instruction', 'less', 'statement', 'edit'] };
 const when = (t) => new Date(typeof t === 'number' ? t / 1000 : t);
