@@ -8,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from typer.testing import CliRunner
+
+from interplay.cli import app
 
 
 def interplay(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -71,6 +75,12 @@ def test_systems_as_json(folder):
         (["ask", "nothing"], 1, "no model at nothing"),
         (["bench", "gowala"], 2, "nearest: ['gowalla'"),
         (["srve", "x"], 2, "nearest: ['serve']"),
+        (["serve"], 1, "say what to serve"),
+        (["serve", "--store", "no.db"], 1, "no store at no.db; `interplay ingest FILES --store no.db` makes one"),
+        (["train", "ease", "--store", "no.db"], 1, "no store at no.db"),
+        (["train", "easse", "--store", "no.db"], 2, "nearest: ['ease'"),
+        (["ingest", "data"], 1, "say where to: --store WHERE"),
+        (["modls", "list"], 2, "nearest: ['models']"),
         (["data", "how", "gowala"], 2, "gowalla"),
     ],
 )
@@ -101,3 +111,36 @@ def test_refused_rows_are_named_and_change_the_exit_code(folder):
 def test_doctor_says_what_is_there(folder):
     said = interplay("doctor", cwd=folder)
     assert said.returncode == 0 and "torch" in said.stdout
+
+
+def test_a_store_is_filled_trained_dumped_and_cleaned_by_commands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    pairs = zip(rng.integers(0, 60, 900), (rng.random(900) ** 2 * 40).astype(int), strict=True)
+    rows = [f"u{u},i{i},{1_700_000_000_000_000 + n * 60_000_000}" for n, (u, i) in enumerate(pairs)]
+    Path("log.csv").write_text("user_id,item_id,timestamp\n" + "\n".join(rows) + "\n")
+    Path("items.csv").write_text("item_id,title\n" + "".join(f"i{i},Thing {i}\n" for i in range(40)))
+
+    def said(*arguments: str, store: str = "shop.db") -> str:
+        done = CliRunner().invoke(app, [*arguments, "--store", store])
+        assert done.exit_code == 0, (arguments, done.output, done.exception)
+        return done.stdout
+
+    assert "900" in said("ingest", "log.csv", "items.csv")
+    first = said("train", "item-knn")
+    assert first.startswith("model 1 (item-knn) is live.") and "against popular" in first
+    assert "model 2 (item-knn) is live. promoted without a gate" in said("train", "--gate", "always")
+    assert "model 1 is live" in said("models", "rollback") and "live" in said("models", "list")
+    assert "model 2 is live" in said("models", "promote", "2")
+    key = said("keys", "create", "till", "--scopes", "read").strip()
+    listed = said("keys", "list")
+    assert key.startswith("ip_") and "till" in listed and key not in listed
+    assert "revoked" in said("keys", "revoke", listed.split("\n")[1].split()[0])
+    assert '"event_type": "view"' in said("export", "u1")
+    assert "900 events" in said("dump", "shop.dump") and "erased" in said("erase", "u1")
+    assert "restored" in said("restore", "shop.dump", store="other.db") and "u1" in said(
+        "export", "u1", store="other.db"
+    )
+    gone = CliRunner().invoke(app, ["export", "u1", "--store", "shop.db"])
+    assert gone.exit_code == 1 and "no user called 'u1'" in str(gone.exception)
+    assert "0 events" in said("compact", "--days", "1", "--keep", "2")

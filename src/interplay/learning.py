@@ -325,7 +325,7 @@ class Schedule:
 
     def __init__(self, store: Store, where: str, hours: float) -> None:
         self.store, self.hours = store, hours
-        self.command = [sys.executable, "-m", "interplay", "train", "--store", where, "--tenant", store.tenant]
+        self.command = [sys.executable, "-m", "interplay.cli", "train", "--store", where, "--tenant", store.tenant]
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._run, name="schedule", daemon=True)
 

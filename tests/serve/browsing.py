@@ -1,4 +1,4 @@
-"""What the page's tests share: Debian's Chromium, a served shop that can be steered, and pages that must not complain."""
+"""What the page's tests share: Debian's Chromium, a served shop that obeys wishes, pages that must not complain."""
 
 from __future__ import annotations
 

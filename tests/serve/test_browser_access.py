@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -135,7 +136,7 @@ def test_nothing_moves_for_who_asks_for_that_and_headings_are_in_order(browser, 
         levels = page.evaluate("""[...document.querySelectorAll('[data-view="feed"] :is(h1, h2, h3)')]
             .map((h) => +h.tagName[1])""")
         assert levels[0] == 1 and levels.count(1) == 1
-        assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+        assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
 def test_page_styles_and_scripts_weigh_at_most_60_kb_compressed():

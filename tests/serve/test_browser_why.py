@@ -30,7 +30,7 @@ def test_the_drawer_says_what_was_asked_for_and_what_was_learnt(browser, served)
         say(page, "no books, more calm")
         page.locator("#heroes [data-why]").first.click()
         dialog = page.get_by_role("dialog")
-        expect(dialog.locator(".answer")).to_contain_text("it fits calm")
+        expect(dialog.locator(".answer")).to_contain_text("it fits more calm")
         expect(dialog.locator(".bars", has_text="no books").locator(".said-bar").first).to_be_attached()
         expect(dialog.locator(".bars", has_text="Your wishes").locator(".said-bar").first).to_be_attached()
 
@@ -42,7 +42,7 @@ def test_a_changed_weight_runs_what_lies_downstream_and_says_what_rose(browser, 
         slider = form.get_by_label("Popular")
         slider.evaluate("el => { el.value = 0; el.dispatchEvent(new Event('input', { bubbles: true })); }")
         form.get_by_role("button", name="Run on from here").click()
-        expect(dialog.locator(".stage .tag")).to_have_text(
+        expect(dialog.locator(".stage .top .tag")).to_have_text(
             ["kept as it was", "kept as it was", "edited by you", "kept as it was", "run again"]
         )
         expect(dialog.locator("#edit-said")).to_contain_text(re.compile("rose|New on the page|Nothing rose"))
@@ -50,7 +50,7 @@ def test_a_changed_weight_runs_what_lies_downstream_and_says_what_rose(browser, 
         undo = dialog.get_by_role("button", name="Undo the edit")
         expect(undo).to_be_focused()
         undo.click()
-        expect(dialog.locator(".stage .tag")).to_have_count(0)
+        expect(dialog.locator(".stage .top .tag")).to_have_count(0)
         expect(dialog.get_by_role("switch")).to_be_focused()
 
 
@@ -60,7 +60,7 @@ def test_rules_act_inside_the_search_so_three_stages_run_again(browser, served):
         form = change(dialog, "Change the rules")
         form.get_by_label("Only where").fill("kind == 'tea'")
         form.get_by_role("button", name="Run on from here").click()
-        expect(dialog.locator(".stage .tag")).to_have_text(
+        expect(dialog.locator(".stage .top .tag")).to_have_text(
             ["kept as it was", "run again", "run again", "edited by you", "run again"]
         )
         expect(dialog.locator("#edit-said")).to_contain_text("Rules act inside the search")
@@ -74,12 +74,12 @@ def test_a_source_can_be_left_out_and_a_wish_unread(browser, served):
         form = change(dialog, "Change the sources")
         form.get_by_label("Trending").uncheck()
         form.get_by_role("button", name="Run on from here").click()
-        expect(dialog.locator(".stage .tag").nth(1)).to_have_text("edited by you")
+        expect(dialog.locator(".stage .top .tag").nth(1)).to_have_text("edited by you")
         dialog.get_by_role("button", name="Undo the edit").click()
         form = change(dialog, "Change how it was read")
         form.get_by_label("calm").uncheck()
         form.get_by_role("button", name="Run on from here").click()
-        expect(dialog.locator(".stage .tag").first).to_have_text("edited by you")
+        expect(dialog.locator(".stage .top .tag").first).to_have_text("edited by you")
         page.keyboard.press("Escape")
         expect(page.locator("#wishes b")).to_have_count(2)  # an edit is a try; the wishes stand
 
@@ -99,5 +99,5 @@ def test_the_page_can_be_made_more_varied(browser, served):
         form = change(dialog, "Change the page")
         form.get_by_label("Of one kind, at most").evaluate("el => { el.value = 1; }")
         form.get_by_role("button", name="Run on from here").click()
-        expect(dialog.locator(".stage .tag").nth(4)).to_have_text("edited by you")
+        expect(dialog.locator(".stage .top .tag").nth(4)).to_have_text("edited by you")
         expect(dialog.locator(".stage").nth(4)).to_contain_text("at most 1 of one kind")

@@ -24,7 +24,7 @@ from interplay.cascade.cascade import FEED, SEARCH, Answer, Cascade
 from interplay.cascade.leaning import arranged
 from interplay.cascade.rules import compile_rules, together
 from interplay.errors import BadSetting, unknown
-from interplay.types import Arrangement, Requests, RuleSet
+from interplay.types import Arrangement, Requests, RuleSet, Slates
 
 STAGES = ("understand", "retrieve", "rank", "rules", "page")
 AGAIN = {  # what runs again after a change of a stage
@@ -32,8 +32,8 @@ AGAIN = {  # what runs again after a change of a stage
     "rules": ("retrieve", "rank", "page"), "page": (),
 }  # fmt: skip
 FIELDS = {
-    "understand": {"query", "without"}, "retrieve": {"without"}, "rank": {"weights"}, "rules": {"without", "seen", "where"},
-    "page": {"diversity", "caps"},
+    "understand": {"query", "without"}, "retrieve": {"without"}, "rank": {"weights"},
+    "rules": {"without", "seen", "where"}, "page": {"diversity", "caps"},
 }  # fmt: skip
 
 
@@ -59,6 +59,11 @@ def replayed(cascade: Cascade, requests: Requests, n: int) -> Answer:
     cascade._rank(answer, n)
     cascade._page(answer, n)
     return answer
+
+
+def shown(cascade: Cascade, answer: Answer, n: int) -> Slates:
+    """The page of an answer, with a column for every source."""
+    return cascade._merged([answer], 1, n)
 
 
 def edited(cascade: Cascade, base: Answer, stage: str, edit: Mapping[str, Any], n: int) -> Answer:
@@ -114,9 +119,10 @@ def _rules(cascade: Cascade, answer: Answer, edit: Mapping[str, Any]) -> RuleSet
     seen = edit.get("seen")
     if seen not in (None, "drop", "keep"):
         raise BadSetting(f"seen is {seen!r}; expected 'drop' or 'keep'")
+    masks = rules.masks[kept] if rules.masks is not None and kept else None
+    withhold = rules.withhold_seen if seen is None else seen == "drop"
     out = replace(
-        rules, masks=rules.masks[kept] if rules.masks is not None and kept else None, applied=None,
-        names=tuple(rules.names[m] for m in kept), withhold_seen=rules.withhold_seen if seen is None else seen == "drop",
+        rules, masks=masks, applied=None, names=tuple(rules.names[m] for m in kept), withhold_seen=withhold
     )  # fmt: skip
     where = str(edit.get("where") or "").strip()
     if where:

@@ -77,9 +77,11 @@ def create_app(
         description=ABOUT, lifespan=lifespan, separate_input_output_schemas=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # it would name paths, which hold ids
     )  # fmt: skip
+    for one in engines.values():
+        one.warm()
     state, measures = app.state, Measures(engines)
     state.engines, state.engine, state.measures, state.keys, state.closing = (
-        engines, engines[DEFAULT].warm(), measures, keys, False
+        engines, engines[DEFAULT], measures, keys, False
     )  # fmt: skip
     state.repeats = Repeats()
     state.steering = {tenant: Steering(one) for tenant, one in engines.items()}

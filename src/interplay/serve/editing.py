@@ -1,4 +1,4 @@
-"""Debug mode: an earlier answer with one stage changed. What lies before the change is as it was; what follows ran again.
+"""Debug mode: an earlier answer with one stage changed. What lies before it is as it was; what follows ran again.
 
 The stages of the answer are worked out once more when its first edit comes, of the same log, moment and draw, and are
 kept for a while; an edit then runs only what lies downstream. Every edit is a typed event in the person's log. It shows
@@ -19,7 +19,7 @@ import numpy as np
 
 from interplay.cascade import cascade as path
 from interplay.cascade.cascade import Cascade
-from interplay.cascade.editing import AGAIN, checked, edited, replayed, states
+from interplay.cascade.editing import AGAIN, checked, edited, replayed, shown, states
 from interplay.cascade.trace import traces
 from interplay.data.store.happened import Happened
 from interplay.dialogue.state import chip
@@ -137,10 +137,10 @@ class Editing:
     ) -> dict[str, Any]:  # fmt: skip
         engine, request_id = self.engine, secrets.token_hex(8)
         assert base.slates is not None and after.slates is not None
-        slates = engine.cascade._merged([after], 1, int(held.asked.get("k", 10)))
+        slates = shown(engine.cascade, after, int(held.asked.get("k", 10)))
         trace = traces(engine.cascade, [after], after.requests, [request_id])[0]
         allowed = next(int(s.facts["left"]) for s in trace.stages if s.name == "rules")
-        query = after.requests.query[0] if after.requests.query is not None else held.query
+        query = str(edit["query"]).strip() if "query" in edit else held.query
         answer = replace(
             held, request_id=request_id, slates=slates, trace=trace, seconds=seconds, query=query, more=False,
             counts=engine._counts(allowed, trace, len(slates.row(0))),
@@ -179,10 +179,11 @@ class Editing:
 
     def _logged(self, held: Answer, stage: str, edit: Mapping[str, Any]) -> dict[str, Any]:
         """The edit as an event; kept where somebody asked, since the log is by person."""
-        event = {
-            "event_id": f"edit-{secrets.token_hex(8)}", "user_id": held.user, "event_type": "edit",
-            "time": self.engine.now(), "request_id": held.request_id, "payload": {"stage": stage, "edit": dict(edit)},
-        }  # fmt: skip
+        event = Happened(
+            event_id=f"edit-{secrets.token_hex(8)}", user_id=held.user or "", event_type="edit", time=self.engine.now(),
+            request_id=held.request_id, payload={"stage": stage, "edit": dict(edit)},
+        )  # fmt: skip
         if held.user is not None:
-            self.engine.store.append([Happened(**event)])
-        return event
+            self.engine.store.append([event])
+        told = ("event_id", "user_id", "event_type", "time", "request_id", "payload")
+        return {name: getattr(event, name) for name in told}

@@ -415,8 +415,10 @@ class Engine:
 
     def item(self, name: Id) -> int:
         """The index of an item; an unknown one is refused with the nearest names."""
-        self.look()
         index = int(self.dataset.items.index([name])[0])
+        if index < 0:  # it may have come a moment ago
+            self.look()
+            index = int(self.dataset.items.index([name])[0])
         if index < 0:
             raise unknown_item(name, self.dataset)
         return index

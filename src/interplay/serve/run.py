@@ -32,6 +32,11 @@ class Server(uvicorn.Server):
         self.closing()
         super().handle_exit(sig, frame)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, and return to the caller: raised again, the signal would end the process before the store is closed."""
+        await super().shutdown(sockets)
+        self._captured_signals.clear()
+
 
 def run(app: FastAPI, host: str, port: int, *, lines: bool = True, grace: int = GRACE) -> None:
     """Serve until told to stop; prints the address. `lines` logs JSON to stderr, otherwise only what goes wrong."""

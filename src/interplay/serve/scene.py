@@ -17,7 +17,7 @@ import polars as pl
 from interplay.cascade.rules import Catalogue
 from interplay.data.store.snapshot import as_kind, named, table
 from interplay.data.store.store import Entity, Head, Store
-from interplay.recipe import ServingConfig
+from interplay.recipe import LearningConfig, ServingConfig
 from interplay.serve.window import Window
 from interplay.serve.words import Words
 from interplay.systems import SYSTEMS
@@ -43,6 +43,7 @@ class Scene:
     similar: Any = None
     gone: Array = field(default_factory=lambda: np.zeros(0, bool))  # bool[n_items]: deleted
     serving: ServingConfig = field(default_factory=ServingConfig)
+    learning: LearningConfig = field(default_factory=LearningConfig)
     waiting: frozenset[int] = frozenset()  # items whose texts the cascade has not read yet
     unlike: dict[int, Array] = field(default_factory=dict)  # item -> bool[n_items], False for it and its nearest
 

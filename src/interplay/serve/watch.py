@@ -15,7 +15,7 @@ from interplay.data.store.snapshot import NOBODY, snapshot
 from interplay.data.store.store import Head, Store
 from interplay.errors import BadData, InterplayError
 from interplay.fitted import Fitted
-from interplay.recipe import ServingConfig
+from interplay.recipe import LearningConfig, ServingConfig
 from interplay.serve.scene import Ready, Scene
 from interplay.systems import SYSTEMS
 from interplay.types import Dataset
@@ -32,6 +32,7 @@ def read(store: Store, model: Model) -> tuple[Scene, int]:
     scene = Scene(
         dataset=taken.dataset, cascade=cascade(fitted, taken.dataset), name=fitted.name, after=taken.head.row,
         head=taken.head._replace(live=model.version), gone=taken.gone, serving=serving(fitted),
+        learning=fitted.recipe.learning if fitted.recipe else LearningConfig(),
     )  # fmt: skip
     erased = np.flatnonzero([isinstance(n, str) and n.startswith(NOBODY) for n in taken.dataset.users])
     if len(erased) and hasattr(scene.cascade, "forget"):

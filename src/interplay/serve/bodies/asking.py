@@ -242,7 +242,7 @@ class Moved(BaseModel):
 
 
 class Edited(Traced):
-    stages: list[EditedStage]
+    stages: list[EditedStage]  # type: ignore[assignment]
     rose: list[Moved] = Field(description="What stands higher than before (`from`), what rose most first")
     new: list[Moved]
     event: dict[str, Any] = Field(description="The edit as it stands in the log")

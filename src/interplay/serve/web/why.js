@@ -13,6 +13,10 @@ let original = null, now = null, about = null, debug = false;
 /** The wishes that an answer read, as far as they are known here. */
 const heard = (f) => f.heard ?? (f.wishes && f.wishes === state.wishes.length ? state.wishes : []);
 
+/** The person's words for rules that are theirs, and a sentence of the trace with those words in it. */
+const words = () => new Map(state.wishes.filter((w) => w.where).map((w) => [w.wanted ? w.where : `not (${w.where})`, w.text]));
+const worded = (said) => [...words()].reduce((text, [rule, own]) => [`"${rule}"`, `'${rule}'`, rule].reduce((t, form) => t.replaceAll(form, `“${own}”`), text), said).replace(/\b\d{4,}\b/g, (n) => (+n).toLocaleString('en'));
+
 /** What a stage's facts show: who gave how many, which rule hid how many. */
 function facts({ name, facts: f }) {
   if (name === 'understand') return heard(f).length ? `<div class="row" style="gap:8px">${heard(f).map((w) => `<span class="tag edited">${esc(w.text)} ${esc(w.says.split(',')[0])}</span>`).join('')}</div>` : '';
@@ -21,7 +25,7 @@ function facts({ name, facts: f }) {
     return bars([...rows, ...(f.sources ?? []).filter((s) => 'dropped' in s).map((s) => [named(s.source), 0, '', 'late'])]);
   }
   if (name !== 'rules') return '';
-  const spoken = new Map(state.wishes.filter((w) => w.where).map((w) => [w.wanted ? w.where : `not (${w.where})`, w.text]));
+  const spoken = words();
   const rows = Object.entries(f.by_rule ?? {}).map(([rule, n]) => [spoken.get(rule) ?? rule, n, spoken.has(rule) || MADE.test(rule) || /^[\w ]+: /.test(rule) || (f.yours ?? []).includes(rule) ? 'said-bar' : '']);
   if (f.seen) rows.push(['Already seen', f.seen]);
   if (f.excluded) rows.push(['Stands elsewhere', f.excluded]);
@@ -60,7 +64,7 @@ function draw() {
   const wanted = (one.meets ?? []).map((w) => w.text), reason = (one.reason || 'Nothing more is known of why').replace(/\.$/, '');
   const searched = trace.query ? `You asked for <span class="said">${esc(trace.query)}</span>. ` : '';
   const gone = edited && !item ? `<p class="answer">With this change <b>${esc(one.title)}</b> is not on the page.</p>` : `<p class="answer">${searched}<em>${esc(reason)}</em>${wanted.length ? `, and it fits <span class="said">${esc(list(wanted))}</span>` : ''}.</p>`;
-  const stages = trace.stages.map((s, k) => { const [kind, tag] = edited ? STATES[s.state] ?? ['', ''] : ['', '']; return `<li class="stage ${kind}"><span class="dot" aria-hidden="true">${k + 1}</span><div><div class="top"><h3>${esc(named(s.name))}</h3>${tag ? `<span class="tag ${kind}">${tag}</span>` : ''}<span class="n quiet">${ms(s.milliseconds)}</span></div><p>${esc(s.said)}</p>${facts(s)}${done(s, item)}${debug && forms[s.name] ? `<details${s.state === 'edited' ? ' open' : ''}><summary>${icon('pen')}Change ${WORDS[s.name]}</summary><form class="edit" data-stage="${esc(s.name)}" aria-label="Change ${WORDS[s.name]}">${forms[s.name](s, trace, original)}<button class="b slim you">Run on from here</button></form></details>` : ''}</div></li>`; }).join('');
+  const stages = trace.stages.map((s, k) => { const [kind, tag] = edited ? STATES[s.state] ?? ['', ''] : ['', '']; return `<li class="stage ${kind}"><span class="dot" aria-hidden="true">${k + 1}</span><div><div class="top"><h3>${esc(named(s.name))}</h3>${tag ? `<span class="tag ${kind}">${tag}</span>` : ''}${s.state === 'kept' ? '' : `<span class="n quiet">${ms(s.milliseconds)}</span>`}</div><p>${esc(worded(s.said))}</p>${facts(s)}${done(s, item)}${debug && forms[s.name] ? `<details${s.state === 'edited' ? ' open' : ''}><summary>${icon('pen')}Change ${WORDS[s.name]}</summary><form class="edit" data-stage="${esc(s.name)}" aria-label="Change ${WORDS[s.name]}">${forms[s.name](s, trace, original)}<button class="b slim you">Run on from here</button></form></details>` : ''}</div></li>`; }).join('');
   const editable = original.stages.length > 3;
   box.innerHTML = `<header><div class="frame">${one.picture ? `<img class="picture" src="${esc(one.picture)}" width="52" height="65" alt="">` : ''}</div><div><p class="quiet small">Why this</p><h2 id="why-h">${esc(one.title)}</h2></div><button class="k" data-do="close-why" aria-label="Close">${icon('x')}</button></header><div class="body">
     ${gone}${ribbon(trace.counts, Math.min(620, innerWidth) - (innerWidth > 640 ? 48 : 32))}

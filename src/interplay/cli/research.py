@@ -1,0 +1,242 @@
+"""Learning from files and judging what was learnt: systems, data, fit, evaluate, bench, ask."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from interplay.cli.shared import UNIT, DataOption, SetOption, app, console, data_app, shown
+from interplay.errors import BadSetting
+
+
+@app.command()
+def systems(as_json: Annotated[bool, typer.Option("--json", help="a list of objects")] = False) -> None:
+    """List the published systems: name, what it does, where it was published, what it needs."""
+    from interplay.systems import ROWS
+
+    if as_json:
+        rows = [
+            {"name": r.name, "kind": r.kind, "paper": r.paper, "needs": sorted(r.needs), "about": r.about} for r in ROWS
+        ]
+        print(json.dumps(rows, indent=1))
+        return
+    from rich.table import Table
+
+    listed = Table("name", "what it does", "needs", "published", box=None, header_style="bold")
+    for r in ROWS:
+        listed.add_row(r.name, r.about, ", ".join(sorted(r.needs)), r.paper)
+    console().print(listed)
+
+
+@app.command()
+def validate(
+    path: Annotated[Path, typer.Argument(help="a data set directory")],
+    time_unit: Annotated[str | None, UNIT] = None,
+) -> None:
+    """Check a data set directory: every bad row with its file, row, column and reason."""
+    from interplay.data.tables import validate as check
+
+    report = check(path, time_unit=time_unit)
+    print(report)
+    if not report.ok:
+        raise typer.Exit(3)
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """The data sets known by name."""
+    from rich.table import Table
+
+    from interplay.data.read import known
+
+    listed = Table("name", "what it is", box=None, header_style="bold")
+    for name, about in known().items():
+        listed.add_row(name, about)
+    listed.add_row("market", "the built-in demo world, made on the spot (market:SEED for another)")
+    console().print(listed)
+
+
+@data_app.command("how")
+def data_how(name: str) -> None:
+    """Source, licence and layout of a data set."""
+    from interplay.data.read import how
+
+    print(how(name))
+
+
+@data_app.command("get")
+def data_get(name: str) -> None:
+    """Download a data set from its own publisher into the cache, and record the checksum it had."""
+    from interplay.data.read import get
+
+    with shown() as progress:
+        print(get(name, progress=progress))
+
+
+@app.command()
+def fit(
+    system: Annotated[str, typer.Argument(help="a system's name or a recipe file (shop.toml)")],
+    data: DataOption,
+    out: Annotated[Path, typer.Option(help="the model directory to write")],
+    split: Annotated[str | None, typer.Option(help="given, time, last-out, random, strong or session")] = None,
+    on: Annotated[
+        str, typer.Option(help="train, or train+valid: choose epochs on valid, then refit on both")
+    ] = "train",
+    set_: SetOption = None,
+    seed: Annotated[int, typer.Option(help="decides the split and everything learnt")] = 0,
+    metric: Annotated[str, typer.Option(help="what epochs are chosen by, on validation")] = "ndcg@20",
+) -> None:
+    """Fit a system or a recipe; a failed fit leaves no OUT."""
+    from interplay import experiment
+    from interplay.configure import parsed
+    from interplay.data.split import split as cut
+    from interplay.fitted import built
+
+    settings = parsed(set_ or [])
+    built(system, settings)  # a wrong name or setting is refused before any data are read
+    parts = cut(experiment.dataset(data), split, seed=seed)
+    checkpoint = out.with_name(f".{out.name}.checkpoint")
+    with shown() as progress:
+        fitted = experiment.fit(
+            system, parts, on=on, settings=settings, seed=seed, metric=metric, checkpoint=checkpoint, progress=progress
+        )
+        fitted.save(out)
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    told = fitted.manifest
+    print(
+        f"{system} fitted on {told['data']['name']} ({told['data']['n_events']:,} events, {told['data']['n_users']:,} "
+        f"users, {told['data']['n_items']:,} items), split {parts.rule} seed {seed}, {on}, "
+        f"in {told['fitted']['seconds']:.1f} s: {out}"
+    )
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="a model directory")],
+    data: DataOption,
+    metrics: Annotated[str, typer.Option(help="comma-separated, like recall@20,ndcg@20")] = "recall@20,ndcg@20",
+    history: Annotated[str | None, typer.Option(help="train, train+valid or fold: what is known of people")] = None,
+    seen: Annotated[str, typer.Option(help="drop or keep what the history holds")] = "drop",
+    as_json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="also write the figures here")] = None,
+) -> None:
+    """Judge a fitted system on the test part of its own split, against the whole catalogue."""
+    from rich.table import Table
+
+    from interplay import experiment
+    from interplay.fitted import Fitted
+
+    fitted = Fitted.load(model)
+    judged = experiment.evaluate(
+        fitted, experiment.dataset(data), metrics=[m.strip() for m in metrics.split(",") if m.strip()],
+        history=history, seen=seen,
+    )  # fmt: skip
+    mean = {m: float(v) for m, v in judged.mean().items()}
+    if as_json:
+        as_json.write_text(json.dumps({"metrics": mean, "protocol": judged.protocol}, indent=1, default=str) + "\n")
+    for name, value in judged.protocol.items():
+        print(f"{name}: {value}")
+    listed = Table("metric", "mean", "95 % interval", box=None, header_style="bold")
+    for name, (low, high) in judged.intervals().items():
+        listed.add_row(name, f"{mean[name]:.4f}", f"{low:.4f} to {high:.4f}")
+    console().print(listed)
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="a bench of benches.py")],
+    systems: Annotated[str | None, typer.Option(help="only these rows, comma-separated")] = None,
+    seeds: Annotated[str | None, typer.Option(help="comma-separated; each row's own by default")] = None,
+    resume: Annotated[bool, typer.Option(help="skip what is recorded, go on from checkpoints")] = False,
+    table: Annotated[bool, typer.Option(help="print the table of what is recorded, run nothing")] = False,
+    verify: Annotated[bool, typer.Option(help="rerun one recorded row, drawn at random")] = False,
+) -> None:
+    """Run a bench and append its records to results/, or print its table, or check a record."""
+    from interplay import experiment
+
+    if table:
+        print(experiment.table(name))
+    elif verify:
+        if not experiment.verify(name):
+            raise typer.Exit(3)
+    else:
+        experiment.run_bench(
+            name, systems=systems.split(",") if systems else None,
+            seeds=[int(s) for s in seeds.split(",")] if seeds else None, resume=resume,
+        )  # fmt: skip
+        print(experiment.table(name))
+
+
+@app.command()
+def ask(
+    model: Annotated[Path, typer.Argument(help="a model directory")],
+    user: Annotated[str | None, typer.Option(help="who asks; a stranger if nobody knows them")] = None,
+    k: Annotated[int, typer.Option("-k", help="how many")] = 10,
+    query: Annotated[str | None, typer.Option(help="search for this")] = None,
+    exclude: Annotated[str | None, typer.Option(help="item ids to withhold, comma-separated")] = None,
+    where: Annotated[str | None, typer.Option(help="a predicate over the catalogue, like 'price < 20'")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="a list of objects")] = False,
+) -> None:
+    """Ask a fitted system for a list."""
+    from rich.table import Table
+
+    from interplay.fitted import Fitted
+
+    if k < 1:
+        raise BadSetting(f"-k is {k}; expected 1 or more")
+    fitted = Fitted.load(model)
+    items = [part.strip() for part in (exclude or "").split(",") if part.strip()]
+    frame = fitted.recommend(
+        users=[user if user is not None else ""], queries=None if query is None else [query], k=k, exclude=items,
+        where=where,
+    )  # fmt: skip
+    catalogue = fitted.dataset.catalogue
+    titles = None if catalogue is None or "title" not in catalogue.columns else catalogue["title"].to_list()
+    index = fitted.dataset.items.index(frame["item_id"].to_list())
+    rows = [
+        {"rank": r["rank"], "item_id": r["item_id"], "score": r["score"]} | ({"title": titles[i]} if titles else {})
+        for r, i in zip(frame.iter_rows(named=True), index.tolist(), strict=True)
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    listed = Table("", "item", *(["title"] if titles else []), "score", box=None, header_style="bold")
+    for row in rows:
+        listed.add_row(
+            str(row["rank"]), str(row["item_id"]), *([str(row["title"])] if titles else []), f"{row['score']:.4g}"
+        )
+    console().print(listed)
+    if not rows:
+        print("nothing may be shown under these rules", file=sys.stderr)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, what is missing, and what that means."""
+    import importlib.metadata
+    import importlib.util
+    import os
+    import platform
+
+    import interplay
+    from interplay.data.read import roots
+
+    print(f"interplay {interplay.__version__}, Python {platform.python_version()}, {os.cpu_count()} cores")
+    wanted = {
+        "torch": "models that learn by gradient", "sentence_transformers": "search by meaning (extra: text)",
+        "bm25s": "search by words (extra: lexical)", "Stemmer": "word stems (extra: lexical)",
+        "faiss": "approximate indexes (extra: ann)", "matplotlib": "plots (extra: plots)",
+    }  # fmt: skip
+    missing = 0
+    for module, use in wanted.items():
+        there = importlib.util.find_spec(module) is not None
+        missing += not there
+        print(f"{'found  ' if there else 'missing'} {module}: {use}")
+    for root in roots():
+        print(f"data sets are looked for in {root}" + ("" if root.exists() else " (not there)"))
+    if missing:
+        print("what is missing is only needed for what stands beside it")

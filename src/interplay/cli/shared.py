@@ -1,0 +1,83 @@
+"""What all commands share: the application, options that mean the same everywhere, progress and tables."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from interplay.errors import BadData
+
+app = typer.Typer(
+    name="interplay", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="A personalization engine you can talk to.",
+)  # fmt: skip
+data_app = typer.Typer(no_args_is_help=True, help="The public data sets known by name.")
+models_app = typer.Typer(no_args_is_help=True, help="The model versions of a store.")
+keys_app = typer.Typer(no_args_is_help=True, help="The API keys of a store.")
+GROUPS = {"data": data_app, "models": models_app, "keys": keys_app}
+for _name, _group in GROUPS.items():
+    app.add_typer(_group, name=_name)
+
+UNIT = typer.Option(
+    "--time-unit", help="of the timestamp column, where it is not microseconds: seconds, milliseconds..."
+)
+DataOption = Annotated[str, typer.Option("--data", help="a known data set, a directory, a file, or 'market'")]
+STORE = typer.Option("--store", envvar="INTERPLAY_DATABASE_URL", help="a store: an SQLite file or a postgresql:// URL")
+StoreOption = Annotated[str, STORE]
+TenantOption = Annotated[str, typer.Option("--tenant", help="whose part of the store")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting; repeatable")]
+
+
+@contextmanager
+def opened(where: str, tenant: str = "default", *, new: bool = False) -> Iterator[Any]:
+    """The store, closed at the end. A file that is not there is made only if it may be `new`."""
+    from interplay.data.store.store import Store
+
+    if not new and "://" not in where and not Path(where).exists():
+        raise BadData(f"no store at {where}; `interplay ingest FILES --store {where}` makes one")
+    store = Store.open(where, tenant=tenant)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def console() -> Any:
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 160)
+
+
+@contextmanager
+def shown() -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
+    """A bar per stage that says how far it is (`done` of `total`); other facts stand beside it as words."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[facts]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def said(stage: str, facts: Mapping[str, Any]) -> None:
+            rest = {k: v for k, v in facts.items() if k not in ("done", "total", "said")}
+            words = [str(facts["said"])] if "said" in facts else []
+            words += [f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in rest.items()]
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=None, facts="")
+            known = {"total": facts["total"], "completed": facts.get("done", 0)} if "total" in facts else {}
+            bars.update(tasks[stage], facts=", ".join(words), **known)
+
+        yield said
+        for task in tasks.values():
+            bars.update(task, total=1, completed=1)
