@@ -7,11 +7,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from conftest import crowd, made
 from interplay.errors import BadData
 from interplay.fitted import built
 from interplay.systems import ROWS, SYSTEMS
 from interplay.types import Dataset, Ragged, Requests, RuleSet, Run, Slates
+from small import crowd, made
 
 RETRIEVERS = [row.name for row in ROWS if row.kind == "model"]
 BY_TEXT = [row.name for row in ROWS if "interactions" not in row.needs]

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conftest import crowd
 from interplay import experiment
 from interplay.benches import BENCHES, Bench, Entry
 from interplay.data.tables import write_directory
 from interplay.errors import BadSetting
+from small import crowd
 
 SMALL = "a-small-bench"
 

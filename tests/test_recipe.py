@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import crowd
 from interplay.errors import BadData, BadSetting, UnknownName
 from interplay.recipe import Recipe, load_recipe, recipes
 from interplay.types import Requests
+from small import crowd
 
 PLAIN = """
 about = "A shelf"

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import made
 from interplay.errors import BadData
 from interplay.types import Ids, Ragged, Requests, Rows, RuleSet, Slates
+from small import made
 
 LISTS = st.lists(st.lists(st.integers(0, 50), max_size=6), max_size=8)
 

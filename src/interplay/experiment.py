@@ -8,6 +8,7 @@ Records in `results/*.jsonl` are appended, never edited; the tables of README an
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.metadata
 import io
 import json
@@ -201,6 +202,8 @@ def run_row(name: str, label: str, seed: int, *, keep: bool = True) -> dict[str,
     entry = page.entry(label)
     if page.kind == "timing":
         return _timed(page, seed, keep=keep)
+    if page.kind in OWN:
+        return _own(page, entry, seed, keep=keep)
     begun = time.perf_counter()
     data = dataset(page.data)
     loaded = time.perf_counter()
@@ -276,6 +279,42 @@ def _timed(page: Bench, seed: int, *, keep: bool) -> dict[str, Any]:
     return record
 
 
+OWN = {"sessions": "interplay.sessions", "readings": "interplay.readings"}  # kind -> the module whose `judge` judges it
+
+
+def _own(page: Bench, entry: Entry, seed: int, *, keep: bool) -> dict[str, Any]:
+    """A row whose module judges it: `judge(page, entry, seed)` gives metrics, protocol and further facts."""
+    begun = time.perf_counter()
+    told = importlib.import_module(OWN[page.kind]).judge(page, entry, seed)
+    record = {
+        "bench": page.name, "version": page.version, "label": entry.label, "system": entry.system, "seed": seed,
+        "metrics": {k: round(float(v), 6) for k, v in told["metrics"].items()},
+        "config": {"settings": dict(entry.settings)}, "protocol": told["protocol"], "facts": told["facts"],
+        "command": f"interplay bench {page.name} --systems {entry.label} --seeds {seed}",
+        "seconds": {"all": round(time.perf_counter() - begun, 2)}, **_circumstances(),
+    }  # fmt: skip
+    if keep:
+        _append(record)
+    return record
+
+
+def _own_table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]]) -> str:
+    """Rows of figures, grouped; the sentence above says how they came about."""
+    newest = list(held.values())[-1]
+    head = ["row", *(m.replace("_", " ") for m in page.metrics), "s"]
+    lines = [page.about, "", " ".join(f"{v}." for v in newest["protocol"].values()), ""]
+    lines += ["| " + " | ".join(head) + " |", "|" + "|".join("---" for _ in head) + "|"]
+    for group in page.columns():
+        lines += [f"| **{group}** |" + " |" * (len(head) - 1)] if group else []
+        for entry in page.entries:
+            own = [r for (label, _), r in held.items() if label == entry.label]
+            if entry.column == group and own:
+                cells = [_short(float(np.mean([r["metrics"][m] for r in own]))) for m in page.metrics]
+                spent = np.mean([r["seconds"]["all"] for r in own])
+                lines.append("| " + " | ".join([entry.shown, *cells, f"{spent:.0f}"]) + " |")
+    return "\n".join([*lines, "", page.note] if page.note else lines)
+
+
 def _circumstances() -> dict[str, Any]:
     """What else a record needs to be read later: packages, machine, memory, commit, date."""
     return {
@@ -336,6 +375,8 @@ def table(name: str) -> str:
         newest = list(held.values())[-1]
         figures = [f"| {k.replace('_', ' ')} | {v:.4g} |" for k, v in newest["metrics"].items()]
         return "\n".join([page.about, "", f"| {newest['date']} | |", "|---|---|", *figures])
+    if page.kind in OWN:
+        return _own_table(page, held)
     first = page.metrics[0]
     users = {}
     for entry in page.entries:

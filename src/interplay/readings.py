@@ -189,6 +189,28 @@ READERS: dict[str, Callable[[Lexicon], Reader]] = {"majority": majority, "gazett
 # Judging
 
 
+def judge(page: Any, entry: Any, seed: int) -> dict[str, Any]:
+    """One row of the bench: both halves, the one that the rules were not worked on with first."""
+    read = READERS[entry.label](lexicon())
+    held, spoken = turns(), dialogues()
+    figures: dict[str, float] = {}
+    facts: dict[str, Any] = {}
+    for which in (SECOND, FIRST):
+        mine = [t for t in held if t.half == which]
+        found = dict(judge_turns(read, mine).figures)
+        found |= judge_dialogues(read, [d for d in spoken if half(str(d["dialog"])) == which]).figures
+        if which == SECOND:
+            figures = found
+        facts[which] = {k: round(v, 4) for k, v in found.items()} | {"turns": len(mine)}
+    whole = dict(judge_turns(read, held).figures)
+    facts["both"] = {k: round(v, 4) for k, v in whole.items()} | {"turns": len(held)}
+    protocol = {
+        "halves": f"{facts[SECOND]['turns']} of {len(held)} turns, {int(figures['named'])} things named in turns with a negation cue, "
+        f"{int(figures['films'])} films with a seeker's label",
+    }  # fmt: skip
+    return {"metrics": figures, "protocol": protocol, "facts": facts}
+
+
 def judge_turns(read: Reader, given: Sequence[Turn]) -> Read:
     """Acts, slots and the polarity of what is named."""
     acts = {act: Counts() for act in ACTS}

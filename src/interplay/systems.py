@@ -185,6 +185,13 @@ ROWS: tuple[System, ...] = (
         needs=frozenset({"texts", "queries"}),
     ),
     System(
+        name="recbot",
+        about="A feed that obeys what people say: filter, matcher, attenuator and taste under standing wishes",
+        recipe="recbot.toml",
+        paper="RecBot, arXiv 2509.21317, 2025",
+        needs=frozenset({"interactions", "order", "texts"}),
+    ),
+    System(
         name="blend",
         about="Three views of one log, added up: a spectrum, a regression, factors",
         recipe="blend.toml",

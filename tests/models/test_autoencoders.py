@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import crowd, made
 from interplay.learn.descend import Descent
 from interplay.models.autoencoders import MultVae, MultVaeConfig, Net, Sets
 from interplay.ops.sparse import history_matrix
 from interplay.types import Ragged, Requests, Run
+from small import crowd, made
 
 SMALL = {"dim": 4, "hidden": 8, "descent": Descent(batch=16, epochs=3)}
 

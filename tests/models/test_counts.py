@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import DAY, crowd, made
 
 from interplay.errors import Unsupported
 from interplay.models.counts import Popular, Trending, TrendingConfig
 from interplay.types import Requests
+from small import DAY, crowd, made
 
 DATA = crowd()
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from conftest import crowd
 from interplay.models.factors import Ials, IalsConfig
 from interplay.ops.sparse import interaction_matrix
 from interplay.types import Ragged, Requests, Run
+from small import crowd
 
 DATA = crowd()
 X = interaction_matrix(DATA).toarray().astype(np.float64)

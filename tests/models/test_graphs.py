@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import made
 from interplay.errors import UnknownName
 from interplay.learn.descend import Descent
 from interplay.learn.propagate import Propagation
 from interplay.models.graphs import Graphs, GraphsConfig, Light, Ngcf, graph
 from interplay.ops.sparse import interaction_matrix
 from interplay.types import Requests, Run
+from small import made
 
 # three users, four items; item 3 and nobody else has no neighbour
 R = np.array([[1, 1, 0, 0], [0, 1, 1, 0], [1, 0, 1, 0]], np.float64)

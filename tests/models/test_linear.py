@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from sklearn.linear_model import ElasticNet
 
-from conftest import crowd, made
 from interplay.errors import BadSetting, TooLarge
 from interplay.models.linear import BlockEase, BlockEaseConfig, Ease, EaseConfig, Slim, SlimConfig
 from interplay.ops.sparse import interaction_matrix
 from interplay.types import Requests
+from small import crowd, made
 
 X = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [1, 0, 0, 1], [1, 1, 1, 1]], np.float64)
 FIVE = made(np.argwhere(X), 5, 4)  # five people, four items

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from conftest import crowd, made
 from interplay.errors import UnknownName
 from interplay.models.neighbours import ItemKnn, ItemKnnConfig, Rp3Beta, Rp3BetaConfig, UserKnn, UserKnnConfig
 from interplay.ops.sparse import interaction_matrix
 from interplay.types import Requests, RuleSet
+from small import crowd, made
 
 X = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [1, 0, 0, 1], [1, 1, 0, 1]], np.float64)
 FIVE = made(np.argwhere(X), 5, 4)  # five people, four items

@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from conftest import made
 from interplay.learn.descend import Descent
 from interplay.models.pairwise import Pairwise, PairwiseConfig
 from interplay.ops.sparse import interaction_matrix
 from interplay.types import Requests
+from small import made
 
 LEARNT = PairwiseConfig(dim=8, descent=Descent(rate=0.02, epochs=60, batch=64))
 

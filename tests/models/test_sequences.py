@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import crowd, made
 from interplay.errors import BadSetting, UnknownName, Unsupported
 from interplay.learn.descend import Descent
 from interplay.models.sequences import (
@@ -22,6 +21,7 @@ from interplay.models.sequences import (
     windows,
 )  # fmt: skip
 from interplay.types import Ragged, Requests, Run
+from small import crowd, made
 
 SMALL = {"dim": 8, "window": 6, "descent": Descent(batch=64, epochs=2)}
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from conftest import crowd
 from interplay.models.spectral import Sharpened, SharpenedConfig, Spectral, SpectralConfig
 from interplay.ops.sparse import interaction_matrix
 from interplay.types import Requests, RuleSet
+from small import crowd
 
 DATA = crowd()
 EVERYTHING = RuleSet(withhold_seen=False)

@@ -9,12 +9,12 @@ import polars as pl
 import pytest
 import torch
 
-from conftest import crowd, made
 from interplay.errors import BadSetting, UnknownName
 from interplay.learn import negatives
 from interplay.learn.descend import Descent
 from interplay.models.towers import Batch, TwoTower, TwoTowerConfig, clashes, content, earlier, others
 from interplay.types import Dataset, Ragged, Requests, Run
+from small import crowd, made
 
 SMALL = {"dim": 8, "hidden": 8, "descent": Descent(batch=64, epochs=3)}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conftest import crowd, made
 from interplay.errors import Unsupported
 from interplay.models.transitions import Markov, MarkovConfig
 from interplay.types import Requests, RuleSet, Run
+from small import crowd, made
 
 PLAIN = MarkovConfig(skip=2, decay=0.5, source_power=0.0, target_power=0.0, recency=0.5)
 

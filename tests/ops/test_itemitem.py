@@ -3,11 +3,11 @@
 import numpy as np
 import scipy.sparse as sp
 
-from conftest import crowd
 from interplay.ops import itemitem
 from interplay.ops.solve import solve_in_place
 from interplay.ops.sparse import interaction_matrix
 from interplay.types import Requests, Rows
+from small import crowd
 
 DATA = crowd()
 X = interaction_matrix(DATA)

@@ -59,7 +59,7 @@ def opened(
     context.add_cookies([{"name": "interplay_person", "value": user, "url": served}])
     page, wrong = context.new_page(), []
     page.set_default_timeout(10_000)
-    page.on("console", lambda m: m.type in ("error", "warning") and wrong.append(m.text))
+    page.on("console", lambda m: m.type in ("error", "warning") and wrong.append(f"{m.text} {m.location['url']}"))
     page.on("pageerror", lambda e: wrong.append(str(e)))
     page.on("request", lambda r: None if r.url.startswith((served, "data:", "blob:")) else wrong.append(r.url))
     page.goto(served + path)

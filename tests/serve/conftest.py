@@ -9,7 +9,7 @@ import pytest
 AXE = "4.14.1"  # the release whose rules the page is held to
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open an event loop runs, which tests of coroutines cannot bear
 def browser() -> Iterator[object]:
     from browsing import CHROMIUM, QUIET
     from playwright.sync_api import sync_playwright

@@ -21,6 +21,12 @@ VIEWS = (
 FORGIVEN = "422"  # the shop has no simulated people
 
 
+def settled(page):
+    """Wait until the view is drawn."""
+    expect(page.locator("[data-view]:not([hidden]) h1").first).to_be_attached()
+    expect(page.locator("[data-view]:not([hidden]) [aria-busy]")).to_have_count(0)
+
+
 def findings(page, axe):
     """What axe-core calls serious or worse, as rule and element."""
     page.evaluate(axe)
@@ -49,8 +55,7 @@ def test_axe_finds_nothing_serious(browser, served, axe, width, scheme):
         wrong += findings(page, axe)
         for path in VIEWS:
             page.goto(served + path)
-            page.wait_for_function("!document.querySelector('[data-view]:not([hidden]) [aria-busy]')")
-            expect(page.locator("[data-view]:not([hidden]) h1").first).to_be_attached()
+            settled(page)
             wrong += [f"{path} {w}" for w in findings(page, axe)]
         assert not wrong, wrong
 
@@ -62,7 +67,7 @@ def test_no_width_scrolls_sideways(browser, served, width):
         say(page, "no books, more calm, less tea, under 40")
         for path in VIEWS:
             page.goto(served + path)
-            page.wait_for_function("!document.querySelector('[data-view]:not([hidden]) [aria-busy]')")
+            settled(page)
             page.wait_for_timeout(150)
             assert page.evaluate("document.scrollingElement.scrollWidth") <= width, path
 

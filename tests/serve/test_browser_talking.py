@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from browsing import opened, say, titles
@@ -84,6 +85,15 @@ def test_a_wish_can_be_made_softer_pinned_and_taken_back_where_it_stands(browser
         pin.click()
         expect(pin).to_have_attribute("aria-pressed", "true")
         expect(page.locator(".wish small")).to_contain_text("until you say so")
+        page.locator("#wishes [data-wish]").click()
+        dialog.get_by_label("a week from now").check()
+        dialog.get_by_role("button", name="Change").click()
+        week = datetime.now(UTC) + timedelta(days=7)
+        expect(page.locator(".wish small")).to_contain_text(
+            re.compile(f"to {week.day} |to {week.day - 1} |to {week.day + 1} ")
+        )
+        page.reload()
+        expect(page.locator(".wish small")).to_contain_text(" · to ")
         page.get_by_role("button", name="Take back no books").click()
         expect(page.locator(".wish")).to_have_count(0)
         expect(page.locator("#reply-text")).to_have_text("Taken back: no books.")

@@ -129,6 +129,19 @@ _SPOKEN = [(kind, re.compile(rf"(?<![\w'-])(?:{pattern})(?<! )(?![\w-])|(?<![\w'
 _SPOKEN.append(("no", re.compile(r"(?<![\w'-])non(?=[- ]\w)")))
 
 
+WORDS = frozenset(w for patterns in CUES.values() for p in patterns for w in re.findall(r"[a-z]{5,}", p)) | frozenset(w for w in SMALL if len(w) > 4)
+
+
+def mended(word: str) -> str | None:
+    """The word of a cue that a slip of two neighbouring letters has made unreadable; None for no such slip.
+
+    >>> mended("hting") or mended("avodi")
+    'avoid'
+    """
+    swaps = (word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1))
+    return next((w for w in swaps if w in WORDS), None)
+
+
 def cues(plain: str) -> list[tuple[int, int, str]]:
     """(start, end, kind) of every cue, the longest where two overlap, in order."""
     found = [(m.start(), m.end(), kind) for kind, pattern in _SPOKEN for m in pattern.finditer(plain) if m.end() > m.start()]

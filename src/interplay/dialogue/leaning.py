@@ -31,7 +31,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "eliminate stuff", "I can live without stuff", "I'd be glad never to see stuff again", "who needs stuff anyway",
         "stuff is a waste of time", "my kids are scared of stuff", "stuff is bad for me", "I react badly to stuff",
         "I am sensitive to stuff", "stuff gives me a rash", "kick out the stuff", "clear away the stuff", "the stuff has to leave",
-        "stuff may leave now", "stuff is unwelcome", "discard stuff", "reject stuff", "bin the stuff", "delete stuff from the list",
+        "stuff may leave now", "stuff can disappear", "you can put stuff away now", "stuff is unwelcome", "discard stuff", "reject stuff", "bin the stuff", "delete stuff from the list",
         "I don't eat stuff", "stuff is off limits", "keep your stuff", "stuff turns me off", "I'm through with stuff",
         "I've seen plenty of stuff, please stop", "pass over the stuff", "strike stuff from the list", "move away from stuff",
         "leave the stuff for somebody else", "stuff isn't my idea of fun", "I wouldn't touch stuff with a pole", "nobody asked for stuff",

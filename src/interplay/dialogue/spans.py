@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from interplay.dialogue.amounts import amounts
-from interplay.dialogue.cues import COUNTS, ORDINALS, SMALL, cues
+from interplay.dialogue.cues import COUNTS, ORDINALS, SMALL, cues, mended
 from interplay.dialogue.lexicon import FAMILIES, Lexicon
 from interplay.dialogue.tongue import WORD, plain, stem
 
@@ -69,6 +69,11 @@ def marked(
     flat = plain(text)
     for a, b in blank:
         flat = flat[:a] + " " * (b - a) + flat[b:]
+    if known is not None:
+        for m in WORD.finditer(flat):
+            if len(m[0]) > 4 and not known(m[0]) and stem(m[0]) not in lexicon.known:
+                read = mended(m[0])
+                flat = flat[: m.start()] + read + flat[m.end() :] if read else flat
     return _Marker(text, flat, lexicon, shown, known).marked()
 
 

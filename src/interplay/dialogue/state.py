@@ -199,12 +199,23 @@ def _changed(held: Standing, fields: Mapping[str, Any]) -> Standing:
             f"{wish.text!r} cannot be a {'must' if wish.wanted else 'never'}: no column of the catalogue says whether a "
             "thing is like that. It can be weighed (hard = false), or said with a word that the catalogue has"
         )
-    pinned = bool(fields.get("pinned", held.pinned))
+    pinned, lasts = bool(fields.get("pinned", held.pinned)), held.lasts
     if pinned:
         wish = replace(wish, until=None)
     elif held.pinned and wish.until is None and "until" not in fields:
-        wish = replace(wish, until=held.said_at + VISIT_LENGTH)
-    return replace(held, wish=wish, pinned=pinned)
+        wish, lasts = replace(wish, until=held.said_at + VISIT_LENGTH), VISIT
+    elif "until" in fields:
+        lasts = ALWAYS if wish.until is None else f"to {_day(wish.until)}"
+    return replace(held, wish=wish, pinned=pinned, lasts=lasts)
+
+
+def _day(moment: int) -> str:
+    """
+    >>> _day(1_764_374_400_000_000)
+    '29 Nov'
+    """
+    said = datetime.fromtimestamp(moment / 1e6, UTC)
+    return f"{said.day} {said:%b}"
 
 
 def _spoken(state: State, event: Spoke) -> tuple[State, tuple[Change, ...]]:

@@ -73,6 +73,7 @@ class Trending:
     def _keep(self, item: Array, time: Array) -> None:
         order = np.argsort(time, kind="stable")
         self.item, self.time = item[order], time[order]
+        self.last: Array | None = None  # float64[n_items]: counts as of the last event
 
     def partial_fit(self, events: Events) -> Trending:
         """Count new events at once; those of items without a row wait for the next fit."""
@@ -83,6 +84,12 @@ class Trending:
 
     def counts(self, at: int) -> Array:
         """float32[n_items]: sum over events not later than `at` of 2^(-age / half_life)."""
+        if len(self.time) and at >= self.time[-1]:  # after the last event all counts fade alike
+            if self.last is None:
+                age = (self.time[-1] - self.time) / (self.config.half_life * DAY)
+                self.last = np.bincount(self.item, np.exp2(-age), minlength=self.rows.n_items)
+            faded = np.exp2(-(at - self.time[-1]) / (self.config.half_life * DAY))
+            return (self.last * faded).astype(np.float32)
         upto = np.searchsorted(self.time, at, side="right")
         age = (at - self.time[:upto]) / (self.config.half_life * DAY)
         return np.bincount(self.item[:upto], np.exp2(-age), minlength=self.rows.n_items).astype(np.float32)
@@ -106,5 +113,5 @@ class Trending:
     def restore(self, state: State) -> Trending:
         self.rows = Rows.restore(state.within("rows"))
         log = state.within("log").arrays
-        self.item, self.time = log["item"], log["time"]
+        self._keep(log["item"], log["time"])
         return self

@@ -10,7 +10,9 @@ from __future__ import annotations
 import html
 import json
 import re
+import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,12 @@ class Page:
         self.templates = {name: body.strip() for name, body in _TEMPLATE.findall(self.shell)}
         self.engine = engine
 
+    @property
+    def shift(self) -> int:
+        """Milliseconds by which the engine's calendar is ahead of the clock; 0 but for a log that ended long ago."""
+        ahead = self.engine.now() // 1000 - time.time_ns() // 1_000_000
+        return ahead if abs(ahead) > 86_400_000 else 0
+
     @cached_property
     def people(self) -> list[dict[str, Any]]:
         """The persons one may step into; chosen once."""
@@ -72,10 +80,13 @@ class Page:
 
     def wish(self, chip: Mapping[str, Any]) -> str:
         """A standing wish as a list item."""
-        wanted, strict = chip["wanted"], chip["hard"]
+        wanted, strict, says = chip["wanted"], chip["hard"], str(chip["says"])
+        if chip["until"] and ", to " in says:
+            day = datetime.fromisoformat(chip["until"]) - timedelta(milliseconds=self.shift)
+            says = f"{says.split(',')[0]}, to {day.day} {day:%b}"
         return fill(self.templates["wish"], {
             **chip, "manner": f"{'want' if wanted else 'avoid'} {'hard' if strict else 'soft'}",
-            "sign": "want" if wanted else "avoid", "says": str(chip["says"]).replace(", ", " · "),
+            "sign": "want" if wanted else "avoid", "says": says.replace(", ", " · "),
             "held": "true" if chip["pinned"] else "false",
         })  # fmt: skip
 
@@ -101,7 +112,7 @@ class Page:
         wishes = feed["wishes"] if feed else wishes_of(self.engine, user)
         state = {
             "user": user, "engine": self.engine.name, "person": who, "feed": feed, "wishes": wishes,
-            "capped": kinds.name if kinds else None,
+            "capped": kinds.name if kinds else None, "shift": self.shift,
         }  # fmt: skip
         drawn = {
             "dock": "" if talks else "hidden", "parser": PARSER,

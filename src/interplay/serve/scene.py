@@ -19,7 +19,7 @@ from interplay.data.store.snapshot import as_kind, named, table
 from interplay.data.store.store import Entity, Head, Store
 from interplay.recipe import LearningConfig, ServingConfig
 from interplay.serve.window import Window
-from interplay.serve.words import Words
+from interplay.serve.words import Words, told
 from interplay.systems import SYSTEMS
 from interplay.types import Array, Dataset, Ids, Reply, Requests, Rows
 
@@ -121,7 +121,25 @@ class Scene:
         retold = {int(i) for i, text in zip(at, dataset.texts(at), strict=True) if before.get(int(i)) != text}
         if hasattr(self.cascade, "attend"):
             self.cascade.attend(dataset)
-        return replace(self, dataset=dataset, gone=gone, waiting=self.waiting | retold, unlike={})
+        scene = replace(self, dataset=dataset, gone=gone, waiting=self.waiting | retold, unlike={})
+        self._handed_on(scene, at)
+        return scene
+
+    def _handed_on(self, scene: Scene, changed: Array) -> None:
+        """Give a newer scene what the changed items leave as it was: a price or a stock says no new word."""
+        made, passed = vars(self), vars(scene)  # cached properties lie there once they are made
+        if "rows" in made:
+            passed["rows"] = self.rows.grown(scene.dataset.items)
+        if scene.dataset.n_items > self.dataset.n_items or self.dataset.catalogue is None:
+            return
+        before, after = (replace(s.dataset, items=_some(s.dataset, changed), catalogue=s.dataset.catalogue[changed])
+                         for s in (self, scene))  # type: ignore[index]  # fmt: skip
+        if "words" in made and told(before) == told(after):
+            passed["words"] = self.words
+        if "window" in made and "facets" in vars(self.window):
+            columns = [facet.name for facet in self.window.facets]
+            if before.catalogue.select(columns).equals(after.catalogue.select(columns)):
+                vars(scene.window)["facets"] = self.window.facets
 
     def read(self) -> Scene:
         """The scene with a cascade that has read the texts of all new and changed items."""
@@ -151,8 +169,14 @@ class Scene:
         return replace(self, dataset=dataset)
 
 
+def _some(dataset: Dataset, items: Array) -> Ids:
+    return Ids([dataset.items[i] for i in items.tolist()])
+
+
 def placed(ids: Ids, changed: Sequence[Entity]) -> Ids:
     """The index space with the names that entities have now; new ones come after all others."""
+    if all(e.position < len(ids) and ids[e.position] == named(e) for e in changed):
+        return ids
     names = list(ids.names)
     for entity in changed:
         if entity.position == len(names):

@@ -29,6 +29,8 @@ def words(text: str) -> list[str]:
     >>> words("Crème brûlée, No. 4")
     ['creme', 'brulee', 'no', '4']
     """
+    if text.isascii():
+        return WORD.findall(text.lower())
     flat = unicodedata.normalize("NFKD", text.lower())
     return WORD.findall("".join(c for c in flat if not unicodedata.combining(c)))
 
@@ -56,7 +58,7 @@ class Words:
 
     def __init__(self, dataset: Dataset) -> None:
         self.n_items = dataset.n_items
-        texts = _texts(dataset)
+        texts = told(dataset)
         bags = [set(words(text)) for text in texts]
         self.vocabulary: list[str] = sorted(set().union(*bags)) if bags else []
         place = {word: i for i, word in enumerate(self.vocabulary)}
@@ -127,7 +129,7 @@ class Words:
         return np.asarray((x @ x[[item]].T).todense(), np.float32).ravel()
 
 
-def _texts(dataset: Dataset) -> list[str]:
+def told(dataset: Dataset) -> list[str]:
     """One text per item from every text column, the ids where there is none."""
     if dataset.catalogue is None:
         return [str(name) for name in dataset.items]

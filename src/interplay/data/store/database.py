@@ -98,6 +98,7 @@ class Database:
         def pragmas(connection: Any, _: Any) -> None:
             connection.isolation_level = None  # we say BEGIN ourselves
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "temp_store = MEMORY",
+                           "cache_size = -16000", "mmap_size = 1073741824",
                            f"busy_timeout = {BUSY}"):  # fmt: skip
                 connection.execute(f"PRAGMA {pragma}")
 

@@ -91,15 +91,18 @@ def _log(connection: sa.Connection, store: Store) -> Iterator[pl.DataFrame]:
         .where(store.mine(t.events), e.item.is_not(None), e.event_type.not_in(sorted(SAID)), e.event_id.not_in(undone))
         .order_by(e.row)
     )
-    result = connection.execution_options(stream_results=True).execute(query)
-    while part := result.fetchmany(ROWS):
-        yield _columns(part)
+    if store.database.lite:  # the driver's own rows, a million objects fewer; it streams by itself
+        held: Any = connection.execute(query).cursor
+    else:
+        held = connection.execution_options(stream_results=True).execute(query)
+    while part := held.fetchmany(ROWS):
+        yield _columns([tuple(row) for row in part])
 
 
 def _columns(rows: Sequence[Any]) -> pl.DataFrame:
     schema = {"user": pl.Int32, "item": pl.Int32, "kind": pl.String, "time": pl.Int64, "value": pl.Float64,
               "session": pl.String, "row": pl.Int64}  # fmt: skip
-    return pl.DataFrame([tuple(r) for r in rows], schema=schema, orient="row")
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _events(log: pl.DataFrame, merged: Mapping[int, int]) -> Events:

@@ -290,6 +290,14 @@ class Store:
         who = self.positions(str(user_id), head)
         return self._told(self.database.rows(self._of, {"who": list(who), "after": after})) if who else []
 
+    @cached_property
+    def _same(self) -> sa.CompoundSelect[Any]:
+        """Positions of a name and of those merged into it; two queries, since an OR would walk all users."""
+        u, merged = t.users.c, t.users.alias()
+        own = sa.select(u.position).where(self.mine(t.users), u.name == sa.bindparam("name"))
+        into = (merged.c.tenant == self.tenant, merged.c.merged_into == own.scalar_subquery())
+        return own.union_all(sa.select(merged.c.position).where(*into))
+
     def positions(self, user_id: str, head: Head | None = None) -> tuple[int, ...]:
         """The person's own position and those of the names that were merged into it; nothing for an unknown one."""
         version = (head or self.head()).people_version
@@ -297,10 +305,7 @@ class Store:
             held = self._people.get(user_id)
         if held is not None and held[0] == version:
             return held[1]
-        u = t.users.c
-        own = sa.select(u.position).where(self.mine(t.users), u.name == user_id).scalar_subquery()
-        query = sa.select(u.position).where(self.mine(t.users), (u.name == user_id) | (u.merged_into == own))
-        found = tuple(sorted(row[0] for row in self.database.rows(query)))
+        found = tuple(sorted(row[0] for row in self.database.rows(self._same, {"name": user_id})))
         if found:
             with self._lock:
                 self._people[user_id] = version, found

@@ -4,11 +4,11 @@ import { $, $$, awaited, cards, fill, many, note, rise, say, shelf } from './par
 import { show } from './wishes.js';
 
 const EAGER = 3;                       // stretches of the grid that come by themselves; then a button, so that the foot can be reached
-let queue = [], cursor = null, stretches = 0, busy = false;
+let queue = [], cursor = null, stretches = 0, busy = false, whose = null;
 
 /** Take a feed as the person's own: who looks, what is kept, what waits below. */
 function take(feed, drawn) {
-  state.feed = feed;
+  state.feed = feed; whose = state.user;
   state.person = feed.person;
   hold(feed.person);
   who(feed.person);
@@ -32,10 +32,20 @@ export function found() {
 
 /** Ask for the feed as it is now, and draw it. */
 export async function load() {
+  if (whose !== state.user) clear();
   const feed = await awaited($('#shelves'), ask('/v1/feed', { user_id: state.user }), load);
   if (!feed) return;
   draw(feed);
   say(`${feed.title} ${feed.lead}`);
+}
+
+/** Nothing of somebody else stays while the new feed is on its way. */
+function clear() {
+  seen?.disconnect();
+  queue = []; cursor = null;
+  for (const place of ['#heroes', '#shelves', '#feed-note', '#wishes']) $(place).innerHTML = '';
+  $('#feed-h').textContent = $('#feed-lead').textContent = '';
+  $('#further').hidden = true;
 }
 
 /** Draw a feed in the place of the one that stands. */

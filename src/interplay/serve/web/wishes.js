@@ -2,7 +2,10 @@
 import { change, mine, state } from './api.js';
 import { $, $$, asked, count, esc, fill, quoted, say } from './parts.js';
 
-const drawn = (w) => fill('wish', { ...w, manner: `${w.wanted ? 'want' : 'avoid'} ${w.hard ? 'hard' : 'soft'}`, sign: w.wanted ? 'want' : 'avoid', says: w.says.replaceAll(', ', ' · '), held: String(w.pinned) });
+const day = (iso) => new Date(new Date(iso) - state.shift).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' });
+/** The second line of a chip: how strict, until when, on the reader's own calendar. */
+export const said = (w) => (w.until && /, to /.test(w.says) ? w.says.replace(/, to .*/, `, to ${day(w.until)}`) : w.says).replaceAll(', ', ' · ');
+const drawn = (w) => fill('wish', { ...w, manner: `${w.wanted ? 'want' : 'avoid'} ${w.hard ? 'hard' : 'soft'}`, sign: w.wanted ? 'want' : 'avoid', says: said(w), held: String(w.pinned) });
 
 /** Draw what stands, the newest first; what was not there before rises. */
 export function show(wishes) {
@@ -54,7 +57,7 @@ export const pin = (id) => tried(async () => {
   show(answer.wishes);
   $$('#wishes [data-pin]').find((b) => b.dataset.pin === id)?.focus();
   const wish = standing(id);
-  say(`${wish.text}: ${wish.says}.`);
+  say(`${wish.text}: ${said(wish)}.`);
 });
 
 export const undo = () => tried(async () => {
@@ -63,8 +66,7 @@ export const undo = () => tried(async () => {
   $('#cmd').focus();
 });
 
-const day = (iso) => new Date(iso).toLocaleDateString('en', { day: 'numeric', month: 'short' });
-const later = (days) => { const t = new Date(); t.setDate(t.getDate() + days); t.setHours(23, 59, 59, 0); return t.toISOString(); };
+const later = (days) => { const t = new Date(Date.now() + state.shift); t.setDate(t.getDate() + days); t.setHours(23, 59, 59, 0); return t.toISOString(); };
 
 /** How strict, where, until when. */
 export async function edit(id) {
@@ -86,7 +88,7 @@ export async function edit(id) {
   await tried(async () => {
     await obey(await change('PATCH', at(id), asks));
     const now = standing(id);
-    reply(`Now: ${now?.text ?? w.text}, ${now?.says ?? 'changed'}.`, { words: [w.text] });
+    reply(`Now: ${now?.text ?? w.text}, ${now ? said(now) : 'changed'}.`, { words: [w.text] });
     $$('#wishes [data-wish]').find((b) => b.dataset.wish === id)?.focus();
   });
 }

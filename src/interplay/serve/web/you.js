@@ -1,7 +1,7 @@
 /* What Interplay believes about the person, what it saw of them, and how both are taken along or erased. */
 import { ask, become, change, heard, mine, state, tell } from './api.js';
 import { $, $$, asked, awaited, esc, icon, list, many, say } from './parts.js';
-import { show } from './wishes.js';
+import { said, show } from './wishes.js';
 
 const sure = (s) => s.source !== 'guessed' && s.confidence >= 1 ? 'you said so' : s.confidence > 0.8 ? 'quite sure' : s.confidence > 0.6 ? 'fairly sure' : s.confidence > 0.45 ? 'unsure' : 'a hunch';
 const agreed = (s) => s.source !== 'guessed';
@@ -41,7 +41,7 @@ export async function open() {
   place.innerHTML = `<header class="head"><h1 id="you-h" tabindex="-1">What Interplay believes about you</h1><p>Guesses from what you looked at, kept and said, with what each one rests on. Those marked <span class="tag both">agreed</span> you confirmed or wrote yourself. Change one and the next feed uses it.</p></header>
     <div class="cols"><div><h2 class="unseen">Statements</h2><ul class="beliefs" id="beliefs"></ul><button class="b" data-you="new" style="margin-top:16px">${icon('pen')}Write one yourself</button></div>
     <div class="aside">
-      <section aria-labelledby="h-wishes"><h2 id="h-wishes">What you asked for</h2>${state.wishes.length ? `<ul>${state.wishes.map((w) => `<li><span class="said">${esc(w.text)}</span> <span class="small quiet">${esc(w.says.replaceAll(', ', ' · '))}</span></li>`).join('')}</ul><a class="small" href="/">Change them on the feed</a>` : '<p class="quiet">Nothing stands. Say what you want in the box under the feed.</p>'}</section>
+      <section aria-labelledby="h-wishes"><h2 id="h-wishes">What you asked for</h2>${state.wishes.length ? `<ul>${state.wishes.map((w) => `<li><span class="said">${esc(w.text)}</span> <span class="small quiet">${esc(said(w))}</span></li>`).join('')}</ul><a class="small" href="/">Change them on the feed</a>` : '<p class="quiet">Nothing stands. Say what you want in the box under the feed.</p>'}</section>
       <section aria-labelledby="h-log"><h2 id="h-log">What it saw</h2>${today.length ? `<ol class="small quiet">${today.map((e) => `<li>${e.timestamp ? time(e.timestamp) : ''} ${phrase(e)}</li>`).join('')}</ol>` : '<p class="quiet">Nothing yet.</p>'}<a class="small" href="/you/history">Your whole history, ${many(seen.total, 'event')}</a></section>
       <section aria-labelledby="h-own"><h2 id="h-own">It is yours</h2><p class="quiet">Take everything with you: events, wishes, statements, traces. One JSON file.</p><button class="b" data-you="export">Export my data</button></section>
       <section aria-labelledby="h-never"><h2 id="h-never">Never guessed</h2><p class="quiet">Health, faith, politics, origin, love. Statements that touch these are dropped before they are stored.${got[0].dropped === undefined ? '' : ` Dropped for you so far: ${got[0].dropped}.`}</p></section>
@@ -110,7 +110,7 @@ $('#you').addEventListener('submit', async (e) => {
 const MANNERS = { changed: 'changed a wish', removed: 'took a wish back', undone: 'undid the last change of a wish', pin: 'pinned a statement', agree: 'agreed to a statement', drop: 'deleted a statement' };
 const DID = { click: 'looked at', look: 'looked at', view: 'looked at', keep: 'kept', cart: 'put in the basket', purchase: 'bought', buy: 'bought', rate: 'rated', less: 'wanted less like', undo: 'took back', instruction: 'said', statement: 'wrote', edit: 'tried an edit', merge: 'brought along' };
 const GROUPS = { All: null, Looked: ['click', 'look', 'view'], Kept: ['keep'], Bought: ['purchase', 'buy', 'cart'], Said: ['instruction', 'less', 'statement', 'edit'] };
-const when = (t) => new Date(typeof t === 'number' ? t / 1000 : t);
+const when = (t) => new Date(t / 1000 - state.shift);                // on the reader's own calendar
 const time = (t) => when(t).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
 const did = (e) => MANNERS[e.manner] ?? DID[e.event_type] ?? e.event_type;
 const phrase = (e) => `${esc(did(e))} ${e.item_id ? `<a href="/item/${encodeURIComponent(e.item_id)}">${esc(e.title || e.item_id)}</a>` : e.said ? `<span class="said">${esc(e.said)}</span>` : ''}`;
