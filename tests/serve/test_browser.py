@@ -10,8 +10,6 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
-WIDTHS = (320, 390, 820, 1440)
-
 
 def test_a_look_changes_the_next_feed(browser, served):
     with opened(browser, served, "u1") as page:
@@ -127,22 +125,6 @@ def test_the_feed_goes_on_and_coming_back_finds_it_as_it_was(browser, served):
         page.go_back()
         expect(page.locator("#feed-note")).to_contain_text("would change this feed")
         assert abs(page.evaluate("scrollY") - top) < 200 and titles(page) == shown
-
-
-@pytest.mark.parametrize("width", WIDTHS)
-def test_no_width_scrolls_sideways_and_nothing_moves_at_load(browser, served, width):
-    with opened(browser, served, "u1", viewport={"width": width, "height": 844}) as page:
-        page.wait_for_timeout(300)
-        shift = page.evaluate("""() => new Promise((done) => {
-            const summed = (list) => done(list.getEntries().reduce((sum, e) => sum + e.value, 0));
-            new PerformanceObserver(summed).observe({ type: 'layout-shift', buffered: true });
-            setTimeout(() => done(0), 200);
-        })""")
-        assert shift <= 0.02
-        for path in ("/", "/search?q=lamp", "/item/lamp-0", "/people"):
-            page.goto(served + path)
-            page.wait_for_timeout(150)
-            assert page.evaluate("document.scrollingElement.scrollWidth") <= width, path
 
 
 def test_an_engine_that_is_gone_is_said_in_a_sentence_and_what_was_done_is_sent_later(browser, served):

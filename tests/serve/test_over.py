@@ -211,8 +211,7 @@ def test_an_erased_person_is_a_stranger_at_once(engine, sold):
     with pytest.raises(NotHere):
         engine.held(answer.request_id)
     assert engine.answer(user="u3").notes == ("nothing is known of 'u3': answered as to a stranger",)
-    again = Engine.over(sold)
-    assert again.request(user="u3").user[0] == -1
+    assert Engine.over(sold).request(user="u3").history.lengths[0] == 0
 
 
 # ----------------------------------------------------------------------------------------------------- models, policies

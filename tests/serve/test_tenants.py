@@ -161,7 +161,7 @@ class Shops(RuleBasedStateMachine):
 
 
 Shops.TestCase.settings = settings(
-    max_examples=10, stateful_step_count=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck),
+    max_examples=7, stateful_step_count=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck),
     database=None, phases=[Phase.generate],
 )  # fmt: skip
 TestNoSequenceOfCallsShowsAnothersData = Shops.TestCase

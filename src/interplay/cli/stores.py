@@ -37,21 +37,19 @@ def ingest(
     time_unit: Annotated[str | None, UNIT] = None,
 ) -> None:
     """Stream files of any size into a store, or into a data set directory; memory is bounded by the batch."""
-    if (out is None) == (store is None):
-        raise BadSetting(
-            "say where to: --store WHERE (a store to serve from) or --out DIR (a data set), one of the two"
-        )
     with shown() as progress:
         if out is not None:
             from interplay.data.ingest import ingest as stream
 
             report = stream(files, out, refused=refused, batch=batch, time_unit=time_unit, progress=progress)
-        else:
+        elif store is not None:
             from interplay.data.store.loading import ROWS
             from interplay.data.store.loading import ingest as keep
 
             with opened(store, tenant, new=True) as held:
                 report = keep(held, files, batch=min(batch, ROWS), time_unit=time_unit, progress=progress)
+        else:
+            raise BadSetting("say where to: --store WHERE (a store to serve from) or --out DIR (a data set directory)")
     print(report)
     if report.refused:
         raise typer.Exit(3)

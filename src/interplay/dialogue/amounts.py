@@ -10,8 +10,9 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from interplay.dialogue.cues import COUNTS, DECADES
+from interplay.dialogue.cues import COUNTS, DECADES, SMALL
 from interplay.dialogue.lexicon import Lexicon, Number, quoted
+from interplay.dialogue.tongue import stem
 
 _NUMBER = r"\d+(?:[.,]\d+)?"
 _WORDED = "|".join(sorted([*COUNTS, "a hundred", "half an", "an", "a couple of"], key=len, reverse=True))
@@ -106,6 +107,9 @@ def _made(match: re.Match[str], plain: str, lexicon: Lexicon) -> Amount | None:
     towards = lexicon.direction(compared) if compared else None
     if compared and towards is None and f"{compared} than" not in {*_BELOW.split("|"), *_ABOVE.split("|")}:
         return None
+    follows = re.match(r"\s*([a-z]+)", plain[match.end() :])
+    if not unit and follows and follows[1] not in SMALL and stem(follows[1]) not in lexicon.known:
+        return None  # so many of something that this catalogue does not have
     number, factor = _column(values[0], unit, towards[0] if towards else None, match, plain, lexicon)
     if number is None or (worded and not unit):
         return None

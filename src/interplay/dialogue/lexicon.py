@@ -8,6 +8,7 @@ and adjectives, and what the catalogue says.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -162,6 +163,12 @@ class Lexicon:
         typed = stem(plain(word))
         among = [w for d in range(-2, 3) for c in set(typed[:2]) for w in self._by_start.get((len(typed) + d, c), ())]
         return [self.spelling.get(w, w) for w in closest(typed, among, n=n)]
+
+    def begins(self, root: str) -> str:
+        """What all forms of a word begin with, as texts write them."""
+        written = self.spelling.get(root, root)
+        shared = os.path.commonprefix([root, written])
+        return shared if len(shared) > 3 else written
 
     def common(self, word: str) -> bool:
         """Whether so many texts have the word that it says nothing."""

@@ -48,6 +48,7 @@ class _Clause:
     end: int
     things: list[Mark] = field(default_factory=list)  # what can become a wish
     named: list[Mark] = field(default_factory=list)  # and what cannot, being unknown
+    comma: bool = False  # nothing but a comma stands before it
 
 
 def parse(
@@ -120,15 +121,15 @@ def _examples(lexicon: Lexicon, n: int = 3) -> tuple[str, ...]:
 
 def _clauses(sentence: Marked) -> list[_Clause]:
     taken = [(m.start, m.end) for m in sentence.marks]
-    out, start, joined, marks = [], 0, "stop", list(sentence.marks)
+    out, start, joined, comma, marks = [], 0, "stop", False, list(sentence.marks)
     breaks = [b for b in BREAK.finditer(sentence.plain) if all(b.end() <= s or b.start() >= e for s, e in taken)]
     for b in [*breaks, None]:
         end = len(sentence.plain) if b is None else b.start()
         inside = [m for m in marks if start <= m.start < end]
         named = [m for m in inside if m.kind != "cue"]
-        out.append(_Clause(inside, joined, start, end, [m for m in named if m.kind in THINGS], named))
+        out.append(_Clause(inside, joined, start, end, [m for m in named if m.kind in THINGS], named, comma))
         if b is not None:
-            start, joined = b.end(), str(b.lastgroup)
+            start, joined, comma = b.end(), str(b.lastgroup), b[0] == ","
     return out
 
 
@@ -158,7 +159,7 @@ def _govern(clauses: list[_Clause], sentence: Marked) -> None:
             bare = _bare(clause, sentence)
             for mark in pending:
                 mark.linked = clause.joined == "list" and bool(before)
-                if carried is not None and bare and _carries(before, mark):
+                if carried is not None and bare and _carries(before, mark, clause.comma):
                     mark.cue, mark.governor, mark.inherited = str(carried.what), carried, True
         elif clause.things:
             clause.things[0].linked = clause.joined == "list" and bool(before)
@@ -176,9 +177,12 @@ def _bare(clause: _Clause, sentence: Marked) -> bool:
     return all(w in PLAINLY or w == THING or w in texts for w in rest)
 
 
-def _carries(before: list[Mark], mark: Mark) -> bool:
-    """Whether a list goes on: "no war or westerns" does, "no war, under 20" does not."""
-    return bool(before) and (before[-1].kind == "amount") == (mark.kind == "amount")
+def _carries(before: list[Mark], mark: Mark, comma: bool) -> bool:
+    """Whether a list goes on: "no war or westerns" does, "no war, under 20" does not, and nor does "no red, lamps"."""
+    if not before or (before[-1].kind == "amount") != (mark.kind == "amount"):
+        return False
+    other = before[-1]
+    return not (comma and mark.kind == other.kind == "value" and mark.what[0].column != other.what[0].column)
 
 
 def _stacked(current: Mark | None, used: bool, mark: Mark, sentence: Marked) -> Mark:
@@ -457,7 +461,7 @@ class _Reader:
         has = [w for w in words if self.lexicon.words.get(w, 0) > 0 and len(w) > 3 and self.lexicon.prose]
         where = None
         if len(has) == len(words):
-            where = " and ".join(_either([f"{quoted(c)} contains {text(w)}" for c in self.lexicon.prose], braced=True) for w in has)
+            where = " and ".join(_either([f"{quoted(c)} contains {text(self.lexicon.begins(w))}" for c in self.lexicon.prose], braced=True) for w in has)
         hard = cue == "no" and where is not None
         shown = " ".join(m.read or self.sentence.said(m.start, m.end) for m in group)
         said = self._words(group, cue, wanted) if not any(m.read for m in group) else f"{'' if wanted else 'no ' if hard else 'less '}{shown}"

@@ -150,7 +150,7 @@ def confidence(hits: float, total: float, share: float) -> float:
     """The probability that a taste for something is larger than everybody's, after `hits` of `total` events.
 
     >>> round(confidence(0, 0, 0.1), 2), round(confidence(9, 12, 0.1), 2)
-    (0.4, 1.0)
+    (0.37, 1.0)
     """
     a, b = PRIOR * share + hits, PRIOR * (1 - share) + max(total - hits, 0.0)
     return float(1.0 - betainc(a, b, share))

@@ -22,13 +22,13 @@ QUOTED = re.compile(r"[\"“”«»„]([^\"“”«»„]{2,80})[\"“”«»�
 _NTH = "|".join(ORDINALS)
 _THINGS = r"(?:ones?|items?|things?|results?|films?|movies?|books?|suggestions?|options?)"
 REFERENCE = re.compile(
-    rf"(?:the )?(?:(?P<nth>{_NTH})|(?P<digits>\d{{1,2}})(?:st|nd|rd|th))(?: {_THINGS}| of (?:these|those|them))?(?![\w])"
+    rf"(?:the )?(?P<run>first|last) (?P<many>two|three|four|five|\d)(?: {_THINGS})?(?!\w)"
+    rf"|(?:the )?(?:(?P<nth>{_NTH})|(?P<digits>\d{{1,2}})(?:st|nd|rd|th))(?: {_THINGS}| of (?:these|those|them))?(?![\w])"
     rf"|(?:number|no\.|nr\.?|item|#)\s?(?P<number>\d{{1,2}}|one|two|three|four|five|six|seven|eight|nine|ten)(?![\w])"
     rf"|(?:the )?(?P<last>last|final)(?: {_THINGS}| of (?:these|those|them))(?!\w)|the last(?= but|,|\.|$)"
-    rf"|(?:the )?(?P<run>first|last) (?P<many>two|three|four|five|\d)(?: {_THINGS})?(?!\w)"
 )
 _UNITS = sorted({u for f in FAMILIES for u in f.units if u.isalpha() and len(u) > 1 and u not in ("in", "people", "person", "min")}, key=len, reverse=True)
-UNMEASURED = re.compile(rf"(?:(?:under|over|below|above|less than|more than|at most|at least|around|about|up to) )?[€$£]\s?\d+|(?:(?:under|over|below|above|less than|more than|at most|at least|around|about|up to) )?\d+(?:[.,]\d+)?\s?(?:{'|'.join(_UNITS)})s?(?!\w)")
+UNMEASURED = re.compile(rf"(?:(?:under|over|below|above|less than|more than|at most|at least|around|about|up to) )?(?P<sign>[€$£])\s?\d+|(?:(?:under|over|below|above|less than|more than|at most|at least|around|about|up to) )?\d+(?:[.,]\d+)?\s?(?P<unit>(?:{'|'.join(_UNITS)})s?)(?!\w)")
 
 
 @dataclass
@@ -102,9 +102,9 @@ class _Marker:
             self.put(m.start(), m.end(), "title", ())
         self._named(several=True)
         self._titles(least=3)
+        self._unmeasured()
         for amount in amounts(self.plain, self.lexicon):
             self.put(amount.start, amount.end, "amount", amount)
-        self._unmeasured()
         self._referred()
         for start, end, kind in cues(self.plain):
             self.put(start, end, "cue", kind)
@@ -172,13 +172,13 @@ class _Marker:
             return
         for m in REFERENCE.finditer(self.plain):
             places = _places(m, self.shown)
-            if places:
-                self.put(m.start(), m.end(), "shown", places)
+            if self.put(m.start(), m.end(), "shown" if places else "unknown", places or m[0]) and not places:
+                self.unknown.append(m[0].strip())
 
     def _unmeasured(self) -> None:
         """An amount in a unit that nothing here is measured in: named as unknown, with its unit."""
         for m in UNMEASURED.finditer(self.plain):
-            if self.put(m.start(), m.end(), "unknown", m[0]):
+            if self.lexicon.unit(m["unit"] or m["sign"]) is None and self.put(m.start(), m.end(), "unknown", m[0]):
                 self.unknown.append(m[0].strip())
 
     def _directed(self) -> None:

@@ -130,15 +130,18 @@ class Scene:
         made, passed = vars(self), vars(scene)  # cached properties lie there once they are made
         if "rows" in made:
             passed["rows"] = self.rows.grown(scene.dataset.items)
-        if scene.dataset.n_items > self.dataset.n_items or self.dataset.catalogue is None:
+        old, new = self.dataset.catalogue, scene.dataset.catalogue
+        if scene.dataset.n_items > self.dataset.n_items or old is None or new is None:
             return
-        before, after = (replace(s.dataset, items=_some(s.dataset, changed), catalogue=s.dataset.catalogue[changed])
-                         for s in (self, scene))  # type: ignore[index]  # fmt: skip
-        if "words" in made and told(before) == told(after):
+        ids = Ids([self.dataset.items[i] for i in changed.tolist()])
+        before, after = old[changed], new[changed]
+        if "words" in made and told(replace(self.dataset, items=ids, catalogue=before)) == told(
+            replace(self.dataset, items=ids, catalogue=after)
+        ):
             passed["words"] = self.words
         if "window" in made and "facets" in vars(self.window):
             columns = [facet.name for facet in self.window.facets]
-            if before.catalogue.select(columns).equals(after.catalogue.select(columns)):
+            if before.select(columns).equals(after.select(columns)):
                 vars(scene.window)["facets"] = self.window.facets
 
     def read(self) -> Scene:
@@ -167,10 +170,6 @@ class Scene:
             if hasattr(self.cascade, "forget"):
                 self.cascade.forget(erased)
         return replace(self, dataset=dataset)
-
-
-def _some(dataset: Dataset, items: Array) -> Ids:
-    return Ids([dataset.items[i] for i in items.tolist()])
 
 
 def placed(ids: Ids, changed: Sequence[Entity]) -> Ids:

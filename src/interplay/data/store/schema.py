@@ -9,6 +9,8 @@ anything is new.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -69,7 +71,7 @@ events = Table(
 )  # fmt: skip
 
 
-def _entities(name: str, *more: Column) -> Table:
+def _entities(name: str, *more: Column[Any]) -> Table:
     """Users or items by position. The name is NULL where a person was erased."""
     return Table(
         name, metadata,

@@ -1,0 +1,316 @@
+"""The bench of the running service: a large shop in processes of its own, asked by an open-loop generator.
+
+    100,000 items and 1,000,000 events are made, ingested and learnt (feed.toml) by the command line, then served.
+    start-up       from the command to /readyz
+    live requests  100 a second at even times whatever comes back (open loop): 20 items of 100,000 under a rule; the time
+                   of each from when it was due. Beside it /readyz, which runs through the same door and asks no engine
+    CPU            of the server's process, for each request of either kind
+    ingestion      durable events a second over HTTP, in batches of 1,000 by four clients
+    kills          kill -9 under load, again and again: every acknowledged event is there once
+
+The generator speaks HTTP over bare asyncio streams, since it shares the machine with what it measures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from interplay.errors import BadData
+
+RATE, SECONDS, WARM = 100, 60, 5  # requests a second, seconds measured, seconds before that
+KINDS = ("lamp", "tea", "book", "tool", "rug", "bowl", "chair", "print", "game", "coat")
+NAMES = ("Pebble", "Heron", "Moon", "Wren", "Harbour", "Ripple", "Estuary", "Kite", "Otter", "Lichen", "Juniper")
+RULE = "price < 60 and kind != 'coat'"
+
+
+def service(
+    *, n_items: int = 100_000, n_users: int = 50_000, events: int = 1_000_000, seconds: int = SECONDS, kills: int = 50
+) -> dict[str, float]:
+    """The figures of one machine, SQLite (WAL, synchronous = FULL)."""
+    with tempfile.TemporaryDirectory(prefix="interplay-service-") as folder:
+        root = Path(folder)
+        store = str(root / "shop.db")
+        made = _made(root / "data", n_items, n_users, events)
+        out: dict[str, float] = {"items": n_items, "events": events}
+        out["cli_ingest_s"] = _timed(["ingest", str(made), "--store", store])
+        out["train_s"] = _timed(["train", "feed.toml", "--store", store, "--gate", "always"])
+        begun = time.perf_counter()
+        with served(["--store", store]) as server:
+            out["start_s"] = time.perf_counter() - begun
+            out["memory_mib"] = server.memory() / 2**20
+            out |= asyncio.run(_asked(server, n_users, seconds))
+            out["memory_after_mib"] = server.memory() / 2**20
+            out |= _told(server, n_items, n_users)
+        out |= killed(kills, root / "kills.db") if kills else {}
+    return out
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The shop and its server
+
+
+def _made(folder: Path, n_items: int, n_users: int, events: int) -> Path:
+    """A data set directory of generated things and events: popular items, people with one taste each."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    kind = rng.integers(0, len(KINDS), n_items)
+    items = pl.DataFrame({
+        "item_id": [f"i{i}" for i in range(n_items)],
+        "title": [f"{NAMES[i % 11]} {KINDS[k]} no. {i}" for i, k in enumerate(kind.tolist())],
+        "categories": [[KINDS[k]] for k in kind.tolist()], "kind": [KINDS[k] for k in kind.tolist()],
+        "price": np.round(rng.gamma(2.0, 20.0, n_items), 2),
+        "maker": [f"{NAMES[m % 11]} Works {m // 11}" for m in rng.integers(0, 300, n_items).tolist()],
+    })  # fmt: skip
+    user = rng.integers(0, n_users, events)
+    any_item = (rng.random(events) ** 2.5 * n_items).astype(np.int64)
+    own = any_item - any_item % len(KINDS) + user % len(KINDS)  # of the ten around it the one of the person's taste
+    item = np.where(rng.random(events) < 0.7, np.minimum(own, n_items - 1), any_item)
+    start = time.time_ns() // 1000 - 90 * 86_400_000_000
+    log = pl.DataFrame({
+        "user_id": [f"u{u}" for u in user.tolist()], "item_id": [f"i{i}" for i in item.tolist()],
+        "timestamp": start + np.sort(rng.integers(0, 89 * 86_400_000_000, events)),
+        "event_type": np.array(["view", "click", "purchase"])[rng.integers(0, 3, events)],
+    })  # fmt: skip
+    items.write_parquet(folder / "items.parquet")
+    log.write_parquet(folder / "interactions.parquet")
+    return folder
+
+
+def _timed(arguments: Sequence[str]) -> float:
+    """Seconds of one command of ours; what went wrong is said as the command said it."""
+    begun = time.perf_counter()
+    done = subprocess.run([sys.executable, "-m", "interplay.cli", *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise BadData(f"interplay {' '.join(arguments)} ended with {done.returncode}: {done.stderr.strip()[-400:]}")
+    return time.perf_counter() - begun
+
+
+class Served:
+    """A server in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[str], address: str) -> None:
+        self.process, self.address = process, address
+        self.host, port = address.removeprefix("http://").split(":")
+        self.port = int(port)
+
+    def cpu(self) -> float:
+        """Seconds of CPU that the process and its threads have used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory(self) -> float:
+        """Bytes that the process holds now."""
+        line = next(
+            s for s in Path(f"/proc/{self.process.pid}/status").read_text().splitlines() if s.startswith("VmRSS")
+        )
+        return int(line.split()[1]) * 1024.0
+
+
+@contextmanager
+def served(arguments: Sequence[str]) -> Iterator[Served]:
+    """`interplay serve` with these arguments, once it is ready."""
+    call = [sys.executable, "-m", "interplay.cli", "serve", *arguments, "--port", "0"]
+    process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    try:
+        address = process.stdout.readline().strip()
+        if not address:
+            raise BadData(f"{' '.join(call)} ended with {process.wait()}")
+        while True:
+            with suppress(OSError):
+                if urllib.request.urlopen(f"{address}/readyz", timeout=5).status == 200:
+                    break
+            time.sleep(0.02)
+        yield Served(process, address)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Asking
+
+
+class Connection:
+    """One kept-alive connection that asks one thing at a time."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> None:
+        self.reader, self.writer, self.host = reader, writer, host
+
+    @staticmethod
+    async def open(server: Served) -> Connection:
+        return Connection(*await asyncio.open_connection(server.host, server.port), server.host)
+
+    async def ask(self, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        """(status, body) of one call."""
+        head = f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: {self.host}\r\n"
+        head += "" if body is None else f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        self.writer.write(head.encode() + b"\r\n" + (body or b""))
+        await self.writer.drain()
+        told = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        status, length = int(told.split(" ", 2)[1]), 0
+        for line in told.lower().split("\r\n"):
+            if line.startswith("content-length:"):
+                length = int(line.split(":")[1])
+        return status, await self.reader.readexactly(length)
+
+
+async def paced(server: Served, paths: Callable[[int], str], rate: float, n: int) -> tuple[np.ndarray[Any, Any], int]:
+    """(seconds of each of n calls from when it was due, calls that failed); a call waits for nobody but the server."""
+    idle: list[Connection] = [await Connection.open(server) for _ in range(8)]
+    took, failed = np.full(n, np.nan), 0
+
+    async def one(i: int, due: float) -> None:
+        nonlocal failed
+        connection = idle.pop() if idle else await Connection.open(server)
+        try:
+            status, _ = await connection.ask(paths(i))
+            took[i] = time.perf_counter() - due
+            failed += status != 200
+            idle.append(connection)
+        except (OSError, asyncio.IncompleteReadError):
+            failed += 1
+
+    start, tasks = time.perf_counter() + 0.05, []
+    for i in range(n):
+        due = start + i / rate
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        tasks.append(asyncio.create_task(one(i, due)))
+    await asyncio.gather(*tasks)
+    for connection in idle:
+        connection.writer.close()
+    return took, failed
+
+
+async def _asked(server: Served, n_users: int, seconds: int) -> dict[str, float]:
+    """Live requests under a rule, and the no-op beside them, at the same pace."""
+    rng = random.Random(0)
+    people = [rng.randrange(n_users) for _ in range(RATE * max(seconds, WARM))]
+    rule = urllib.request.quote(RULE)  # type: ignore[attr-defined]
+    routes = {
+        "noop": lambda i: "/readyz", "live": lambda i: f"/v1/recommendations?user_id=u{people[i]}&k=20&where={rule}"
+    }  # fmt: skip
+    out: dict[str, float] = {}
+    for name, path in routes.items():
+        await paced(server, path, RATE, RATE * WARM)
+        before = server.cpu()
+        took, failed = await paced(server, path, RATE, RATE * seconds)
+        spent = server.cpu() - before
+        held = took[~np.isnan(took)]
+        for q in (50, 95, 99):
+            out[f"{name}_p{q}_ms"] = 1000 * float(np.percentile(held, q)) if len(held) else float("nan")
+        out |= {
+            f"{name}_cpu_ms": 1000 * spent / (RATE * seconds),
+            f"{name}_failed": failed,
+            f"{name}_n": RATE * seconds,
+        }
+    return out
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Telling
+
+
+def _told(server: Served, n_items: int, n_users: int, *, clients: int = 4, batches: int = 25) -> dict[str, float]:
+    """Durable events a second in batches of 1,000: each client waits for its acknowledgement before the next batch."""
+    rng = random.Random(1)
+
+    def batch() -> bytes:
+        return json.dumps({"events": [
+            {"event_id": secrets.token_hex(8), "user_id": f"u{rng.randrange(n_users)}", "event_type": "click",
+             "item_id": f"i{rng.randrange(n_items)}"} for _ in range(1000)
+        ]}).encode()  # fmt: skip
+
+    bodies = [[batch() for _ in range(batches)] for _ in range(clients)]
+
+    async def client(mine: list[bytes]) -> int:
+        connection, kept = await Connection.open(server), 0
+        for body in mine:
+            status, told = await connection.ask("/v1/events", body)
+            kept += json.loads(told)["accepted"] if status == 200 else 0
+        connection.writer.close()
+        return kept
+
+    async def everybody() -> int:
+        return sum(await asyncio.gather(*(client(mine) for mine in bodies)))
+
+    before, begun = server.cpu(), time.perf_counter()
+    kept = asyncio.run(everybody())
+    took = time.perf_counter() - begun
+    return {
+        "http_events_per_s": kept / took,
+        "http_events": kept,
+        "http_event_cpu_ms": 1000 * (server.cpu() - before) / kept,
+    }
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Killing
+
+
+def killed(times: int, store: str | Path) -> dict[str, float]:
+    """kill -9 under load, then look: acknowledged events that are missing, and events that are there twice."""
+    from interplay.data.store.store import Store
+
+    small = Path(str(store)).with_suffix(".data")
+    made, acknowledged = _made(small, 500, 100, 3000), set[str]()
+    _timed(["ingest", str(made), "--store", str(store)])
+    _timed(["train", "popular", "--store", str(store), "--gate", "always"])
+    rng, lost = random.Random(2), 0
+    for life in range(times):
+        with served(["--store", str(store)]) as server:
+            stop = threading.Event()
+            clients = [threading.Thread(target=_push, args=(server, life, c, acknowledged, stop)) for c in range(3)]
+            for client in clients:
+                client.start()
+            time.sleep(rng.uniform(0.1, 1.0))
+            os.kill(server.process.pid, signal.SIGKILL)
+            stop.set()
+            for client in clients:
+                client.join()
+    held = Store.open(store)
+    kept = [event.event_id for event in held.log()]
+    held.close()
+    lost = len(acknowledged - set(kept))
+    return {"kills": times, "acknowledged": len(acknowledged), "lost": lost, "twice": len(kept) - len(set(kept))}
+
+
+def _push(server: Served, life: int, client: int, acknowledged: set[str], stop: threading.Event) -> None:
+    """Tell events until the server is gone; every batch is sent twice, as a client that heard nothing would."""
+    n = 0
+    while not stop.is_set():
+        ids = [f"{life}-{client}-{n}-{j}" for j in range(5)]
+        rows = [{"event_id": e, "user_id": f"u{client}", "item_id": f"i{n % 500}", "event_type": "click"} for e in ids]
+        body = json.dumps({"events": rows}).encode()
+        for _ in range(2):
+            call = urllib.request.Request(f"{server.address}/v1/events", body, {"Content-Type": "application/json"})
+            try:
+                with urllib.request.urlopen(call, timeout=5) as answer:
+                    if answer.status == 200:
+                        acknowledged.update(ids)
+            except OSError:
+                return
+        n += 1
+
+
+if __name__ == "__main__":
+    print(json.dumps(service(**json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}), indent=1))
