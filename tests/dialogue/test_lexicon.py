@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from dialogue.shop import films, shop
 
+from dialogue.shop import films, shop
 from interplay.dialogue.lexicon import Lexicon
 from interplay.dialogue.tongue import closest, stems
 
@@ -35,7 +35,9 @@ def test_numbers_are_measured_by_the_names_of_their_columns():
     assert FILMS.number("year").column == "year"
 
 
-@pytest.mark.parametrize(("word", "column", "sign"), [("cheaper", "price", -1), ("costly", "price", 1), ("lengthy", "minutes", 1)])
+@pytest.mark.parametrize(
+    ("word", "column", "sign"), [("cheaper", "price", -1), ("costly", "price", 1), ("lengthy", "minutes", 1)]
+)
 def test_words_of_direction_point_along_a_column(word: str, column: str, sign: int):
     number, found, _ = SHOP.direction(word)
     assert (number.column, found) == (column, sign)

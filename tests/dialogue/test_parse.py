@@ -1,10 +1,10 @@
-"""One command becomes typed wishes: polarity and its reach, strength, references, take-backs, and nothing for nonsense."""
+"""One command becomes typed wishes: polarity and reach, strength, references, take-backs, nothing for nonsense."""
 
 from __future__ import annotations
 
 import pytest
-from dialogue.shop import films, shop
 
+from dialogue.shop import films, shop
 from interplay.dialogue.lexicon import Lexicon
 from interplay.dialogue.parse import parse
 from interplay.dialogue.said import Parsed
@@ -17,7 +17,11 @@ def wishes(parsed: Parsed) -> list[tuple[str, str | None]]:
     return [(("+" if p.wish.wanted else "-") + ("!" if p.wish.hard else "~"), p.wish.where) for p in parsed.wishes]
 
 
-COMEDY, HORROR, NOIR = ("categories contains 'Comedy'", "categories contains 'Horror'", "categories contains 'Film-Noir'")
+COMEDY, HORROR, NOIR = (
+    "categories contains 'Comedy'",
+    "categories contains 'Horror'",
+    "categories contains 'Film-Noir'",
+)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +61,9 @@ def test_a_list_of_noes_ends_at_an_amount():
 def test_words_of_one_phrase_are_one_wish():
     assert wishes(parse("red kettles", SHOP)) == [("+!", "shade == 'red' and kind == 'kettle'")]
     assert wishes(parse("no red kettles", SHOP)) == [("-!", "shade == 'red' and kind == 'kettle'")]
-    assert wishes(parse("red or blue kettles", SHOP)) == [("+!", "(shade == 'red' or shade == 'blue') and kind == 'kettle'")]
+    assert wishes(parse("red or blue kettles", SHOP)) == [
+        ("+!", "(shade == 'red' or shade == 'blue') and kind == 'kettle'")
+    ]
 
 
 def test_a_name_with_an_initial_is_one_name():
@@ -77,7 +83,9 @@ def test_a_comparative_alone_is_measured_against_what_is_shown():
     assert wishes(parse("too expensive", SHOP, shown=(3, 9, 4))) == [("+!", f"price < {prices[1]:g}")]
 
 
-@pytest.mark.parametrize(("said", "items"), [("like number 3", (4,)), ("more like the last one", (7,)), ("like the first two", (3, 9))])
+@pytest.mark.parametrize(
+    ("said", "items"), [("like number 3", (4,)), ("more like the last one", (7,)), ("like the first two", (3, 9))]
+)
 def test_references_point_into_the_page(said: str, items: tuple[int, ...]):
     assert parse(said, SHOP, shown=(3, 9, 4, 7)).wishes[0].wish.like == items
 
@@ -87,7 +95,9 @@ def test_a_reference_past_the_page_says_nothing():
 
 
 def test_words_of_the_texts_can_be_asked_for_and_refused():
-    assert wishes(parse("something about a harbour", SHOP)) == [("+~", "(title contains 'harbour' or text contains 'harbour')")]
+    assert wishes(parse("something about a harbour", SHOP)) == [
+        ("+~", "(title contains 'harbour' or text contains 'harbour')")
+    ]
     assert wishes(parse("nothing about tents", SHOP)) == [("-!", "(title contains 'tent' or text contains 'tent')")]
 
 
@@ -150,7 +160,9 @@ def test_titles_are_references():
 
 
 def test_a_sentence_without_a_cue_leans_as_its_nearest_examples_do():
-    against = parse("kettles make me yawn", SHOP, leaning=lambda sentence: "no" if sentence == "stuff make me yawn" else None)
+    against = parse(
+        "kettles make me yawn", SHOP, leaning=lambda sentence: "no" if sentence == "stuff make me yawn" else None
+    )
     assert wishes(against) == [("-!", "kind == 'kettle'")]
     unsure = parse("kettles make me yawn", SHOP, known=lambda _: True, leaning=lambda _: None)
     assert wishes(unsure) == [("+~", "kind == 'kettle'")]

@@ -1,4 +1,4 @@
-"""Standing wishes are folded from events: keep, add, update, delete; undo, pin, expiry; and what cancels out is gone."""
+"""Standing wishes are folded from events: keep, add, update, delete; undo, pin, expiry; what cancels out is gone."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 from dataclasses import replace
 
 import pytest
-from dialogue.shop import shop
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dialogue.shop import shop
 from interplay.dialogue.lexicon import Lexicon
 from interplay.dialogue.parse import parse
 from interplay.dialogue.state import (
@@ -84,7 +84,15 @@ def test_a_repeated_wish_is_kept_and_a_firmer_one_updates_it():
     assert [c.did for c in changes] == ["updated"] and firmer.standing[0].wish.hard
 
 
-ASKED = ("no red", "only kettles", "under 30 euros", "more gift", "less than 2 hours", "less steel", "things by Orla Finch")
+ASKED = (
+    "no red",
+    "only kettles",
+    "under 30 euros",
+    "more gift",
+    "less than 2 hours",
+    "less steel",
+    "things by Orla Finch",
+)
 BACK = {
     "no red": "red is fine again", "only kettles": "forget the kettles", "under 30 euros": "never mind the price",
     "more gift": "forget the gift thing", "less than 2 hours": "never mind the minutes", "less steel": "forget steel",
@@ -92,7 +100,11 @@ BACK = {
 }  # fmt: skip
 
 
-@given(st.lists(st.sampled_from(ASKED), unique=True, min_size=1), st.randoms(use_true_random=False), st.sampled_from(["", "no blue", "scarves for tonight"]))
+@given(
+    st.lists(st.sampled_from(ASKED), unique=True, min_size=1),
+    st.randoms(use_true_random=False),
+    st.sampled_from(["", "no blue", "less blue for tonight"]),
+)
 def test_commands_that_cancel_out_restore_what_stood(asked: list[str], random: object, stood: str):
     """Each wish is taken back some time after it was said, in any order."""
     start = said(stood) if stood else State()
@@ -106,7 +118,11 @@ def test_commands_that_cancel_out_restore_what_stood(asked: list[str], random: o
     assert state.same(start)
 
 
-@given(st.lists(st.sampled_from((*ASKED, *BACK.values(), "start over", "I changed my mind, scarves", "cromulent")), max_size=8))
+@given(
+    st.lists(
+        st.sampled_from((*ASKED, *BACK.values(), "start over", "I changed my mind, scarves", "cromulent")), max_size=8
+    )
+)
 def test_undoing_every_change_leads_back_through_every_state(texts: list[str]):
     events, states = [], [State()]
     for n, text in enumerate(texts):
@@ -136,7 +152,9 @@ def test_changes_by_hand():
 
 
 def test_a_wish_that_no_column_can_check_cannot_be_made_hard():
-    state = State((replace(said("less steel").standing[0], wish=replace(said("less steel").standing[0].wish, where=None)),))
+    state = State(
+        (replace(said("less steel").standing[0], wish=replace(said("less steel").standing[0].wish, where=None)),)
+    )
     with pytest.raises(BadSetting, match="no column"):
         apply(state, Changed(event_id="c", at=0, wish_id=state.standing[0].wish_id, fields={"hard": True}))
 
@@ -187,7 +205,10 @@ def test_the_sentences_of_the_page():
     assert told((), parse("", SHOP)) == "Nothing was said, so nothing changed."
     slip = parse("kettel", SHOP)
     _, changes = apply(State(), Spoke(event_id="e", at=0, parsed=slip))
-    assert told(changes, slip) == "Now: kettle. Nothing here is called “kettel”; read as “kettle”, the nearest word in this catalogue."
+    assert (
+        told(changes, slip)
+        == "Now: kettle. Nothing here is called “kettel”; read as “kettle”, the nearest word in this catalogue."
+    )
 
 
 def test_a_chip_says_how_strict_and_until_when():

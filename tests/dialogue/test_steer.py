@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dialogue.shop import dataset, shop
 
+from dialogue.shop import dataset, shop
 from interplay.cascade.cascade import Cascade, Source
 from interplay.dialogue.steer import Steer, SteerConfig
 from interplay.errors import BadSetting
@@ -49,7 +49,7 @@ def test_soft_wishes_order_and_taste_orders_within():
 
 
 def test_what_is_rather_not_wanted_is_scored_by_itself_and_sinks():
-    tags = lambda items: [("steel" in t) for t in column("tags", items)]  # noqa: E731
+    tags = lambda items: [("steel" in t) for t in column("tags", items)]
     plain, _ = answer(k=60)
     bent, trace = answer(LESS_STEEL, k=60)
     assert any(tags(plain)) and tags(bent) == sorted(tags(bent))
@@ -57,7 +57,7 @@ def test_what_is_rather_not_wanted_is_scored_by_itself_and_sinks():
 
 
 def test_items_say_which_wishes_they_meet_and_go_against_with_figures():
-    _, trace = answer(KETTLES, LESS_STEEL, replace(CHEAP, where="price < 40"))
+    _, trace = answer(KETTLES, replace(CHEAP, where="price < 40"))
     first = trace.items[0]
     assert {"wish_id": "kettles", "text": "more kettles", "figure": 1.0} in first["meets"]
     assert {m["wish_id"] for m in first["meets"]} == {"kettles", "cheap"}
@@ -72,7 +72,9 @@ def test_the_newest_hard_wish_is_let_go_first_and_the_nearest_stands_first():
     assert items and "red" not in column("shade", items)
     assert trace.stages[0].facts["relaxed"][0]["wish_id"] == "free"
     said = trace.stages[0].facts["relaxed"][0]["said"]
-    assert said.startswith("Nothing is under 1 with everything else you asked.") and said.endswith("Every “never” still holds.")
+    assert said.startswith("Nothing is under 1 with everything else you asked.") and said.endswith(
+        "Every “never” still holds."
+    )
     assert column("kind", items)[0] == "kettle"
     prices = [p for p, k in zip(column("price", items), column("kind", items), strict=True) if k == "kettle"]
     assert prices[0] == min(prices)

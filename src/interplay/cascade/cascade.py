@@ -3,7 +3,8 @@
     understand   with a query it is a search, without one a feed; standing rules and hard wishes join the request's own,
                  and where those leave nothing, some are let go
     retrieve     every source that serves this kind of request gives its best items, rules obeyed before the cut
-    rank         the lists are fused; a ranker, where there is one, orders the candidates anew; soft wishes and boosts move them
+    rank         the lists are fused; a ranker, where there is one, orders the candidates anew; soft wishes and boosts
+                 move them
     rules        (the trace counts what each rule hides; nothing is filtered after the fact)
     page         variety, caps and pins
 

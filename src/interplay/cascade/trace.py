@@ -61,7 +61,7 @@ def _understood(answer: Answer, i: int) -> _Told:
     rules = _names(requests.rules, i)
     told = ", under the rules: " + "; ".join(rules) if rules else ""
     notes = [f". {note[0].upper()}{note[1:]}" for note in answer.notes[i]]
-    facts = {
+    facts: dict[str, Any] = {
         "kind": answer.kind, "query": query, "events": events, "rules": rules, "notes": answer.notes[i],
         "wishes": len(requests.wishes[i]) if requests.wishes is not None else 0,
     }  # fmt: skip
@@ -235,6 +235,9 @@ def _reason(
 
 def _wished(wishes: Sequence[Wish], met: tuple[Any, Any], slates: Slates, i: int, place: int) -> dict[str, Any]:
     """Which wishes an item meets and which it goes against, each with its figure, and what they did to its score."""
-    named = [[{"wish_id": wishes[j].wish_id or str(j), "text": wishes[j].text, "figure": figure} for j, figure in part] for part in met]
+    named = [
+        [{"wish_id": wishes[j].wish_id or str(j), "text": wishes[j].text, "figure": figure} for j, figure in part]
+        for part in met
+    ]
     parts = {k: float(slates.columns[k][i, place]) for k in ("taste", "wanted", "unwanted") if k in slates.columns}
     return {"meets": named[0], "against": named[1], "wishes": parts}

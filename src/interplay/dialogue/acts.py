@@ -16,7 +16,7 @@ _HOW = r"(?:(?:also|really|definitely|probably|actually|absolutely|all|both|so|j
 _GOOD = r"(?:great|good|fun|funny|hilarious|awesome|amazing|perfect|excellent|lovely|nice|fantastic|wonderful|entertaining|best|favou?rite|cool|classic)"
 _DO = r"(?:watch|check|try|look|see|give|rent|add|get|take|keep|read|buy|find|have to|go with)"
 
-UNSEEN = re.compile(rf"\b(?:haven't|havent|have not|never|hadn't|hasn't|didn't|did not|not|nope)(?: \w+)? (?:seen|see|saw|heard|watched|watch)\b|\bno,? i have(?: not|n't)\b|\bi have(?: not|n't)\b(?! \w+ed)")  # fmt: skip
+UNSEEN = re.compile(r"\b(?:haven't|havent|have not|never|hadn't|hasn't|didn't|did not|not|nope)(?: \w+)? (?:seen|see|saw|heard|watched|watch)\b|\bno,? i have(?: not|n't)\b|\bi have(?: not|n't)\b(?! \w+ed)")  # fmt: skip
 SEEN = re.compile(
     rf"\b(?:i|we)(?:'ve| have| did)?(?: \w+ly| just| both| all)? (?:seen|saw|watched|see it|see that|see this|own)\b|\bseen (?:it|that|them|those|both|all|the)\b|\b(?:loved|liked|enjoyed) {_HOW}{_THAT}|\bi {_HOW}(?:loved|liked|enjoyed)\b|\b(?:i|we) {_HOW}love {_THAT}"
     rf"|\b(?:it|that|this|they|those)(?: one)? (?:was|were) {_HOW}{_GOOD}|\b(?:is|was) {_HOW}{_GOOD} (?:one|movie|film)\b|\bi have (?:both|it|that|them)\b|\byes i have\b|^(?:lol,? )?i have\b(?! not| n| no| never)|\b(?:was|were) {_HOW}{_GOOD}\b"
@@ -31,12 +31,14 @@ REJECT = re.compile(
 )
 ELSE = re.compile(r"\b(?:anything|something|someone|any|other|another) ?(?:else|other|different)\b|\bother (?:suggestions?|ideas?|recommendations?|ones?)\b|\bone more\b")  # fmt: skip
 CRITIQUE = re.compile(
-    rf"\btoo (?!much fun|thanks|i\b)\w+(?=[^.]*(?:\bfor\b|$|[.,;]))(?<!me too)|\b(?:a |an? )?(?:litt?le|bit|tad) (?:too )?(?!of\b|bit\b)\w{{3,}}|\bsounds? (?!{_HOW}(?:{_GOOD}|interesting|promising|like)|{_HOW}good)\w{{4,}}|\b(?:more|less) (?:like|along|of|recent|modern)\b|\bmore \w+ (?:than|ones?)|\b(?:i|but|would) prefer\b|\brather (?:than|have|see)\b|\bsomething (?:more|less|newer|older|not|like (?:that|this)|lighter|funnier|scarier|\w+er)\b|\b(?:like|similar to) (?:that|this|those) (?:movie|one|film)\b|\bnon-\w+|\bin the mood for\b.*\bbut\b|\bnot (?:like|something)\b|\bavoid\b|\b(?:newer|older) \w+"
+    rf"\btoo (?!much fun|thanks|i\b)\w+(?=[^.]*(?:\bfor\b|$|[.,;]))(?<!me too)|\b(?:a |an? )?(?:litt?le|bit|tad) (?:too )?(?!of\b|bit\b)\w{{3,}}|\bsounds? (?!{_HOW}(?:{_GOOD}|interesting|promising|like)|{_HOW}good)\w{{4,}}|\b(?:more|less) (?:like|along|of|recent|modern)\b|\bmore \w+ (?:than|ones?)|\b(?:i|but|would) prefer\b|\brather (?:than|have|see)\b|\bsomething (?:more|less|newer|older|not|like (?:that|this)|lighter|funnier|scarier|\w+er)\b|\b(?:like|similar to) (?:that|this|those) (?:movie|one|film)\b|\bnon-\w+|mood for.*\bbut\b|\bnot (?:like|something)\b|\bavoid\b|\b(?:newer|older) \w+"
 )
 WISH = re.compile(
     r"\b(?:looking for|recommend|suggest|help me|can you (?:find|think|help|tell)|could you|do you (?:know|have)(?: of)?(?: an?| any| some)|any (?:other |more |good )?(?:suggestions?|recommendations?|ideas?|movies?|films?|books?)|know (?:of )?(?:any|a good|some)|in the mood|i(?:'d| would) (?:like|love) (?:some|a|to)|i(?:'m| am) (?:a |an )?(?:huge |big )?(?:\w+ )?(?:fan|open|into)|i (?:want|need|fancy)|show me|find me|give me|please|more \w+|only|just)\b"
 )
-TASTE = re.compile(rf"\bi(?:'ve| have)? {_HOW}(?:like|love|liked|loved|enjoy|enjoyed|prefer|adore)\b|\bfan of\b|\bmy favou?rite")
+TASTE = re.compile(
+    rf"\bi(?:'ve| have)? {_HOW}(?:like|love|liked|loved|enjoy|enjoyed|prefer|adore)\b|\bfan of\b|\bmy favou?rite"
+)
 ASK = re.compile(
     r"^\W*(?:(?:oh|ok|okay|hm+|well|and|so|but|yes|no|great|cool|hey|hi)[ ,]+)*(?:(?:no )?i (?:haven't|have not|havent),? )?(?:who|who's|what|what's|whats|when|where|which|how|is|isn't|are|was|were|does|did|do|has|have|can|could|would|you|whose)\b"
 )
@@ -86,9 +88,11 @@ def _of_one(sentence: str) -> list[str]:
     out: list[str] = []
     asked = sentence.endswith("?")
     about = bool(ASK.match(sentence)) and not REQUEST.search(sentence)
-    if (asked and (about or len(sentence.split()) < 7 or ", is it" in sentence) and not REQUEST.search(sentence)) or re.match(r"^what'?s (?:it|that) about", sentence):
-        out.append("ask")
-    elif asked and re.search(r"\bright\b", sentence):
+    if (
+        (asked and (about or len(sentence.split()) < 7 or ", is it" in sentence) and not REQUEST.search(sentence))
+        or re.match(r"^what'?s (?:it|that) about", sentence)
+        or (asked and re.search(r"\bright\b", sentence))
+    ):
         out.append("ask")
     unseen = UNSEEN.search(sentence) is not None
     refused = REJECT.search(sentence) is not None
@@ -96,9 +100,9 @@ def _of_one(sentence: str) -> list[str]:
     if "ask" not in out:
         if refused:
             out.append("reject")
-        if taken and not (refused and not unseen):
-            out.append("accept")
-        elif unseen and re.search(r"\bbut i (?:\w+ )?(?:like|love)\b", sentence) and not refused:
+        if (taken and not (refused and not unseen)) or (
+            unseen and re.search(r"\bbut i (?:\w+ )?(?:like|love)\b", sentence) and not refused
+        ):
             out.append("accept")
         if SEEN.search(sentence) and not (unseen and not re.search(r"\bbut\b|\band\b|\. ", sentence)) and not refused:
             out.append("seen")

@@ -16,14 +16,48 @@ from interplay.dialogue.tongue import stem
 
 _NUMBER = r"\d+(?:[.,]\d+)?"
 _WORDED = "|".join(sorted([*COUNTS, "a hundred", "half an", "an", "a couple of"], key=len, reverse=True))
-_UNIT = r"[€$£]|[a-z]+"
-_AMOUNT = rf"(?P<sign{{0}}>[€$£]\s?)?(?P<number{{0}}>{_NUMBER}|(?:{_WORDED})\b)\s?(?P<unit{{0}}>[€$£]|(?:{{unit}})(?![\w]))?"
-_BELOW = r"under|below|beneath|less than|fewer than|lower than|smaller than|no more than|not more than|at most|max(?:imum)?(?: of)?|maximally|up to|not over|not above|never over|within|before|until|till|by|prior to|no later than|not later than|not after|not exceeding"
-_ABOVE = r"over|above|more than|greater than|higher than|at least|min(?:imum)?(?: of)?|no less than|not less than|not under|not below|starting (?:at|from|with)|from|since|after|no earlier than|not before|beyond|exceeding|past"
-_STRICT = {"under", "below", "beneath", "less than", "fewer than", "lower than", "smaller than", "before", "prior to", "over", "above",
-           "more than", "greater than", "higher than", "after", "beyond", "exceeding", "past"}  # fmt: skip
-_AFTER_BELOW = r"(?:or|and) (?:less|below|under|fewer|cheaper|lower|earlier|older|before|shorter|smaller)|at (?:the )?most|max(?:imum)?|tops|and no (?:more|later)"
-_AFTER_ABOVE = r"(?:or|and) (?:more|above|over|later|newer|up|upwards?|after|longer|higher|greater|onwards?|younger)|upwards?|onwards?|at least|min(?:imum)?|plus|\+"
+_AMOUNT = (
+    rf"(?P<sign{{0}}>[€$£]\s?)?(?P<number{{0}}>{_NUMBER}|(?:{_WORDED})\b)\s?(?P<unit{{0}}>[€$£]|(?:{{unit}})(?![\w]))?"
+)
+_BELOW = (
+    r"under|below|beneath|less than|fewer than|lower than|smaller than|no more than|not more than|at most"
+    r"|max(?:imum)?(?: of)?|maximally|up to|not over|not above|never over|within|before|until|till|by|prior to"
+    r"|no later than|not later than|not after|not exceeding"
+)
+_ABOVE = (
+    r"over|above|more than|greater than|higher than|at least|min(?:imum)?(?: of)?|no less than|not less than|not under"
+    r"|not below|starting (?:at|from|with)|from|since|after|no earlier than|not before|beyond|exceeding|past"
+)
+_STRICT = frozenset(
+    [
+        "under",
+        "below",
+        "beneath",
+        "less than",
+        "fewer than",
+        "lower than",
+        "smaller than",
+        "before",
+        "prior to",
+        "over",
+        "above",
+        "more than",
+        "greater than",
+        "higher than",
+        "after",
+        "beyond",
+        "exceeding",
+        "past",
+    ]
+)
+_AFTER_BELOW = (
+    r"(?:or|and) (?:less|below|under|fewer|cheaper|lower|earlier|older|before|shorter|smaller)|at (?:the )?most"
+    r"|max(?:imum)?|tops|and no (?:more|later)"
+)
+_AFTER_ABOVE = (
+    r"(?:or|and) (?:more|above|over|later|newer|up|upwards?|after|longer|higher|greater|onwards?|younger)|upwards?"
+    r"|onwards?|at least|min(?:imum)?|plus|\+"
+)
 _LIMIT = r"(?:budget|limit|spend|pay|cost|afford|maximum)"
 
 
@@ -48,9 +82,13 @@ class Amount:
         """The sentence of cascade/language.py."""
         parts = []
         if self.low is not None:
-            parts.append(f"{quoted(self.number.column)} {'>' if self.open_low else '>='} {_said(self.low, self.number)}")
+            parts.append(
+                f"{quoted(self.number.column)} {'>' if self.open_low else '>='} {_said(self.low, self.number)}"
+            )
         if self.high is not None:
-            parts.append(f"{quoted(self.number.column)} {'<' if self.open_high else '<='} {_said(self.high, self.number)}")
+            parts.append(
+                f"{quoted(self.number.column)} {'<' if self.open_high else '<='} {_said(self.high, self.number)}"
+            )
         if len(parts) == 2 and self.low == self.high and not (self.open_low or self.open_high):
             return f"{quoted(self.number.column)} == {_said(self.low or 0.0, self.number)}"
         return " and ".join(parts)
@@ -58,7 +96,11 @@ class Amount:
 
 def _said(value: float, number: Number) -> str:
     if number.moment:  # a year said of a moment is its first day
-        return str(int(datetime(int(value), 1, 1, tzinfo=UTC).timestamp() * 1e6)) if 1 <= value <= 9999 else str(int(value))
+        return (
+            str(int(datetime(int(value), 1, 1, tzinfo=UTC).timestamp() * 1e6))
+            if 1 <= value <= 9999
+            else str(int(value))
+        )
     return f"{value:.10g}"
 
 
@@ -76,7 +118,8 @@ def amounts(plain: str, lexicon: Lexicon) -> list[Amount]:
     patterns = (
         rf"(?:(?P<between>between|from|in the range(?: of)?)\s+)?{amount(1)}\s*(?:and|to|-|–|until)\s*{amount(2)}",
         rf"(?:(?P<no>no|not) )?(?P<compared>\w+) than\s+(?:about )?{amount(1)}",
-        rf"(?P<pre>{_BELOW}|{_ABOVE})\s+(?:the )?(?:year )?{amount(1)}(?:\s*(?P<post>{_AFTER_BELOW}|{_AFTER_ABOVE})(?!\w))?",
+        rf"(?P<pre>{_BELOW}|{_ABOVE})\s+(?:the )?(?:year )?{amount(1)}"
+        rf"(?:\s*(?P<post>{_AFTER_BELOW}|{_AFTER_ABOVE})(?!\w))?",
         rf"{amount(1)}\s*(?P<post>{_AFTER_BELOW}|{_AFTER_ABOVE})(?!\w)",
         rf"(?P<about>about|around|roughly|approximately|circa|some|~|close to|near)\s*{amount(1)}",
         amount(1),
@@ -129,7 +172,11 @@ def _made(match: re.Match[str], plain: str, lexicon: Lexicon) -> Amount | None:
         up = towards[1] > 0 if towards else compared in ("more", "greater", "higher", "later")
         if held.get("no"):  # no longer than: as long, or shorter
             return Amount(start, end, number, None, value) if up else Amount(start, end, number, value, None)
-        return Amount(start, end, number, value, None, True) if up else Amount(start, end, number, None, value, False, True)
+        return (
+            Amount(start, end, number, value, None, True)
+            if up
+            else Amount(start, end, number, None, value, False, True)
+        )
     if post:
         up = re.fullmatch(_AFTER_ABOVE, post) is not None
         return Amount(start, end, number, value if up else None, None if up else value)
@@ -138,7 +185,11 @@ def _made(match: re.Match[str], plain: str, lexicon: Lexicon) -> Amount | None:
             return Amount(start, end, number, value, value)
         up = re.fullmatch(_ABOVE, pre) is not None
         strict = pre in _STRICT
-        return Amount(start, end, number, value, None, strict) if up else Amount(start, end, number, None, value, False, strict)
+        return (
+            Amount(start, end, number, value, None, strict)
+            if up
+            else Amount(start, end, number, None, value, False, strict)
+        )
     if held.get("about"):
         reach = 2.0 if year else 0.2 * value
         return Amount(start, end, number, value - reach, value + reach)
@@ -181,7 +232,12 @@ def _decades(plain: str, lexicon: Lexicon) -> list[Amount]:
         return []
     words = "|".join(DECADES)
     out = []
-    for m in re.finditer(rf"(?:from |in |of )?(?:the )?(?:(?P<part>early|mid|late)[ -])?(?:(?P<full>(?:18|19|20)\d0)'?s|'?(?P<short>\d0)'?s|(?P<word>{words}))(?!\w)(?: (?:and|to) (?:(?P<full2>(?:18|19|20)\d0)'?s|'?(?P<short2>\d0)'?s|(?P<word2>{words}))(?!\w))?", plain):
+    for m in re.finditer(
+        rf"(?:from |in |of )?(?:the )?(?:(?P<part>early|mid|late)[ -])?"
+        rf"(?:(?P<full>(?:18|19|20)\d0)'?s|'?(?P<short>\d0)'?s|(?P<word>{words}))(?!\w)"
+        rf"(?: (?:and|to) (?:(?P<full2>(?:18|19|20)\d0)'?s|'?(?P<short2>\d0)'?s|(?P<word2>{words}))(?!\w))?",
+        plain,
+    ):
         firsts = _decade(m["full"], m["short"], m["word"])
         lasts = _decade(m["full2"], m["short2"], m["word2"])
         low, high = firsts, (firsts if lasts is None else lasts) + 9  # type: ignore[operator]
@@ -196,7 +252,11 @@ def _decades(plain: str, lexicon: Lexicon) -> list[Amount]:
         if before and before["pre"] not in ("from",):
             start = before.start()
             up = re.fullmatch(_ABOVE, before["pre"]) is not None
-            made = Amount(start, m.end(), year, low if before["pre"] == "since" else (high + 1), None) if up else Amount(start, m.end(), year, None, low, False, True)
+            made = (
+                Amount(start, m.end(), year, low if before["pre"] == "since" else (high + 1), None)
+                if up
+                else Amount(start, m.end(), year, None, low, False, True)
+            )
             out.append(made)
             continue
         out.append(Amount(start, m.end(), year, float(low), float(high)))  # type: ignore[arg-type]

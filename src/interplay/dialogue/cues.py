@@ -28,7 +28,7 @@ CUES: dict[str, tuple[str, ...]] = {
     ),
     "no": (
         r"no(?: more| longer| other| further)(?! than)", r"no(?! (?:i|i'm|i've|i'd|we|it|it's|that|that's|this|they|you|he|she|not|but|thanks?|problem|worries|need|idea|one|way|because|sorry|really|never|yes|matter)\b)(?=\s+[^\s,.;!?])", r"none(?: of)?(?: the| these| those| them)?", r"nothing", r"never(?: again)?", r"without(?: any| the)?", r"nor", r"neither",
-        rf"(?:{_NOT})(?: (?:really|ever|actually|even|particularly|want(?: to)?(?: see| watch| have| get| buy)?|need|like|love|enjoy|care for|show(?: me)?|give(?: me)?|include|recommend|suggest|bring|be|any|(?:big |much |really )?into|a (?:big |huge |real )?fan of|in the mood for|interested in|looking for|keen on|fond of|up for|going to|gonna|feel like|do|think i(?:'d| would)? (?:want|like)|get into|crazy about))*(?: (?:any|any more|anymore|another|more))?",
+        rf"(?:{_NOT})(?: (?:really|ever|actually|even|particularly|want(?: to)?(?: see| watch| have| get| buy)?|need|like|love|enjoy|care for|show(?: me)?|give(?: me)?|include|recommend|suggest|bring|be|any|(?:big |much |really )?into|a (?:big |huge |real )?fan of|in (?:a|the) mood for|interested in|looking for|keen on|fond of|up for|going to|gonna|feel like|do|think i(?:'d| would)? (?:want|like)|get into|crazy about))*(?: (?:any|any more|anymore|another|more))?",
         r"(?:can't|cannot|can not|couldn't) (?:stand|bear|take|abide|deal with|handle)", r"hat(?:e|es|ed)", r"dislik(?:e|es|ed)", r"loathe?", r"detest", r"despise",
         r"avoid(?:ing)?", r"exclud(?:e|ing)", r"remov(?:e|ing)", r"hid(?:e|ing)", r"skip(?:ping)?", r"ban(?: all)?", r"block", r"omit", r"eliminate", r"delete",
         r"(?:stop|quit) (?:showing|giving|recommending|suggesting|offering|with)?(?: me)?", r"leav(?:e|ing) out", r"(?:cut|take|throw|filter|sort|weed|kick|rule) out", r"get(?:ting)? rid of", r"out with", r"down with",
@@ -49,7 +49,7 @@ CUES: dict[str, tuple[str, ...]] = {
     ),
     "rather": (
         r"not (?:quite )?(?:as|so) \w+ as(?: i (?:like|love|enjoy)d?)?", r"as (?:good|funny|great|much) as(?: i (?:like|love|enjoy)d?)?",
-        r"(?:a (?:bit|little|few|lot) )?(?:some )?more(?: of)?(?: the| those| these)?", r"rather", r"prefer(?:ably|ring|red)?", r"maybe", r"perhaps", r"possibly", r"ideally", r"if (?:possible|you can|there (?:is|are) any)", r"would be (?:nice|great|good|lovely|fine|cool|ideal)", r"(?:in|i'm in) the mood for", r"feel(?:ing)? like", r"(?:i )?(?:really )?(?:(?:love|like|adore)d?|enjoy(?:ed)?)", r"(?:a )?(?:big |huge )?fans? of", r"keen on", r"fond of", r"into", r"(?:i'm )?hoping for", r"wouldn't mind", r"(?:would|could) (?:go for|do with)", r"(?:can't|cannot|never) get enough(?: of)?", r"what i like(?: is| are)?", r"favou?rites?(?: are| is)?", r"kind of", r"sort of", r"a touch of", r"(?:is |are |'s )?about", r"involv(?:ing|es?)", r"featur(?:ing|es?)", r"contain(?:ing|s)?", r"starring", r"there(?:'s| is| are)", r"mention(?:ing|s)?", r"curious about", r"interested in",
+        r"(?:a (?:bit|little|few|lot) )?(?:some )?more(?: of)?(?: the| those| these)?", r"rather", r"prefer(?:ably|ring|red)?", r"maybe", r"perhaps", r"possibly", r"ideally", r"if (?:possible|you can|there (?:is|are) any)", r"would be (?:nice|great|good|lovely|fine|cool|ideal)", r"mood for", r"feel(?:ing)? like", r"(?:i )?(?:really )?(?:(?:love|like|adore)d?|enjoy(?:ed)?)", r"(?:a )?(?:big |huge )?fans? of", r"keen on", r"fond of", r"into", r"(?:i'm )?hoping for", r"wouldn't mind", r"(?:would|could) (?:go for|do with)", r"(?:can't|cannot|never) get enough(?: of)?", r"what i like(?: is| are)?", r"favou?rites?(?: are| is)?", r"kind of", r"sort of", r"a touch of", r"(?:is |are |'s )?about", r"involv(?:ing|es?)", r"featur(?:ing|es?)", r"contain(?:ing|s)?", r"starring", r"there(?:'s| is| are)", r"mention(?:ing|s)?", r"curious about", r"interested in",
     ),
     "want": (
         r"(?:i |we |i'd |we'd |i'll |i'm |would |really )*(?:want(?:ed|ing)?(?: to)?(?: see| watch| have| get| buy| try)?|need(?: to)?(?: see| have| get)?|looking for|searching for|look(?:ing)? (?:at|for)|after|fancy|wish for|would like(?: to)?(?: see| watch| have)?|'d like(?: to)?(?: see| watch| have)?|take)", r"show(?: me| us)?", r"give(?: me| us)?", r"find(?: me| us)?", r"get me", r"bring(?: me| us)?(?: on| back)?", r"see(?: some| any)?", r"how about", r"what about", r"let'?s (?:see|have|try|do|go (?:for|with))(?: a look at)?", r"(?:do you |have you |you )?(?:have|got)(?: any| some)", r"any(?= (?:good |nice |other )?\w+\??$)", r"recommend(?: me| us)?", r"suggest(?: me| us)?", r"why not", r"search(?: for)?", r"make (?:it|that|this|them)", r"(?:it |they )?should be", r"could (?:it|you) be", r"go(?:ing)? (?:for|with)", r"please(?= \w)", r"with", r"including", r"include", r"start with", r"try", r"(?:is|are) what i(?:'m| am)? (?:after|want|need|looking for)", rf"{_BE} {_HOW}{_GOOD}",
@@ -61,14 +61,14 @@ CUES: dict[str, tuple[str, ...]] = {
         r"forget(?: about)?(?: the| my| that| what i said about)?", r"never ?mind(?: about)?(?: the| my| that)?", r"take back(?: the| my)?", r"cancel(?: the| my| that)?", r"scratch(?: the| my| that)?", r"ignore (?:the|my)", r"drop (?:the|my) (?=[^,.;]*(?:thing|wish|rule|limit|idea|bit|part|filter))", r"remove (?:the|my) (?=[^,.;]*(?:thing|wish|rule|limit|filter))", r"no longer (?:need|want|care (?:about|for))", r"lift (?:the|my)", r"let go of(?: the| my)?", r"i (?:don't|do not) care about(?: the)?",
     ),
     "observe": (
-        r"(?:these|those|they|this|that|all (?:of )?(?:these|those|them)|most of (?:these|those|them))(?: are|'re| is|'s)(?: all| mostly| just| only)?", r"why(?: do i (?:keep (?:getting|seeing)|get|see)| are (?:these|they|there)(?: all)?| so many| all (?:the|these))?(?: so many)?", r"i (?:keep|kept) (?:getting|seeing)", r"i see", ),
+        r"(?:these|those|they|this|that|all (?:of )?(?:these|those|them)|most of (?:these|those|them))(?: are|'re| is|'s)(?: all| mostly| just| only)?", r"why(?! not)(?: (?:do|are|is|am|does|always|so|all|there|i|you|these|they|the|many|much|keep|get|getting|seeing|see|show|showing|me))*", r"i (?:keep|kept) (?:getting|seeing)", r"i see", ),
     "seen": (
         r"i (?:already )?(?:have|own|had)", r"(?:i(?:'ve| have)? )?(?:already |just |recently |also |actually |both )*(?:seen|saw|watched|read|bought|tried)(?: the)?",
         r"(?:(?:have|has|had|did)(?:n't| not|nt)|never|not)(?: (?:actually|ever|even|yet|really|also))* (?:seen|see|heard(?: of)?|watched|watch|saw|had a chance|got a chance|familiar with)(?: the)?", r"(?:previews?|trailers?) (?:for|of)",
-        rf"never (?:got|get)(?: around)?(?: to)?", rf"(?:{_NOT})(?: (?:really|even|actually|yet))* (?:know|realize|realise|remember|recall|matter|sure|think of|mean|worry|work)(?: (?:if|that|about|of|whether))?", r"no (?:idea|clue|worries)",
+        r"never (?:got|get)(?: around)?(?: to)?", rf"(?:{_NOT})(?: (?:really|even|actually|yet))* (?:know|realize|realise|remember|recall|matter|sure|think of|mean|worry|work)(?: (?:if|that|about|of|whether))?", r"no (?:idea|clue|worries)",
     ),
     "like": (
-        r"(?:something |anything |things? |stuff |others? |one |ones |movies? )?(?:more |much |just |exactly |a lot |quite )?(?:like|similar to|resembling|akin to|comparable to|reminiscent of|in the (?:style|spirit|vein|manner) of|along the lines of|close(?:r|st)? to|near(?:er)?(?: to)?|same as)", r"(?:comes?|coming) (?:near|close)", r"(?:is|was|'s) (?:close|almost|nearly|nice|the right (?:direction|sort|kind|idea))", r"reminds? me of", r"stay(?:ing)? (?:near|close to)",
+        r"(?:something |anything |things? |stuff |others? |one |ones |movies? )?(?:more |much |just |exactly |a lot |quite )?(?:like|similar to|resembling|akin to|comparable to|reminiscent of|in the (?:style|spirit|vein|manner) of|close(?:r|st)? to|near(?:er)?(?: to)?|same as)", r"(?:comes?|coming) (?:near|close)", r"(?:is|was|'s) (?:close|almost|nearly|nice|the right (?:direction|sort|kind|idea))", r"reminds? me of", r"stay(?:ing)? (?:near|close to)",
     ),
     "swap": (r"(?:swap|trade|exchange|replace|substitute|switch)(?: out)?(?: the| these| those| all)?",),
     "unlike": (r"(?:nothing|none|no more|not|less|don't want (?:any|anything|more)) (?:more )?(?:like|similar to)", r"unlike", r"less like", r"different (?:from|than|to)"),
@@ -81,55 +81,44 @@ RESET = re.compile(
     r"|wipe (?:the slate|it)(?: clean)?|clean slate|clear (?:the|my) (?:slate|filters?|wishes|list)|blank slate)"
 )
 DRIFT = re.compile(
-    r"\b(?:(?:i(?:'ve| have)? )?changed? my mind|on second thoughts?|actually|new (?:plan|idea|topic|search)|different (?:idea|plan|topic)(?: now)?|(?:ok(?:ay)?,? )?something (?:else|different)(?: entirely| altogether| completely)?(?: now)?|(?:that's )?enough of (?:that|this)|now (?:for|i(?:'m|'d| am| want| need| would| fancy| feel| prefer))|for a change|switch(?:ing)? to|move on to|moving on|let's move on|another (?:errand|thing entirely))\b"
+    r"\b(?:(?:i(?:'ve| have)? )?changed? my mind|on second thoughts?|actually|new (?:plan|idea|topic|search)|different (?:idea|plan|topic)(?: now)?|(?:ok(?:ay)?,? )?something (?:else|different)(?: entirely| altogether| completely)?(?: now)?|now (?:for|i(?:'m|'d| am| want| need| would| fancy| feel| prefer))|for a change|switch(?:ing)? to|move on to|moving on|let's move on|another (?:errand|thing entirely))\b"
 )
-TURN = re.compile(r"(?:^|[.;!?]\s*|\b(?:no|ok|okay|well|hm+),?\s+)(?:actually|now (?:for|i(?:'m|'d| am| want| need| would| fancy| feel| prefer)))\b")
+TURN = re.compile(
+    r"(?:^|[.;!?]\s*|\b(?:no|ok|okay|well|hm+),?\s+)(?:actually|now (?:for|i(?:'m|'d| am| want| need| would| fancy| feel| prefer)))\b"
+)
 UNDO = re.compile(r"^\W*(?:please )?(?:undo|revert|go back|back|(?:take|put) (?:that|it|this) back|undo (?:that|it|this|the last (?:one|thing)))(?: please)?\W*$")  # fmt: skip
-ALWAYS = re.compile(r"\b(?:always|from now on|from here on|for ?ever|permanently|every time|in general|as a rule|never again|ever again)\b")
-TODAY = re.compile(r"\b(?:tonight|today|this evening|this time|for now|right now|for the moment|this (?:morning|afternoon|once))\b")
+ALWAYS = re.compile(
+    r"\b(?:always|from now on|from here on|for ?ever|permanently|every time|in general|as a rule|never again|ever again)\b"
+)
+TODAY = re.compile(
+    r"\b(?:tonight|today|this evening|this time|for now|right now|for the moment|this (?:morning|afternoon|once))\b"
+)
 ALSO = re.compile(r"\b(?:also(?!,)|too(?=\W*(?:$|[,.;!?]))|as well|in addition|additionally|plus|on top of that)\b")
 INSTEAD = re.compile(r"\b(?:instead|now|actually|rather|no longer)\b")
 THEM = re.compile(r"\b(?:them|those|these|it|that|this|any of (?:them|that|those))\b")
 
 # Words that never name anything in a catalogue, unless the catalogue itself says so.
 SMALL = frozenset(
-    """a about above after again ago ah all almost along already also although always am an and another any anybody anymore anyone
-    anything anyway are around as ask asked asking at away aww back bad be became because become been before behind being below best better
-    between big bit both bring brings but by bye came can cannot care catch cause certain check cheers choose click close come comes coming common cool
-    could course cute dad day days decide definitely did different direction do does doing done down each early easy either else end enough enjoy enjoyed enjoying entirely
-    especially etc even evening ever every everybody everyone everything exactly except far favorite favourite feel feels few find fine first for found
-    friend friends from fun funny full further gave general get gets getting give given gives glad go goes going gone gonna good got great guess had half haha handful
-    happy hard has hate have having he hear heard hello help her here hey hi high him himself his hm hmm hope hoping how however huge i idea if ill im in indeed instead interest interested
-    interesting into is it item its itself just keep kept kid kind kinds know known large last late lately later least left less let lets liked like likes likely line lines little long look looked
-    looking looks lot lots love loved loves lovely made main make makes making man many matter may maybe me mean means meant mention middle might mind mine minute moment mood more morning most
-    mostly mother mom mum much must my myself name near nearly need needs never new next nice night no nobody none nope nor not nothing now number of off often oh ok okay old on once one ones only onto open option options
-    or other others otherwise ought our ours out over own page part particular past people perfect perhaps person pick piece place play please plus point possible possibly prefer present pretty probably problem
-    proper put quite rather read ready real really recall recent recently recommend recommendation recommendations recommended regard remember remind request rest result results right role said same saw say saying says see
-    seeing seem seems seen sense several shall she should show showed showing shown shows side similar simply since so some somebody someone something somehow sometimes somewhere soon sorry sort sounds spot start started
-    starting still stop stuff style such suggest suggested suggestion suggestions suit suits super suppose sure surprise take taken takes taking talk tell than thank thanks that thats the their them themselves then there these they thing things think
-    thinking this those though thought thoughts through thru til till time times to today together told tomorrow tonight too took top totally touch toward towards tried true try trying turn two type types unless until up upon us use used
-    using usually various very via wait wanna want wanted wanting wants was watch watched watching way ways we week weekend well went were what whatever when where whether which while who whole whom whose why will wish
-    wishes with within without wonder wondering wonderful word words work works world would wow yeah year years yep yes yesterday yet you your yours yourself
-    don't dont didn't didnt doesn't isn't aren't wasn't weren't won't wouldn't couldn't shouldn't can't cant haven't hasn't hadn't i'm i've i'd i'll it's that's there's what's let's you're you've they're we're he's she's who's
-    under below over above beneath least most max maximum min minimum roughly approximately
-    fan fans liking lol haha lmao imo tbh idk tastes cup kinda gonna guy guys unfortunately afraid honestly personally apparently completely whatever bunch
-    actually plan idea instead altogether entirely again now
-    amount anywhere cheaper clear closer comparable description details fit form gotten gift haven hasn hour hours involving items lean limit list mix mentions note pile plan plays plot product products purpose selection series set shall short show-me slate soft story street
-    taste title titles topic towards usual version view walk wants wide wind worth
-    movie movies film films flick flicks cinema book books song songs track tracks album albums game games article articles video videos recipe recipes""".split()
+    ["a", "about", "above", "after", "again", "ago", "ah", "all", "almost", "along", "already", "also", "although", "always", "am", "an", "and", "another", "any", "anybody", "anymore", "anyone", "anything", "anyway", "are", "around", "as", "ask", "asked", "asking", "at", "away", "aww", "back", "bad", "be", "became", "because", "become", "been", "before", "behind", "being", "below", "best", "better", "between", "big", "bit", "both", "bring", "brings", "but", "by", "bye", "came", "can", "cannot", "care", "catch", "cause", "certain", "check", "cheers", "choose", "click", "close", "come", "comes", "coming", "common", "cool", "could", "course", "cute", "dad", "day", "days", "decide", "definitely", "did", "different", "direction", "do", "does", "doing", "done", "down", "each", "early", "easy", "either", "else", "end", "enough", "enjoy", "enjoyed", "enjoying", "entirely", "especially", "etc", "even", "evening", "ever", "every", "everybody", "everyone", "everything", "exactly", "except", "far", "favorite", "favourite", "feel", "feels", "few", "find", "fine", "first", "for", "found", "friend", "friends", "from", "fun", "funny", "full", "further", "gave", "general", "get", "gets", "getting", "give", "given", "gives", "glad", "go", "goes", "going", "gone", "gonna", "good", "got", "great", "guess", "had", "half", "haha", "handful", "happy", "hard", "has", "hate", "have", "having", "he", "hear", "heard", "hello", "help", "her", "here", "hey", "hi", "high", "him", "himself", "his", "hm", "hmm", "hope", "hoping", "how", "however", "huge", "i", "idea", "if", "ill", "im", "in", "indeed", "instead", "interest", "interested", "interesting", "into", "is", "it", "item", "its", "itself", "just", "keep", "kept", "kid", "kind", "kinds", "know", "known", "large", "last", "late", "lately", "later", "least", "left", "less", "let", "lets", "liked", "like", "likes", "likely", "line", "lines", "little", "long", "look", "looked", "looking", "looks", "lot", "lots", "love", "loved", "loves", "lovely", "made", "main", "make", "makes", "making", "man", "many", "matter", "may", "maybe", "me", "mean", "means", "meant", "mention", "middle", "might", "mind", "mine", "minute", "moment", "mood", "more", "morning", "most", "mostly", "mother", "mom", "mum", "much", "must", "my", "myself", "name", "near", "nearly", "need", "needs", "never", "new", "next", "nice", "night", "no", "nobody", "none", "nope", "nor", "not", "nothing", "now", "number", "of", "off", "often", "oh", "ok", "okay", "old", "on", "once", "one", "ones", "only", "onto", "open", "option", "options", "or", "other", "others", "otherwise", "ought", "our", "ours", "out", "over", "own", "page", "part", "particular", "past", "people", "perfect", "perhaps", "person", "pick", "piece", "place", "play", "please", "plus", "point", "possible", "possibly", "prefer", "present", "pretty", "probably", "problem", "proper", "put", "quite", "rather", "read", "ready", "real", "really", "recall", "recent", "recently", "recommend", "recommendation", "recommendations", "recommended", "regard", "remember", "remind", "request", "rest", "result", "results", "right", "role", "said", "same", "saw", "say", "saying", "says", "see", "seeing", "seem", "seems", "seen", "sense", "several", "shall", "she", "should", "show", "showed", "showing", "shown", "shows", "side", "similar", "simply", "since", "so", "some", "somebody", "someone", "something", "somehow", "sometimes", "somewhere", "soon", "sorry", "sort", "sounds", "spot", "start", "started", "starting", "still", "stop", "stuff", "style", "such", "suggest", "suggested", "suggestion", "suggestions", "suit", "suits", "super", "suppose", "sure", "surprise", "take", "taken", "takes", "taking", "talk", "tell", "than", "thank", "thanks", "that", "thats", "the", "their", "them", "themselves", "then", "there", "these", "they", "thing", "things", "think", "thinking", "this", "those", "though", "thought", "thoughts", "through", "thru", "til", "till", "time", "times", "to", "today", "together", "told", "tomorrow", "tonight", "too", "took", "top", "totally", "touch", "toward", "towards", "tried", "true", "try", "trying", "turn", "two", "type", "types", "unless", "until", "up", "upon", "us", "use", "used", "using", "usually", "various", "very", "via", "wait", "wanna", "want", "wanted", "wanting", "wants", "was", "watch", "watched", "watching", "way", "ways", "we", "week", "weekend", "well", "went", "were", "what", "whatever", "when", "where", "whether", "which", "while", "who", "whole", "whom", "whose", "why", "will", "wish", "wishes", "with", "within", "without", "wonder", "wondering", "wonderful", "word", "words", "work", "works", "world", "would", "wow", "yeah", "year", "years", "yep", "yes", "yesterday", "yet", "you", "your", "yours", "yourself", "don't", "dont", "didn't", "didnt", "doesn't", "isn't", "aren't", "wasn't", "weren't", "won't", "wouldn't", "couldn't", "shouldn't", "can't", "cant", "haven't", "hasn't", "hadn't", "i'm", "i've", "i'd", "i'll", "it's", "that's", "there's", "what's", "let's", "you're", "you've", "they're", "we're", "he's", "she's", "who's", "under", "below", "over", "above", "beneath", "least", "most", "max", "maximum", "min", "minimum", "roughly", "approximately", "fan", "fans", "liking", "lol", "haha", "lmao", "imo", "tbh", "idk", "tastes", "cup", "kinda", "gonna", "guy", "guys", "unfortunately", "afraid", "honestly", "personally", "apparently", "completely", "whatever", "bunch", "actually", "plan", "idea", "instead", "altogether", "entirely", "again", "now", "amount", "anywhere", "cheaper", "clear", "closer", "comparable", "description", "details", "fit", "form", "gotten", "gift", "haven", "hasn", "hour", "hours", "involving", "items", "lean", "limit", "list", "mix", "mentions", "note", "pile", "plan", "plays", "plot", "product", "products", "purpose", "selection", "series", "set", "shall", "short", "show-me", "slate", "soft", "story", "street", "taste", "title", "titles", "topic", "towards", "usual", "version", "view", "walk", "wants", "wide", "wind", "worth", "movie", "movies", "film", "films", "flick", "flicks", "cinema", "book", "books", "song", "songs", "track", "tracks", "album", "albums", "game", "games", "article", "articles", "video", "videos", "recipe", "recipes"]
 )  # fmt: skip
 
 ORDINALS = {w: n for n, ws in enumerate(("first 1st", "second 2nd", "third 3rd", "fourth 4th", "fifth 5th", "sixth 6th", "seventh 7th", "eighth 8th", "ninth 9th", "tenth 10th", "eleventh 11th", "twelfth 12th")) for w in ws.split()}  # fmt: skip
-COUNTS = {w: n for n, w in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())} | {
+COUNTS = {w: n for n, w in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"])} | {
     "fifteen": 15, "twenty": 20, "twentyfive": 25, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90, "hundred": 100,
 }  # fmt: skip
 DECADES = {"twenties": 20, "thirties": 30, "forties": 40, "fifties": 50, "sixties": 60, "seventies": 70, "eighties": 80, "nineties": 90, "noughties": 0}  # fmt: skip
 
-_SPOKEN = [(kind, re.compile(rf"(?<![\w'-])(?:{pattern})(?<! )(?![\w-])|(?<![\w'-])(?:{pattern})(?<= )")) for kind, patterns in CUES.items() for pattern in patterns]
+_SPOKEN = [
+    (kind, re.compile(rf"(?<![\w'-])(?:{pattern})(?<! )(?![\w-])|(?<![\w'-])(?:{pattern})(?<= )"))
+    for kind, patterns in CUES.items()
+    for pattern in patterns
+]
 _SPOKEN.append(("no", re.compile(r"(?<![\w'-])non(?=[- ]\w)")))
 
 
-WORDS = frozenset(w for patterns in CUES.values() for p in patterns for w in re.findall(r"[a-z]{5,}", p)) | frozenset(w for w in SMALL if len(w) > 4)
+WORDS = frozenset(w for patterns in CUES.values() for p in patterns for w in re.findall(r"[a-z]{5,}", p)) | frozenset(
+    w for w in SMALL if len(w) > 4
+)
 
 
 def mended(word: str) -> str | None:
@@ -144,7 +133,9 @@ def mended(word: str) -> str | None:
 
 def cues(plain: str) -> list[tuple[int, int, str]]:
     """(start, end, kind) of every cue, the longest where two overlap, in order."""
-    found = [(m.start(), m.end(), kind) for kind, pattern in _SPOKEN for m in pattern.finditer(plain) if m.end() > m.start()]
+    found = [
+        (m.start(), m.end(), kind) for kind, pattern in _SPOKEN for m in pattern.finditer(plain) if m.end() > m.start()
+    ]
     found.sort(key=lambda c: (c[0] - c[1], c[0]))
     found = [(start, len(plain[:end].rstrip()), kind) for start, end, kind in found]
     out: list[tuple[int, int, str]] = []

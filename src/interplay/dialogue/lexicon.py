@@ -8,12 +8,12 @@ and adjectives, and what the catalogue says.
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,9 @@ COMMON = 0.2  # a word in more than this share of all texts says nothing here
 
 # What a numeric column measures, by its name; the first that fits wins. `by` says which words people use of it: a word
 # of direction -> -1 for less of it, +1 for more of it. Units are factors to the family's base.
-_MONEY = {w: 1.0 for w in "€ $ £ eur euro usd dollar buck gbp pound quid chf franc".split()}
+_MONEY = dict.fromkeys(
+    ["€", "$", "£", "eur", "euro", "usd", "dollar", "buck", "gbp", "pound", "quid", "chf", "franc"], 1.0
+)
 _TIME = {"second": 1 / 60, "sec": 1 / 60, "minute": 1.0, "min": 1.0, "hour": 60.0, "hr": 60.0, "h": 60.0, "day": 1440.0}
 _WEIGHT = {"g": 1.0, "gram": 1.0, "kg": 1000.0, "kilo": 1000.0, "kilogram": 1000.0, "oz": 28.35, "ounce": 28.35,
            "lb": 453.6, "pound": 453.6}  # fmt: skip
@@ -56,18 +58,51 @@ def _family(name: str, columns: str, units: dict[str, float], down: str, up: str
 
 
 FAMILIES = (
-    _family("money", r"(^|_)(price|cost|fee|fare|rent|rrp)s?(_|$)", _MONEY,
-            "cheap affordable inexpensive low-priced", "expensive pricey costly dear luxurious"),
-    _family("year", r"(^|_)(year|released|release_year|vintage)(_|$)", {},
-            "old classic vintage early", "new recent modern late contemporary"),
-    _family("time", r"(^|_)(runtime|running_time|duration|length|minutes?|mins?|seconds?|hours?)(_|$)", _TIME,
-            "short brief quick", "long lengthy"),
+    _family(
+        "money",
+        r"(^|_)(price|cost|fee|fare|rent|rrp)s?(_|$)",
+        _MONEY,
+        "cheap affordable inexpensive low-priced",
+        "expensive pricey costly dear luxurious",
+    ),
+    _family(
+        "year",
+        r"(^|_)(year|released|release_year|vintage)(_|$)",
+        {},
+        "old classic vintage early",
+        "new recent modern late contemporary",
+    ),
+    _family(
+        "time",
+        r"(^|_)(runtime|running_time|duration|length|minutes?|mins?|seconds?|hours?)(_|$)",
+        _TIME,
+        "short brief quick",
+        "long lengthy",
+    ),
     _family("weight", r"(^|_)(weight|mass|kg|grams?)(_|$)", _WEIGHT, "light lightweight", "heavy"),
-    _family("size", r"(^|_)(size|height|width|depth|diameter|cm|mm)(_|$)", _SIZE, "small little tiny compact", "big large huge tall wide"),
-    _family("rating", r"(^|_)(rating|stars?|score|grade)(_|$)", {"star": 1.0, "point": 1.0}, "bad poor", "good well-rated acclaimed"),
+    _family(
+        "size",
+        r"(^|_)(size|height|width|depth|diameter|cm|mm)(_|$)",
+        _SIZE,
+        "small little tiny compact",
+        "big large huge tall wide",
+    ),
+    _family(
+        "rating",
+        r"(^|_)(rating|stars?|score|grade)(_|$)",
+        {"star": 1.0, "point": 1.0},
+        "bad poor",
+        "good well-rated acclaimed",
+    ),
     _family("pages", r"(^|_)pages?(_|$)", {"page": 1.0}, "short thin", "long thick"),
-    _family("players", r"(^|_)(players?|persons?|people|seats?)(_|$)", {"player": 1.0, "people": 1.0, "person": 1.0, "seat": 1.0}, "", ""),
-)  # fmt: skip
+    _family(
+        "players",
+        r"(^|_)(players?|persons?|people|seats?)(_|$)",
+        {"player": 1.0, "people": 1.0, "person": 1.0, "seat": 1.0},
+        "",
+        "",
+    ),
+)
 IRREGULAR = {"better": "good", "best": "good", "worse": "bad", "worst": "bad", "dearer": "dear", "older": "old",
              "elder": "old", "lighter": "light", "latest": "late"}  # fmt: skip
 
@@ -167,7 +202,7 @@ class Lexicon:
     def begins(self, root: str) -> str:
         """What all forms of a word begin with, as texts write them."""
         written = self.spelling.get(root, root)
-        shared = os.path.commonprefix([root, written])
+        shared = "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(root, written, strict=False)))
         return shared if len(shared) > 3 else written
 
     def common(self, word: str) -> bool:
@@ -409,7 +444,7 @@ def _texts(
     if not prose:
         return {}, {}
     named = next((c for c in TITLES if c in prose), None)
-    for item, row in enumerate(frame.select(prose).iter_rows()):
+    for row in frame.select(prose).iter_rows():
         seen: set[str] = set()
         for value in row:
             if value:

@@ -1,9 +1,7 @@
 """The built-in parser: one command becomes typed wishes, without a text model.
 
-A sentence is marked (`spans.py`), cut into clauses, and every named thing gets the cue that governs it: the one before
-it in its clause, the one after it where nothing else follows ("horror is not for me"), or, in a list, that of the clause
-before ("no war or westerns"). "But" ends a list; a full stop ends everything except what "them" points back to. A cue
-and a thing make a wish: wanted or not, hard or soft, a sentence over columns where the catalogue can check it.
+A sentence is marked (`spans.py`), and every named thing gets the cue that governs it (`clauses.py`). A cue and a thing
+make a wish: wanted or not, hard or soft, a sentence over columns where the catalogue can check it.
 
 What cannot be read changes nothing and is named, with the catalogue's nearest words.
 """
@@ -12,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,10 +18,10 @@ import numpy as np
 
 from interplay.data.encode import english
 from interplay.dialogue import leaning as meaning
-from interplay.dialogue.leaning import THING
 from interplay.dialogue.acts import acts_of, is_question
 from interplay.dialogue.amounts import Amount
-from interplay.dialogue.cues import ALSO, ALWAYS, DRIFT, INSTEAD, RESET, SMALL, THEM, TODAY, TURN, UNDO
+from interplay.dialogue.clauses import NEGATIVE, Clause, beside, decade, governed
+from interplay.dialogue.cues import ALSO, ALWAYS, DRIFT, INSTEAD, RESET, SMALL, TODAY, TURN, UNDO
 from interplay.dialogue.lexicon import Lexicon, Number, Sense, quoted, shares, text
 from interplay.dialogue.said import ALWAYS as LASTS_ALWAYS
 from interplay.dialogue.said import TODAY as LASTS_TODAY
@@ -32,23 +30,7 @@ from interplay.dialogue.spans import Mark, Marked, marked
 from interplay.dialogue.tongue import WORD, plain
 from interplay.types import Wish
 
-NEGATIVE = ("no", "rather not", "unlike")
-WEAK = frozenset("with including include any see try take after into search go please".split())
-PLAINLY = frozenset("please thanks thank you a an the some any things thing ones one and or of by in from with made for me i want".split())
-THINGS = ("value", "amount", "direction", "shown", "title", "text")
-BREAK = re.compile(r"(?P<stop>[.!?;:\n]+(?=\s|$)|\.{2,}|[!?]+|\s[-–]\s)|(?P<but>\b(?:but|though|although|however|yet)\b)|(?P<list>,|\band\b|\bor\b|&|/|\bplus\b)")  # fmt: skip
 LONGEST = 600  # characters of one command that are read
-
-
-@dataclass
-class _Clause:
-    marks: list[Mark]
-    joined: str  # stop, but, list: what stands before it
-    start: int
-    end: int
-    things: list[Mark] = field(default_factory=list)  # what can become a wish
-    named: list[Mark] = field(default_factory=list)  # and what cannot, being unknown
-    comma: bool = False  # nothing but a comma stands before it
 
 
 def parse(
@@ -76,12 +58,7 @@ def parse(
     reset, drift = list(RESET.finditer(flat)), list(DRIFT.finditer(flat))
     strong = [m for m in drift if not re.match(r"(?:actually|now|for a change)", m[0])]
     sentence = marked(said, lexicon, shown=len(shown), known=known, blank=[m.span() for m in reset + strong])
-    clauses = _clauses(sentence)
-    _govern(clauses, sentence)
-    _shared(clauses)
-    _swapped(clauses, sentence)
-    if leaning is not None:
-        _leant(clauses, sentence, leaning)
+    clauses = governed(sentence, leaning)
     reader = _Reader(sentence, lexicon, shown, standing, clauses)
     wishes, back = reader.wishes(), reader.taken_back
     manner = "also" if ALSO.search(flat) else "instead" if drift or INSTEAD.search(flat) else "add"
@@ -92,9 +69,12 @@ def parse(
     near = tuple(dict.fromkeys(n for w in sentence.unknown for n in lexicon.near(w)))
     return Parsed(
         text=said, wishes=tuple(wishes), taken_back=tuple(back), reset=bool(reset),
-        drift=bool(strong or TURN.search(flat)) and not reset and (bool(strong) or any(w.wish.wanted for w in wishes)), mentions=mentions, repaired=tuple(sentence.repaired),
+        drift=not reset and (bool(strong) or (TURN.search(flat) is not None and any(w.wish.wanted for w in wishes))),
+        mentions=mentions, repaired=tuple(sentence.repaired),
         unknown=tuple(sentence.unknown), near=near or (_examples(lexicon) if nothing else ()),
-        acts=acts_of(flat, wishes=bool(wishes), back=bool(back), reset=bool(reset), mentions=mentions, shown=bool(shown)),
+        acts=acts_of(
+            flat, wishes=bool(wishes), back=bool(back), reset=bool(reset), mentions=mentions, shown=bool(shown)
+        ),
     )  # fmt: skip
 
 
@@ -116,196 +96,12 @@ def _examples(lexicon: Lexicon, n: int = 3) -> tuple[str, ...]:
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# Clauses and what governs them
-
-
-def _clauses(sentence: Marked) -> list[_Clause]:
-    taken = [(m.start, m.end) for m in sentence.marks]
-    out, start, joined, comma, marks = [], 0, "stop", False, list(sentence.marks)
-    breaks = [b for b in BREAK.finditer(sentence.plain) if all(b.end() <= s or b.start() >= e for s, e in taken)]
-    for b in [*breaks, None]:
-        end = len(sentence.plain) if b is None else b.start()
-        inside = [m for m in marks if start <= m.start < end]
-        named = [m for m in inside if m.kind != "cue"]
-        out.append(_Clause(inside, joined, start, end, [m for m in named if m.kind in THINGS], named, comma))
-        if b is not None:
-            start, joined, comma = b.end(), str(b.lastgroup), b[0] == ","
-    return out
-
-
-def _govern(clauses: list[_Clause], sentence: Marked) -> None:
-    """Give every thing its cue."""
-    carried: Mark | None = None
-    last: list[Mark] = []  # the things of the clause before
-    before: list[Mark] = []  # the things of the clauses before, up to a full stop and the sentence after it
-    for clause in clauses:
-        if clause.joined != "list":
-            carried = None
-        current: Mark | None = None
-        pending: list[Mark] = []
-        used = True
-        for mark in clause.marks:
-            if mark.kind == "cue":
-                current, used = _stacked(current, used, mark, sentence), False
-                continue
-            if current is not None and current.what not in ("no after", "rather not after"):
-                mark.cue, mark.governor, used = str(current.what), current, True
-            else:
-                pending.append(mark)
-        _behind(clause, current, used, pending, sentence)
-        if not clause.things and current is not None:
-            _points_back(current, clause, before, last, sentence)
-        if not any(m.kind == "cue" for m in clause.marks):
-            bare = _bare(clause, sentence)
-            for mark in pending:
-                mark.linked = clause.joined == "list" and bool(before)
-                if carried is not None and bare and _carries(before, mark, clause.comma):
-                    mark.cue, mark.governor, mark.inherited = str(carried.what), carried, True
-        elif clause.things:
-            clause.things[0].linked = clause.joined == "list" and bool(before)
-            carried = current if used and current is not None else None
-        if clause.things:
-            last = clause.things
-            before = clause.things if clause.joined == "stop" else [*before, *clause.things]
-
-
-def _bare(clause: _Clause, sentence: Marked) -> bool:
-    """Whether a clause is no more than an item of a list: what it names, and words that say nothing."""
-    spans = [(m.start - clause.start, m.end - clause.start) for m in clause.things if m.kind != "text"]
-    texts = {w for m in clause.things if m.kind == "text" for w in WORD.findall(sentence.plain[m.start : m.end])}
-    rest = WORD.findall(_without(sentence.plain[clause.start : clause.end], spans))
-    return all(w in PLAINLY or w == THING or w in texts for w in rest)
-
-
-def _carries(before: list[Mark], mark: Mark, comma: bool) -> bool:
-    """Whether a list goes on: "no war or westerns" does, "no war, under 20" does not, and nor does "no red, lamps"."""
-    if not before or (before[-1].kind == "amount") != (mark.kind == "amount"):
-        return False
-    other = before[-1]
-    return not (comma and mark.kind == other.kind == "value" and mark.what[0].column != other.what[0].column)
-
-
-def _stacked(current: Mark | None, used: bool, mark: Mark, sentence: Marked) -> Mark:
-    """The cue that two in a row make: "not only", "don't hide", "show me more", "maybe without"."""
-    if current is None:
-        return mark
-    was, now = current.what, mark.what
-    word = sentence.plain[mark.start : mark.end]
-    if word.split()[0] in WEAK and was not in ("seen", "observe"):
-        return current
-    if used:
-        return mark
-    joint: str | None = None
-    if was == "no" and now == "must":
-        joint = "want"  # not only
-    elif was == "no" and now == "no" and mark.start - current.end <= 1:
-        joint = "want" if word.split()[0] not in ("no", "any", "more") else "no"  # don't hide
-    elif was in NEGATIVE and now in ("want", "rather", "like"):
-        joint = "unlike" if now == "like" else was  # not looking for
-    elif was == "must" and now in ("want", "rather"):
-        joint = "must"
-    elif was == "rather" and now == "want":
-        joint = "rather"
-    if joint is None:
-        return mark
-    return Mark(current.start, mark.end, "cue", joint)
-
-
-def _behind(clause: _Clause, current: Mark | None, used: bool, pending: list[Mark], sentence: Marked) -> None:
-    """A cue with nothing after it speaks of what stands before it in the clause."""
-    if current is None or used:
-        return
-    kind = str(current.what).removesuffix(" after")
-    for mark in clause.things:
-        loose = mark in pending or mark.cue in ("observe", "seen", "want", "like") or str(current.what).endswith("after")
-        if loose and kind != "observe":
-            mark.cue, mark.governor = kind, current
-
-
-def _points_back(
-    current: Mark, clause: _Clause, before: list[Mark], last: list[Mark], sentence: Marked
-) -> None:  # fmt: skip
-    """ "Westerns again? I don't want them": a cue without a thing of its own."""
-    kind = str(current.what).removesuffix(" after")
-    if is_question(sentence.plain, clause.start, clause.end):
-        return
-    said = sentence.plain[clause.start : clause.end]
-    pointed = THEM.search(said) is not None
-    loose = [m for m in before if m.cue is None or m.cue in ("observe", "seen")]
-    for mark in loose or last:
-        bare = mark in loose
-        against = kind in (*NEGATIVE, "fine") and (pointed or (bare and str(current.what).endswith("after")))
-        if against or (kind in ("want", "rather") and pointed and bare and mark.cue is not None):
-            mark.cue, mark.governor = kind, current
-
-
-def _shared(clauses: list[_Clause]) -> None:
-    """ "Blue or green pots": a bare value before the list's last one shares what that one is joined to."""
-    for a, b in zip(clauses, clauses[1:], strict=False):
-        if b.joined != "list" or len(a.things) != 1 or len(b.things) < 2 or a.things[0].governor is not b.things[0].governor and not b.things[0].inherited:
-            continue
-        one, other = a.things[0], b.things[0]
-        if one.kind == other.kind == "value" and one.what[0].column == other.what[0].column:
-            other.what, other.start = (*one.what, *other.what), one.start
-            other.cue, other.governor, other.inherited, other.linked = one.cue, one.governor, one.inherited, one.linked
-            for thing in b.things[1:]:
-                if thing.inherited:
-                    thing.cue, thing.governor = one.cue, one.governor
-            a.things.clear()
-
-
-def _swapped(clauses: list[_Clause], sentence: Marked) -> None:
-    """ "Swap the lamps for teas": what stands before "for", "with" or "to" goes, what stands after comes."""
-    for clause in clauses:
-        mine = [m for m in clause.things if m.cue == "swap"]
-        if not mine:
-            continue
-        turned = next((m.end() for m in re.finditer(r"\b(?:for|with|by|to|against)\b", sentence.plain[: clause.end]) if m.start() >= mine[0].end), None)
-        for mark in mine:
-            mark.cue = "want" if turned is not None and mark.start >= turned else "no"
-
-
-def _leant(clauses: list[_Clause], sentence: Marked, leaning: Callable[[str], str | None]) -> None:
-    """Where no cue was found, ask which way the sentence leans by its meaning; where that is not clear, it only leans."""
-    for clause in clauses:
-        named = [m for m in clause.things if m.kind in ("value", "direction") or (m.kind == "amount" and _decade(m.what))]
-        if not named or any(m.cue is not None and not m.inherited for m in clause.things) or any(m.kind == "cue" for m in clause.marks):
-            continue
-        rest = _without(sentence.plain[clause.start : clause.end], [(m.start - clause.start, m.end - clause.start) for m in named])
-        bare = [w for w in WORD.findall(rest) if w != THING]
-        if not any(w not in PLAINLY for w in bare):
-            continue
-        found = {"want": "rather", "must": "want"}.get(said := leaning(rest) or "rather", said)
-        governor = Mark(clause.start, clause.start, "cue", found)
-        for mark in named:
-            mark.cue, mark.governor, mark.inherited = found, governor, False
-        clause.things = [m for m in clause.things if m.kind != "text" or _beside(m, named, sentence)]
-
-
-def _without(said: str, spans: list[tuple[int, int]]) -> str:
-    """A sentence with all that it names replaced by one word."""
-    out, last = "", 0
-    for a, b in spans:
-        out, last = out + said[last:a] + THING, b
-    out += said[last:]
-    out = re.sub(rf"{THING}(?: (?:and |or )?(?:the )?{THING}| things?| ones?| stuff)+", THING, out)
-    return re.sub(rf"\b(?:things?|ones?) (?:(?:made|out) )*(?:of|by|in|from) {THING}", THING, out).strip(" ,.;:!?")
-
-
-def _beside(mark: Mark, named: list[Mark], sentence: Marked) -> bool:
-    """Whether a word stands right beside something named, as its quality: "slow evenings"."""
-    gaps = [sentence.plain[mark.end : m.start] for m in named if m.start >= mark.end]
-    gaps += [sentence.plain[m.end : mark.start] for m in named if m.end <= mark.start]
-    return any(not gap.strip() for gap in gaps)
-
-
-# --------------------------------------------------------------------------------------------------------------------
 # From governed things to wishes
 
 
 class _Reader:
     def __init__(
-        self, sentence: Marked, lexicon: Lexicon, shown: Sequence[int], standing: Sequence[Wish], clauses: list[_Clause]
+        self, sentence: Marked, lexicon: Lexicon, shown: Sequence[int], standing: Sequence[Wish], clauses: list[Clause]
     ) -> None:  # fmt: skip
         self.sentence, self.lexicon, self.shown, self.standing = sentence, lexicon, shown, standing
         self.clauses, self.taken_back = clauses, list[TakenBack]()
@@ -338,10 +134,17 @@ class _Reader:
                     continue
                 kind = mark.what[0].column if mark.kind == "value" else "text" if mark.kind == "unknown" else mark.kind
                 items = tuple(mark.what) if mark.kind == "title" else tuple(self._items(mark))
-                out.append(Mention(text=self.sentence.said(mark.start, mark.end), kind=kind, wanted=self._wanted(mark, clause), items=items))
+                out.append(
+                    Mention(
+                        text=self.sentence.said(mark.start, mark.end),
+                        kind=kind,
+                        wanted=self._wanted(mark, clause),
+                        items=items,
+                    )
+                )
         return out
 
-    def _wanted(self, mark: Mark, clause: _Clause) -> bool | None:
+    def _wanted(self, mark: Mark, clause: Clause) -> bool | None:
         """Whether a named thing is wanted; None where it is only asked about, seen or spoken of."""
         if mark.cue in (*NEGATIVE, "forget"):
             return False
@@ -351,12 +154,17 @@ class _Reader:
             return None
         return True
 
-    def _groups(self, clause: _Clause) -> list[list[Mark]]:
+    def _groups(self, clause: Clause) -> list[list[Mark]]:
         """Things of one noun phrase: "90s comedies", "lamps made of glass". Bounds stand alone unless unwanted."""
         groups: list[list[Mark]] = []
         for mark in clause.things:
             last = groups[-1][-1] if groups else None
-            if last is not None and last.governor is mark.governor and last.cue == mark.cue and self._one_phrase(last, mark):
+            if (
+                last is not None
+                and last.governor is mark.governor
+                and last.cue == mark.cue
+                and self._one_phrase(last, mark)
+            ):
                 groups[-1].append(mark)
             else:
                 groups.append([mark])
@@ -373,7 +181,7 @@ class _Reader:
             return True
         if "text" in pair:
             return False
-        loose = [m for m in (a, b) if m.kind == "amount" and not _decade(m.what)]
+        loose = [m for m in (a, b) if m.kind == "amount" and not decade(m.what)]
         return not loose or a.cue in NEGATIVE
 
     def _wish(self, group: list[Mark]) -> list[Proposed]:
@@ -395,7 +203,7 @@ class _Reader:
             cue = "rather" if cue == "like" else "rather not"
         wanted = cue not in NEGATIVE
         hard = cue in ("no", "must", "want", None)
-        if cue == "rather" and all(m.kind == "amount" and not _decade(m.what) for m in group):
+        if cue == "rather" and all(m.kind == "amount" and not decade(m.what) for m in group):
             hard = not self._hedged(first)
         parts: list[str] = []
         about: list[str] = []
@@ -412,7 +220,7 @@ class _Reader:
                 parts.append(amount.where)
                 about.append(amount.number.column)
                 values.append(self.sentence.said(mark.start, mark.end))
-                bound = amount.bound if len(group) == 1 and not _decade(amount) else bound
+                bound = amount.bound if len(group) == 1 and not decade(amount) else bound
             else:
                 made = self._directed(mark, cue, alone=len(group) == 1)
                 if made is None:
@@ -431,7 +239,9 @@ class _Reader:
             said = f"{said} than {where.split()[-1]}" if said.split()[-1].endswith("er") else said
         wish = Wish(text=said, wanted=wanted, hard=hard, where=where)
         several = any(m.kind == "value" and m.what[0].several for m in group)
-        return [Proposed(wish=wish, about=tuple(dict.fromkeys(about)), bound=bound, values=tuple(values), several=several)]
+        return [
+            Proposed(wish=wish, about=tuple(dict.fromkeys(about)), bound=bound, values=tuple(values), several=several)
+        ]
 
     def _hedged(self, mark: Mark) -> bool:
         said = "" if mark.governor is None else self.sentence.plain[mark.governor.start : mark.governor.end]
@@ -453,18 +263,27 @@ class _Reader:
         return [int(self.shown[p]) for p in mark.what if p < len(self.shown)] if mark.kind == "shown" else []
 
     def _meant(self, group: list[Mark], cue: str | None) -> list[Proposed]:
-        """A wish in words of the texts, or of English: weighed by meaning, and by the words where the texts have them."""
-        if cue is None and self.words > 6 or self._by_the_way(group):
+        """A wish in words of the texts, or of English: weighed by meaning, and by the words where texts have them."""
+        if (cue is None and self.words > 6) or self._by_the_way(group):
             return []
         words = [str(m.what) for m in group]
         wanted = cue not in NEGATIVE
         has = [w for w in words if self.lexicon.words.get(w, 0) > 0 and len(w) > 3 and self.lexicon.prose]
         where = None
         if len(has) == len(words):
-            where = " and ".join(_either([f"{quoted(c)} contains {text(self.lexicon.begins(w))}" for c in self.lexicon.prose], braced=True) for w in has)
+            where = " and ".join(
+                _either(
+                    [f"{quoted(c)} contains {text(self.lexicon.begins(w))}" for c in self.lexicon.prose], braced=True
+                )
+                for w in has
+            )
         hard = cue == "no" and where is not None
         shown = " ".join(m.read or self.sentence.said(m.start, m.end) for m in group)
-        said = self._words(group, cue, wanted) if not any(m.read for m in group) else f"{'' if wanted else 'no ' if hard else 'less '}{shown}"
+        said = (
+            self._words(group, cue, wanted)
+            if not any(m.read for m in group)
+            else f"{'' if wanted else 'no ' if hard else 'less '}{shown}"
+        )
         wish = Wish(text=said, wanted=wanted, hard=hard, where=where)
         return [Proposed(wish=wish, about=("text",), bound="text", values=(shown,))]
 
@@ -473,8 +292,10 @@ class _Reader:
         clause = next(c for c in self.clauses if group[0] in c.things)
         others = [m for m in clause.things if m.kind not in ("text", "shown", "title")]
         before = self.sentence.plain[clause.start : group[0].start]
-        led = re.search(r"\b(?:about|with|without|involving|featuring|on|like|of|no|not|in)(?: (?:the|a|an|any|some))?\s*$", before)
-        return bool(others) and led is None and not any(_beside(m, others, self.sentence) for m in group)
+        led = re.search(
+            r"\b(?:about|with|without|involving|featuring|on|like|of|no|not|in)(?: (?:the|a|an|any|some))?\s*$", before
+        )
+        return bool(others) and led is None and not any(beside(m, others, self.sentence) for m in group)
 
     def _directed(self, mark: Mark, cue: str | None, *, alone: bool) -> tuple[str, bool, bool] | None:
         """(where, wanted, hard) of a word like "cheap" or "longer"; None where an amount already says how much."""
@@ -516,7 +337,7 @@ class _Reader:
         self.taken_back.append(noted)
         return True
 
-    def _columns_taken_back(self, clause: _Clause) -> None:
+    def _columns_taken_back(self, clause: Clause) -> None:
         """ "Never mind the price": a column's own name after such a cue."""
         said = [m for m in clause.marks if m.kind == "cue" and m.what == "forget"]
         if not said or clause.things:
@@ -538,16 +359,17 @@ class _Reader:
             said = self.sentence.said(governor.start, end)
             short = len(said) <= 36 and not any(m.read for m in group) and cue in (*NEGATIVE, "must", "rather")
             between = WORD.findall(self.sentence.plain[governor.end : start])
-            if short and not between and re.match(r"no\b|not\b|never|without|less|fewer|more|only|just|nothing|too|anything|everything", said.lower()):
+            if (
+                short
+                and not between
+                and re.match(
+                    r"no\b|not\b|never|without|less|fewer|more|only|just|nothing|too|anything|everything", said.lower()
+                )
+            ):
                 return said
         if cue in ("want", None, "like", "fine") or (wanted and all(m.kind == "direction" for m in group)):
             return own
         return {"no": "no ", "rather not": "less ", "unlike": "less like ", "must": "only "}.get(cue or "", "") + own
-
-
-def _decade(amount: Amount) -> bool:
-    """A span of years said as one name, or one year: a quality of a thing rather than a limit."""
-    return amount.number.family == "year" and amount.low is not None and amount.high is not None
 
 
 def _either(parts: Sequence[str], *, braced: bool = False) -> str:

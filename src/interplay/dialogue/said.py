@@ -1,4 +1,4 @@
-"""What one command says, as typed values: acts, wishes to stand, wishes to go. No text is left to be understood later."""
+"""What one command says, as typed values: acts, wishes to stand, wishes to go. Nothing is left to be read later."""
 
 from __future__ import annotations
 
@@ -41,7 +41,6 @@ class Mention:
     kind: str  # the column, or "title", "number", "text", "shown"
     wanted: bool | None
     items: tuple[int, ...] = ()
-
 
     @property
     def polarity(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from interplay.dialogue.amounts import amounts
@@ -17,18 +18,29 @@ from interplay.dialogue.lexicon import FAMILIES, Lexicon
 from interplay.dialogue.tongue import WORD, plain, stem
 
 # A name with a year after it is a title, whether or not the catalogue has it.
-DATED = re.compile(r"(?<![\w'])[A-Z0-9][\w'’&:.-]*(?: (?:[A-Z0-9][\w'’&:.!-]*|of|the|and|a|an|in|to|for|on|with|or|vs\.?|&))* \((?:18|19|20)\d{2}\)")
+DATED = re.compile(
+    r"(?<![\w'])[A-Z0-9][\w'’&:.-]*"
+    r"(?: (?:[A-Z0-9][\w'’&:.!-]*|of|the|and|a|an|in|to|for|on|with|or|vs\.?|&))* \((?:18|19|20)\d{2}\)"
+)
 QUOTED = re.compile(r"[\"“”«»„]([^\"“”«»„]{2,80})[\"“”«»„]")
 _NTH = "|".join(ORDINALS)
 _THINGS = r"(?:ones?|items?|things?|results?|films?|movies?|books?|suggestions?|options?)"
 REFERENCE = re.compile(
     rf"(?:the )?(?P<run>first|last) (?P<many>two|three|four|five|\d)(?: {_THINGS})?(?!\w)"
-    rf"|(?:the )?(?:(?P<nth>{_NTH})|(?P<digits>\d{{1,2}})(?:st|nd|rd|th))(?: {_THINGS}| of (?:these|those|them))?(?![\w])"
+    rf"|(?:the )?(?:(?P<nth>{_NTH})|(?P<digits>\d{{1,2}})(?:st|nd|rd|th))"
+    rf"(?: {_THINGS}| of (?:these|those|them))?(?![\w])"
     rf"|(?:number|no\.|nr\.?|item|#)\s?(?P<number>\d{{1,2}}|one|two|three|four|five|six|seven|eight|nine|ten)(?![\w])"
     rf"|(?:the )?(?P<last>last|final)(?: {_THINGS}| of (?:these|those|them))(?!\w)|the last(?= but|,|\.|$)"
 )
-_UNITS = sorted({u for f in FAMILIES for u in f.units if u.isalpha() and len(u) > 1 and u not in ("in", "people", "person", "min")}, key=len, reverse=True)
-UNMEASURED = re.compile(rf"(?:(?:under|over|below|above|less than|more than|at most|at least|around|about|up to) )?(?P<sign>[€$£])\s?\d+|(?:(?:under|over|below|above|less than|more than|at most|at least|around|about|up to) )?\d+(?:[.,]\d+)?\s?(?P<unit>(?:{'|'.join(_UNITS)})s?)(?!\w)")
+_UNITS = sorted(
+    {u for f in FAMILIES for u in f.units if u.isalpha() and len(u) > 1 and u not in ("in", "people", "person", "min")},
+    key=len,
+    reverse=True,
+)
+_AROUND = r"(?:(?:under|over|below|above|less than|more than|at most|at least|around|about|up to) )?"
+UNMEASURED = re.compile(
+    rf"{_AROUND}(?P<sign>[€$£])\s?\d+|{_AROUND}\d+(?:[.,]\d+)?\s?(?P<unit>(?:{'|'.join(_UNITS)})s?)(?!\w)"
+)
 
 
 @dataclass
@@ -62,7 +74,8 @@ class Marked:
 
 
 def marked(
-    text: str, lexicon: Lexicon, *, shown: int = 0, known: Callable[[str], bool] | None = None, blank: Sequence[tuple[int, int]] = ()
+    text: str, lexicon: Lexicon, *, shown: int = 0, known: Callable[[str], bool] | None = None,
+    blank: Sequence[tuple[int, int]] = (),
 ) -> Marked:  # fmt: skip
     """Mark the parts of a sentence; `known` says whether a word that the catalogue lacks is an English one, `shown` is
     how many things a reference may point to, `blank` are parts that were understood already."""
@@ -134,7 +147,7 @@ class _Marker:
 
     def _together(self, run: Sequence[tuple[int, int, str, str]]) -> bool:
         """Whether nothing parts these words; the point after an initial does not."""
-        gaps = ((a, self.plain[a[1] : b[0]]) for a, b in zip(run, run[1:], strict=False))
+        gaps = ((a, self.plain[a[1] : b[0]]) for a, b in pairwise(run))
         return all(not re.search(r"[,.;:!?]", gap) or (gap.strip() == "." and len(a[3]) == 1) for a, gap in gaps)
 
     def _titles(self, least: int, *, dated: bool = False) -> None:
@@ -149,7 +162,9 @@ class _Marker:
                     year = re.match(r"\s*\((\d{4})\)", self.plain[run[-1][1] :])
                     of_year = tuple(i for i in items if year and year[1] in self.lexicon.title(i))
                     fits = bool(of_year) if dated else self._a_name(run, size)
-                    if fits and self.put(run[0][0], run[-1][1] + (year.end() if year else 0), "title", of_year or items):
+                    if fits and self.put(
+                        run[0][0], run[-1][1] + (year.end() if year else 0), "title", of_year or items
+                    ):
                         at += size - 1
                     break
             at += 1
@@ -210,7 +225,9 @@ class _Marker:
 
     def _least(self, start: int, end: int) -> int:
         """Shorter words are noise, unless they are written as a name."""
-        return 2 if len(self.text) == len(self.plain) and self.text[start:end].isupper() and not self.text.isupper() else 3
+        return (
+            2 if len(self.text) == len(self.plain) and self.text[start:end].isupper() and not self.text.isupper() else 3
+        )
 
     def _far(self, word: str, near: str) -> bool:
         """An English word is read as another only where one is the other with an ending."""

@@ -1,8 +1,8 @@
 """What a person asked for and has not taken back: a value, folded from the typed events of what they said and did.
 
-A new wish meets those that stand: it is kept (it stood already), added, put in the place of one about the same thing, or
-it removes what it contradicts. Undo, pin, change and take-back are events too, so the same events always give the same
-wishes, and taking back the last event gives the wishes before it.
+A new wish meets those that stand: it is kept (it stood already), added, put in the place of one about the same thing,
+or it removes what it contradicts. Undo, pin, change and take-back are events too, so the same events always give the
+same wishes, and taking back the last event gives the wishes before it.
 
 A wish lasts for the visit unless it says "always" or is pinned. A visit ends when nothing was said for `VISIT_LENGTH`.
 """
@@ -196,8 +196,8 @@ def _changed(held: Standing, fields: Mapping[str, Any]) -> Standing:
     wish = replace(held.wish, **{k: v for k, v in fields.items() if k in ("hard", "wanted", "scope", "until")})
     if wish.hard and wish.where is None:
         raise BadSetting(
-            f"{wish.text!r} cannot be a {'must' if wish.wanted else 'never'}: no column of the catalogue says whether a "
-            "thing is like that. It can be weighed (hard = false), or said with a word that the catalogue has"
+            f"{wish.text!r} cannot be a {'must' if wish.wanted else 'never'}: no column of the catalogue says whether "
+            "a thing is like that. It can be weighed (hard = false), or said with a word that the catalogue has"
         )
     pinned, lasts = bool(fields.get("pinned", held.pinned)), held.lasts
     if pinned:
@@ -253,7 +253,9 @@ def _spoken(state: State, event: Spoke) -> tuple[State, tuple[Change, ...]]:
             standing.remove(s)
         standing.append(new)
         replaced = " and ".join(s.wish.text for s in beaten) or None
-        changes.append(Change(did="updated" if beaten else "added", wish_id=new.wish_id, text=new.wish.text, replaced=replaced))
+        changes.append(
+            Change(did="updated" if beaten else "added", wish_id=new.wish_id, text=new.wish.text, replaced=replaced)
+        )
     likes = [s for s in standing if s.bound == "like" and s.wish.wanted and not s.pinned]
     drop(likes[:-LIKES] if len(likes) > LIKES else [])
     return State(tuple(standing)), tuple(changes)
@@ -296,8 +298,16 @@ def _widened(standing: Sequence[Standing], new: Standing) -> Standing | None:
     for s in standing:
         if new.wish.text.startswith("only "):
             return None
-        if s.about == new.about and s.bound == new.bound == "value" and s.wish.wanted and new.wish.wanted and s.wish.where:
-            wish = replace(s.wish, where=f"({s.wish.where}) or ({new.wish.where})", text=f"{s.wish.text} or {new.wish.text}")
+        if (
+            s.about == new.about
+            and s.bound == new.bound == "value"
+            and s.wish.wanted
+            and new.wish.wanted
+            and s.wish.where
+        ):
+            wish = replace(
+                s.wish, where=f"({s.wish.where}) or ({new.wish.where})", text=f"{s.wish.text} or {new.wish.text}"
+            )
             return replace(s, wish=wish, values=(*s.values, *new.values))
     return None
 
@@ -344,7 +354,9 @@ def between(before: State, after: State) -> tuple[Change, ...]:
 def told(changes: Sequence[Change], parsed: Parsed | None = None) -> str:
     """What was understood, in the words of the page; nothing understood names what was not found."""
     parts: list[str] = []
-    now = [f"{c.text} instead of {c.replaced}" if c.replaced else c.text for c in changes if c.did in ("added", "updated")]
+    now = [
+        f"{c.text} instead of {c.replaced}" if c.replaced else c.text for c in changes if c.did in ("added", "updated")
+    ]
     kept = [c.text for c in changes if c.did == "kept"]
     gone = [c.text for c in changes if c.did == "removed"]
     if now:
@@ -413,7 +425,8 @@ def parsed_from(held: Mapping[str, Any]) -> Parsed:
 
     out = dict(held)
     out["wishes"] = tuple(
-        Proposed(**{**_tupled(p, ("about", "values")), "wish": Wish(**_tupled(p["wish"], ("like",)))}) for p in held.get("wishes", ())
+        Proposed(**{**_tupled(p, ("about", "values")), "wish": Wish(**_tupled(p["wish"], ("like",)))})
+        for p in held.get("wishes", ())
     )
     out["taken_back"] = tuple(TakenBack(**_tupled(b, ("about", "values"))) for b in held.get("taken_back", ()))
     out["mentions"] = tuple(Mention(**_tupled(m, ("items",))) for m in held.get("mentions", ()))

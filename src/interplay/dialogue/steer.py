@@ -3,8 +3,8 @@
 Four tools, after RecBot (arXiv 2509.21317):
 
     filter       hard wishes are rules; they act inside retrieval, and an explicit no is never let go
-    matcher      what each thing meets of the soft wishes: a column says so, the words of its text do, or its meaning is
-                 near (MiniLM); "like this one" is nearness to a thing, by meaning and by what the catalogue says of both
+    matcher      what each thing meets of the soft wishes: a column says so, the words of its text do, or its meaning
+                 is near (MiniLM); "like this one" is nearness to a thing, by meaning and by the labels of both
     attenuator   what each thing has of what is rather not wanted, scored by itself and taken away
     aggregator   taste, wanted and unwanted, each on [0, 1], joined by weights that were chosen on validation sessions
 
@@ -52,7 +52,9 @@ class SteerConfig:
     like: float = 1.0  # say of being like a thing that was pointed to
     meaning: float = 0.8  # say of nearness in meaning, where neither column nor words say more
     scale: str = "rank"  # how the sources' scores are put on [0, 1]: rank or minmax
-    vectors: bool = True  # whether texts are weighed by meaning; without it, or without the extra `text`, by words alone
+    vectors: bool = (
+        True  # whether texts are weighed by meaning; without it, or without the extra `text`, by words alone
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,15 +153,17 @@ class Steer:
         for i in dropped:
             out[i] = replace(out[i], hard=False)
             others = " with everything else you asked" if len(wishes) > 1 else " here"
-            relaxed.append((i, f"{nothing(wishes[i])}{others}. For this answer I let go of it, and put the nearest first.{still}"))
+            relaxed.append(
+                (i, f"{nothing(wishes[i])}{others}. For this answer I let go of it, and put the nearest first.{still}")
+            )
         if not pool.any() and never and allowed.any():
             said.append(f"Every “never” still holds, and nothing is left: {listed([wishes[i].text for i in never])}.")
         for i in reversed(range(len(out))):  # the newest first
             soft = out[i]
-            if soft.wanted and not soft.hard and soft.text and i not in dropped and pool.any():
-                if not (self.part(soft, len(allowed))[pool] > 0).any():
-                    relaxed.append((i, f"{nothing(soft)} of what is left. For this answer I let go of it.{still}"))
-                    out[i] = replace(soft, text="", where=None, like=())
+            weighed = soft.wanted and not soft.hard and soft.text and i not in dropped and pool.any()
+            if weighed and not (self.part(soft, len(allowed))[pool] > 0).any():
+                relaxed.append((i, f"{nothing(soft)} of what is left. For this answer I let go of it.{still}"))
+                out[i] = replace(soft, text="", where=None, like=())
         said.extend(sentence for _, sentence in relaxed)
         where = tuple(
             w.where if w.wanted else f"not ({w.where})" for i, w in enumerate(out) if w.hard and w.where and i in rules
@@ -210,7 +214,9 @@ class Steer:
         if column in self.frame.columns:
             series: Any = self.frame[column].cast(pl.Float64, strict=False).fill_null(float("nan"))
             held[: len(series)] = series.to_numpy()[:n]
-        spread = max(float(np.nanquantile(held, 0.75) - np.nanquantile(held, 0.25)), 1e-9) if np.isfinite(held).any() else 1
+        spread = (
+            max(float(np.nanquantile(held, 0.75) - np.nanquantile(held, 0.25)), 1e-9) if np.isfinite(held).any() else 1
+        )
         return np.nan_to_num(0.49 * np.exp(-np.abs(held - value) / spread)).astype(np.float32)
 
     def _near(self, words: str, n: int) -> Array:
@@ -264,7 +270,7 @@ class Steer:
     # -------------------------------------------------------------------------------------------- inside the cascade
 
     def retrieve(self, requests: Requests, n: int) -> Slates:
-        """The items that meet the soft wishes best, what is rather not wanted held back; nothing for who wished none."""
+        """The items that meet the soft wishes best, the unwanted held back; none for who wished nothing."""
         size = self.rows.n_items
 
         def score(block: Requests) -> Array:
@@ -340,7 +346,9 @@ class Steer:
         low, high = float(scores[held].min()), float(scores[held].max())
         return np.where(held, (scores - low) / (high - low) if high > low else 1.0, 0.0).astype(np.float32)
 
-    def meets(self, wishes: Sequence[Wish], items: Sequence[int]) -> list[tuple[list[tuple[int, float]], list[tuple[int, float]]]]:
+    def meets(
+        self, wishes: Sequence[Wish], items: Sequence[int]
+    ) -> list[tuple[list[tuple[int, float]], list[tuple[int, float]]]]:
         """For each item (wishes it meets, unwanted things it has), each as (place of the wish, figure 0 to 1)."""
         size = max([self.rows.n_items, *(i + 1 for i in items)])
         out: list[tuple[list[tuple[int, float]], list[tuple[int, float]]]] = [([], []) for _ in items]
@@ -356,7 +364,12 @@ class Steer:
 
 def bare(wish: Wish) -> str:
     """The words of a wish without what only says how much it is meant."""
-    return re.sub(r"^(?:rather|more|some|only|just|less(?: like)?|no|maybe|a bit more|not|without|fewer|like)\s+", "", wish.text.strip(), flags=re.I)
+    return re.sub(
+        r"^(?:rather|more|some|only|just|less(?: like)?|no|maybe|a bit more|not|without|fewer|like)\s+",
+        "",
+        wish.text.strip(),
+        flags=re.I,
+    )
 
 
 def nothing(wish: Wish) -> str:

@@ -84,13 +84,13 @@ def create_app(
         engines, engines[DEFAULT], measures, keys, False
     )  # fmt: skip
     state.repeats = Repeats()
-    state.steering = {tenant: Steering(one) for tenant, one in engines.items()}
+    state.steering = {tenant: Steering(one).warm() for tenant, one in engines.items()}
     state.beliefs = {tenant: Beliefs(one, state.steering[tenant]) for tenant, one in engines.items()}
     state.editing = {tenant: Editing(one) for tenant, one in engines.items()}
     state.pages = {tenant: Page(pages.WEB, one) for tenant, one in engines.items()}
     state.recorders, state.crowds = {tenant: Recorder(one, measures) for tenant, one in engines.items()}, {}
     app.add_middleware(Guard, config=guard, keys=keys, tenants=engines, measures=measures, repeats=state.repeats)
-    app.add_middleware(GZipMiddleware, minimum_size=1000)
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     if guard.origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=guard.origins, allow_methods=["*"], max_age=600,

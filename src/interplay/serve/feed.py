@@ -121,7 +121,7 @@ def feed(engine: Engine, user: Id | None, *, draw: int | None = None) -> dict[st
     allowed = (lead.counts or {}).get("allowed", engine.dataset.n_items)
     whole = _obeys(grid, relaxed)  # where what obeys is used up, the page ends
     below = cards(engine, grid) if whole else []
-    every = [*first, *(card for shelf in shelves for card in shelf["items"]), *below]
+    every = [*heroes, *(card for shelf in shelves for card in shelf["items"]), *below]
     return {
         "request_id": lead.request_id, "person": who, "title": _title(who, allowed, state, bool(relaxed)),
         "lead": _lead(who, state), "wishes": [chip(s, met=_met(s, every)) for s in reversed(state.standing)],

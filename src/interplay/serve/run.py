@@ -42,7 +42,9 @@ def run(app: FastAPI, host: str, port: int, *, lines: bool = True, grace: int = 
     """Serve until told to stop; prints the address. `lines` logs JSON to stderr, otherwise only what goes wrong."""
     if lines:
         structured()
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listening:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sends at once (TCP_NODELAY) only on sockets that say they are TCP; otherwise each answer waits 40 ms
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, port))

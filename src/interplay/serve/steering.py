@@ -16,6 +16,7 @@ from typing import Any
 
 from interplay.data.encode import english
 from interplay.data.store.happened import Happened
+from interplay.dialogue.leaning import leaning
 from interplay.dialogue.lexicon import Lexicon
 from interplay.dialogue.parse import parse
 from interplay.dialogue.said import Parsed
@@ -50,6 +51,11 @@ class Steering:
         self._learnt: tuple[Dataset, Lexicon] | None = None
         self._lock = threading.Lock()
 
+    def warm(self) -> Steering:
+        """Learn the catalogue's words now: otherwise the first person who says something waits for it."""
+        self.read("nobody", f"{next(iter(self.lexicon.senses), ('warm',))[0]} warms me")
+        return self
+
     @property
     def lexicon(self) -> Lexicon:
         """The words of the catalogue as it is now."""
@@ -76,8 +82,16 @@ class Steering:
     def read(self, user: Id, text: str, shown: Sequence[Id] = ()) -> Parsed:
         """What a command says, without any effect. `shown` are item ids in page order."""
         words = english()
+        steer = getattr(self.engine.cascade, "steer", None)  # with its vectors the encoder is loaded already
         items = [int(i) for i in self.engine.dataset.items.index(list(shown)) if i >= 0]
-        return parse(text, self.lexicon, shown=items, standing=self.state(user).wishes, known=words.__contains__ if words else None)
+        return parse(
+            text,
+            self.lexicon,
+            shown=items,
+            standing=self.state(user).wishes,
+            known=words.__contains__ if words else None,
+            leaning=leaning if steer is not None and steer.weighs_meaning else None,
+        )
 
     # --------------------------------------------------------------------------------------------------------- telling
 

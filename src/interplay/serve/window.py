@@ -35,6 +35,7 @@ HIDDEN = re.compile(r"(^|_)(id|ids|url|uri|link|image|img|seed|embedding|vector)
 FEW, MANY = 2, 48  # distinct values of a column that makes a facet
 SHOWN_VALUES = 10  # of one facet, the most frequent first
 SHOWN_FACETS = 5
+CARDS = 20_000  # cards remembered: some 1 KB each
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Window:
         if price is not None and self.catalogue is not None and not self.catalogue[price].dtype.is_numeric():
             self.roles["price"] = None
         self.currency = currency if currency is not None else "€" if dataset.name == "market" else ""
+        self._cards: dict[int, dict[str, Any]] = {}
 
     def row(self, item: int) -> dict[str, Any]:
         """Everything the catalogue says of one item."""
@@ -75,6 +77,14 @@ class Window:
 
     def card(self, item: int) -> dict[str, Any]:
         """What is shown of one item in a list; empty strings where the catalogue is silent."""
+        held = self._cards.get(item)
+        if held is None:
+            if len(self._cards) >= CARDS:
+                self._cards.clear()
+            held = self._cards[item] = self._card(item)
+        return dict(held)
+
+    def _card(self, item: int) -> dict[str, Any]:
         row = self.row(item)
 
         def said(role: str) -> Any:

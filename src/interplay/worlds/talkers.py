@@ -1,9 +1,9 @@
-"""Simulated people who bend a feed by talking: they look for one thing, compare it with what they are shown, and say what
-is amiss about one or two attributes.
+"""Simulated people who bend a feed by talking: they look for one thing, compare it with what they are shown, and say
+what is amiss about one or two attributes.
 
-They know the catalogue and the thing they look for; the engine sees only the sentence. What a sentence truly asks is kept
-beside it, so that a feed can be judged by what was meant and not by what was understood. The phrasings are those of
-`sayings.py`; a typing slip now and then is theirs too. Two feeds in a row never make a person say the same thing twice.
+They know the catalogue and the thing they look for; the engine sees only the sentence. What a sentence truly asks is
+kept beside it, so that a feed can be judged by what was meant and not by what was understood. The phrasings are those
+of `sayings.py`; a typing slip now and then is theirs too. Nobody says the same thing twice in a session.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class Talkers:
         text = self._line("drift", rng).format(**self._words(key))
         return Said(text=text, kinds=("drift",)), [key]
 
-    # ------------------------------------------------------------------------------------------------ what could be said
+    # ------------------------------------------------------------------------------------------ what could be said
 
     def _points(self, target: int, shown: Sequence[int], also: int | None, rng: np.random.Generator) -> list[_Point]:
         mine = set(self.of[target])
@@ -186,7 +186,11 @@ class Talkers:
         if subjects:
             word = subjects[int(rng.integers(len(subjects)))]
             out.append(_Point("about", 0.7, ("text", word), {"word": word}))
-        near = [(len(mine & set(self.of[i])) / max(len(mine), 1), place) for place, i in enumerate(items[:10]) if i != target]
+        near = [
+            (len(mine & set(self.of[i])) / max(len(mine), 1), place)
+            for place, i in enumerate(items[:10])
+            if i != target
+        ]
         if near and max(near)[0] >= 0.5:
             place = max(near, key=lambda x: (x[0], -x[1]))[1]
             slots = {"nth": NTH[place], "k": str(place + 1)}
@@ -206,9 +210,17 @@ class Talkers:
             over, under = float(np.nanmean(feed > high)), float(np.nanmean(feed < low))
             with np.errstate(invalid="ignore"):
                 if over > 0.25:
-                    out.append(_Point(f"{group}_most", over, (column, "most"), self._amount(high, group), never=(values > high,)))
+                    out.append(
+                        _Point(
+                            f"{group}_most", over, (column, "most"), self._amount(high, group), never=(values > high,)
+                        )
+                    )
                 if under > 0.25:
-                    out.append(_Point(f"{group}_least", under, (column, "least"), self._amount(low, group), never=(values < low,)))
+                    out.append(
+                        _Point(
+                            f"{group}_least", under, (column, "least"), self._amount(low, group), never=(values < low,)
+                        )
+                    )
             if group == "year":
                 decade = int(own // 10 * 10)
                 apart = float(np.nanmean((feed < decade) | (feed > decade + 9)))
@@ -283,7 +295,7 @@ def _subjects(frame: pl.DataFrame, column: str) -> dict[int, list[str]]:
 
 def _slipped(text: str, rng: np.random.Generator) -> str:
     """Two neighbouring letters swapped in one of the longer words."""
-    found = [m for m in re.finditer(r"[a-z]{6,}", text)]
+    found = list(re.finditer(r"[a-z]{6,}", text))
     if not found:
         return text
     m = found[int(rng.integers(len(found)))]

@@ -1,0 +1,289 @@
+"""Clauses, and the cue that governs each thing that is named in them.
+
+A cue governs what follows it in its clause; where nothing follows, what stands before it ("horror is not for me"); in a
+bare list, what follows in the next clauses too ("no war or westerns"). "But" ends a list, a full stop ends everything
+except what "them" points back to. Where no cue is found at all, the sentence leans as its nearest examples do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from interplay.dialogue.acts import is_question
+from interplay.dialogue.amounts import Amount
+from interplay.dialogue.cues import THEM
+from interplay.dialogue.leaning import THING
+from interplay.dialogue.spans import Mark, Marked
+from interplay.dialogue.tongue import WORD
+
+NEGATIVE = ("no", "rather not", "unlike")
+WEAK = frozenset(
+    ["with", "including", "include", "any", "see", "try", "take", "after", "into", "search", "go", "please"]
+)  # they never undo a no before them
+# Words that leave a clause no more than what it names.
+PLAINLY = frozenset(
+    [
+        "please",
+        "thanks",
+        "thank",
+        "you",
+        "a",
+        "an",
+        "the",
+        "some",
+        "any",
+        "things",
+        "thing",
+        "ones",
+        "one",
+        "and",
+        "or",
+        "of",
+        "by",
+        "in",
+        "from",
+        "with",
+        "made",
+        "for",
+        "me",
+        "i",
+        "want",
+    ]
+)
+THINGS = ("value", "amount", "direction", "shown", "title", "text")
+BREAK = re.compile(
+    r"(?P<stop>[.!?;:\n]+(?=\s|$)|\.{2,}|[!?]+|\s[-–]\s)|(?P<but>\b(?:but|though|although|however|yet)\b)"
+    r"|(?P<list>,|\band\b|\bor\b|&|/|\bplus\b)"
+)
+
+
+@dataclass
+class Clause:
+    marks: list[Mark]
+    joined: str  # stop, but, list: what stands before it
+    start: int
+    end: int
+    things: list[Mark] = field(default_factory=list)  # what can become a wish
+    named: list[Mark] = field(default_factory=list)  # and what cannot, being unknown
+    comma: bool = False  # nothing but a comma stands before it
+
+
+def governed(sentence: Marked, leaning: Callable[[str], str | None] | None) -> list[Clause]:
+    """The clauses of a sentence, every named thing with its cue."""
+    clauses = _clauses(sentence)
+    _govern(clauses, sentence)
+    _shared(clauses)
+    _swapped(clauses, sentence)
+    if leaning is not None:
+        _leant(clauses, sentence, leaning)
+    return clauses
+
+
+def _clauses(sentence: Marked) -> list[Clause]:
+    taken = [(m.start, m.end) for m in sentence.marks]
+    out, start, joined, comma, marks = [], 0, "stop", False, list(sentence.marks)
+    breaks = [b for b in BREAK.finditer(sentence.plain) if all(b.end() <= s or b.start() >= e for s, e in taken)]
+    for b in [*breaks, None]:
+        end = len(sentence.plain) if b is None else b.start()
+        inside = [m for m in marks if start <= m.start < end]
+        named = [m for m in inside if m.kind != "cue"]
+        out.append(Clause(inside, joined, start, end, [m for m in named if m.kind in THINGS], named, comma))
+        if b is not None:
+            start, joined, comma = b.end(), str(b.lastgroup), b[0] == ","
+    return out
+
+
+def _govern(clauses: list[Clause], sentence: Marked) -> None:
+    """Give every thing its cue."""
+    carried: Mark | None = None
+    last: list[Mark] = []  # the things of the clause before
+    before: list[Mark] = []  # the things of the clauses before, up to a full stop and the sentence after it
+    for clause in clauses:
+        if clause.joined != "list":
+            carried = None
+        current: Mark | None = None
+        pending: list[Mark] = []
+        used = True
+        for mark in clause.marks:
+            if mark.kind == "cue":
+                current, used = _stacked(current, used, mark, sentence), False
+                continue
+            if current is not None and current.what not in ("no after", "rather not after"):
+                mark.cue, mark.governor, used = str(current.what), current, True
+            else:
+                pending.append(mark)
+        _behind(clause, current, used, pending, sentence)
+        if not clause.things and current is not None:
+            _points_back(current, clause, before, last, sentence)
+        if not any(m.kind == "cue" for m in clause.marks):
+            bare = _bare(clause, sentence)
+            for mark in pending:
+                mark.linked = clause.joined == "list" and bool(before)
+                if carried is not None and bare and _carries(before, mark, clause.comma):
+                    mark.cue, mark.governor, mark.inherited = str(carried.what), carried, True
+        elif clause.things:
+            clause.things[0].linked = clause.joined == "list" and bool(before)
+            carried = current if used and current is not None else None
+        if clause.things:
+            last = clause.things
+            before = clause.things if clause.joined == "stop" else [*before, *clause.things]
+
+
+def _bare(clause: Clause, sentence: Marked) -> bool:
+    """Whether a clause is no more than an item of a list: what it names, and words that say nothing."""
+    spans = [(m.start - clause.start, m.end - clause.start) for m in clause.things if m.kind != "text"]
+    texts = {w for m in clause.things if m.kind == "text" for w in WORD.findall(sentence.plain[m.start : m.end])}
+    rest = WORD.findall(_without(sentence.plain[clause.start : clause.end], spans))
+    return all(w in PLAINLY or w == THING or w in texts for w in rest)
+
+
+def _carries(before: list[Mark], mark: Mark, comma: bool) -> bool:
+    """Whether a list goes on: "no war or westerns" does, "no war, under 20" does not, and nor does "no red, lamps"."""
+    if not before or (before[-1].kind == "amount") != (mark.kind == "amount"):
+        return False
+    other = before[-1]
+    return not (comma and mark.kind == other.kind == "value" and mark.what[0].column != other.what[0].column)
+
+
+def _stacked(current: Mark | None, used: bool, mark: Mark, sentence: Marked) -> Mark:
+    """The cue that two in a row make: "not only", "don't hide", "show me more", "maybe without"."""
+    if current is None:
+        return mark
+    was, now = current.what, mark.what
+    word = sentence.plain[mark.start : mark.end]
+    if word.split()[0] in WEAK and was not in ("seen", "observe"):
+        return current
+    if used:
+        return mark
+    joint: str | None = None
+    if was == "no" and now == "must":
+        joint = "want"  # not only
+    elif was == "no" and now == "no" and mark.start - current.end <= 1:
+        joint = "want" if word.split()[0] not in ("no", "any", "more") else "no"  # don't hide
+    elif was in NEGATIVE and now in ("want", "rather", "like"):
+        joint = "unlike" if now == "like" else was  # not looking for
+    elif was == "must" and now in ("want", "rather"):
+        joint = "must"
+    elif was == "rather" and now == "want":
+        joint = "rather"
+    if joint is None:
+        return mark
+    return Mark(current.start, mark.end, "cue", joint)
+
+
+def _behind(clause: Clause, current: Mark | None, used: bool, pending: list[Mark], sentence: Marked) -> None:
+    """A cue with nothing after it speaks of what stands before it in the clause."""
+    if current is None or used:
+        return
+    kind = str(current.what).removesuffix(" after")
+    for mark in clause.things:
+        loose = (
+            mark in pending or mark.cue in ("observe", "seen", "want", "like") or str(current.what).endswith("after")
+        )
+        if loose and kind != "observe":
+            mark.cue, mark.governor = kind, current
+
+
+def _points_back(
+    current: Mark, clause: Clause, before: list[Mark], last: list[Mark], sentence: Marked
+) -> None:  # fmt: skip
+    """ "Westerns again? Not those": a cue without a thing of its own."""
+    kind = str(current.what).removesuffix(" after")
+    if is_question(sentence.plain, clause.start, clause.end):
+        return
+    said = sentence.plain[clause.start : clause.end]
+    pointed = THEM.search(said) is not None
+    loose = [m for m in before if m.cue is None or m.cue in ("observe", "seen")]
+    for mark in loose or last:
+        bare = mark in loose
+        against = kind in (*NEGATIVE, "fine") and (pointed or (bare and str(current.what).endswith("after")))
+        if against or (kind in ("want", "rather") and pointed and bare and mark.cue is not None):
+            mark.cue, mark.governor = kind, current
+
+
+def _shared(clauses: list[Clause]) -> None:
+    """ "Blue or green pots": a bare value before the list's last one shares what that one is joined to."""
+    for a, b in pairwise(clauses):
+        if (
+            b.joined != "list"
+            or len(a.things) != 1
+            or len(b.things) < 2
+            or (a.things[0].governor is not b.things[0].governor and not b.things[0].inherited)
+        ):
+            continue
+        one, other = a.things[0], b.things[0]
+        if one.kind == other.kind == "value" and one.what[0].column == other.what[0].column:
+            other.what, other.start = (*one.what, *other.what), one.start
+            other.cue, other.governor, other.inherited, other.linked = one.cue, one.governor, one.inherited, one.linked
+            for thing in b.things[1:]:
+                if thing.inherited:
+                    thing.cue, thing.governor = one.cue, one.governor
+            a.things.clear()
+
+
+def _swapped(clauses: list[Clause], sentence: Marked) -> None:
+    """ "Swap the lamps for teas": what stands before "for", "with" or "to" goes, what stands after comes."""
+    for clause in clauses:
+        mine = [m for m in clause.things if m.cue == "swap"]
+        if not mine:
+            continue
+        turned = next(
+            (
+                m.end()
+                for m in re.finditer(r"\b(?:for|with|by|to|against)\b", sentence.plain[: clause.end])
+                if m.start() >= mine[0].end
+            ),
+            None,
+        )
+        for mark in mine:
+            mark.cue = "want" if turned is not None and mark.start >= turned else "no"
+
+
+def _leant(clauses: list[Clause], sentence: Marked, leaning: Callable[[str], str | None]) -> None:
+    """Where no cue was found, ask which way the sentence leans by its meaning; where that is not clear, it leans."""
+    for clause in clauses:
+        named = [
+            m for m in clause.things if m.kind in ("value", "direction") or (m.kind == "amount" and decade(m.what))
+        ]
+        if (
+            not named
+            or any(m.cue is not None and not m.inherited for m in clause.things)
+            or any(m.kind == "cue" for m in clause.marks)
+        ):
+            continue
+        rest = _without(
+            sentence.plain[clause.start : clause.end], [(m.start - clause.start, m.end - clause.start) for m in named]
+        )
+        bare = [w for w in WORD.findall(rest) if w != THING]
+        if not any(w not in PLAINLY for w in bare):
+            continue
+        found = {"want": "rather", "must": "want"}.get(said := leaning(rest) or "rather", said)
+        governor = Mark(clause.start, clause.start, "cue", found)
+        for mark in named:
+            mark.cue, mark.governor, mark.inherited = found, governor, False
+        clause.things = [m for m in clause.things if m.kind != "text" or beside(m, named, sentence)]
+
+
+def _without(said: str, spans: list[tuple[int, int]]) -> str:
+    """A sentence with all that it names replaced by one word."""
+    out, last = "", 0
+    for a, b in spans:
+        out, last = out + said[last:a] + THING, b
+    out += said[last:]
+    out = re.sub(rf"{THING}(?: (?:and |or )?(?:the )?{THING}| things?| ones?| stuff)+", THING, out)
+    return re.sub(rf"\b(?:things?|ones?) (?:(?:made|out) )*(?:of|by|in|from) {THING}", THING, out).strip(" ,.;:!?")
+
+
+def beside(mark: Mark, named: list[Mark], sentence: Marked) -> bool:
+    """Whether a word stands right beside something named, as its quality: "slow evenings"."""
+    gaps = [sentence.plain[mark.end : m.start] for m in named if m.start >= mark.end]
+    gaps += [sentence.plain[m.end : mark.start] for m in named if m.end <= mark.start]
+    return any(not gap.strip() for gap in gaps)
+
+
+def decade(amount: Amount) -> bool:
+    """A span of years said as one name, or one year: a quality of a thing rather than a limit."""
+    return amount.number.family == "year" and amount.low is not None and amount.high is not None
