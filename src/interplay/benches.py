@@ -340,6 +340,7 @@ _add(
         entries=(
             Entry(system="majority"),
             Entry(system="gazetteer"),
+            Entry(system="student"),
             Entry(system="rules"),
         ),
         note="All figures are of the half of the conversations that the rules were not worked on with (crc32 of the "

@@ -29,6 +29,7 @@ from interplay.dialogue.parse import parse
 from interplay.dialogue.said import Mention, Parsed
 from interplay.dialogue.tongue import plain, stems
 from interplay.errors import BadData
+from interplay.student import student
 
 ACTS: Mapping[str, frozenset[str]] = {  # act of ours -> acts of the gold labels
     "accept": frozenset({"ACC"}), "reject": frozenset({"REJ"}), "critique": frozenset({"CRI-F", "CRI-A", "CRI-C"}),
@@ -193,7 +194,9 @@ def majority(words: Lexicon) -> Reader:
     )  # fmt: skip
 
 
-READERS: dict[str, Callable[[Lexicon], Reader]] = {"majority": majority, "gazetteer": gazetteer, "rules": rules}
+READERS: dict[str, Callable[[Lexicon], Reader]] = {
+    "majority": majority, "gazetteer": gazetteer, "student": student, "rules": rules,
+}  # fmt: skip
 
 
 # --------------------------------------------------------------------------------------------------------------------

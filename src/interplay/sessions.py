@@ -75,7 +75,7 @@ def scene(dataset: Dataset, speech: Speech, n: int, *, seed: int = 0, least: int
     """People drawn at random who have at least `least` events before the last two, and had neither of those two items
     before; the fit sees none of the last two events of anybody."""
     lengths = np.diff(dataset.offsets)
-    able = np.array([u for u in np.flatnonzero(lengths >= least + 2) if _new(dataset, u)], np.int64)
+    able = np.array([u for u in np.flatnonzero(lengths >= least + 2) if _new(dataset, int(u))], np.int64)
     users = np.sort(np.random.default_rng(seed).permutation(able)[:n]).astype(np.int32)
     ends = dataset.offsets[1:]
     item = dataset.events.item

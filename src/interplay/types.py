@@ -412,6 +412,9 @@ class Turn:
     rejected: tuple[int, ...] = ()
 
 
+EVERYWHERE = "everything"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wish:
     """One standing instruction. `where` is a predicate over catalogue columns, `like` are items referred to."""
@@ -421,9 +424,26 @@ class Wish:
     hard: bool = False
     where: str | None = None
     like: tuple[int, ...] = ()
-    scope: str = "everything"
+    scope: str = EVERYWHERE  # or a sentence over columns: the wish is about the things of which it is true
     until: int | None = None  # microseconds UTC; None stays until taken back
     wish_id: str = ""  # whoever keeps the wish gives it, and finds it again in traces
+
+    @property
+    def rule(self) -> str | None:
+        """What a hard wish leaves, as one sentence over columns; None where no column can tell.
+
+        >>> Wish(text="no horror", wanted=False, where="genre == 'horror'", scope="kind == 'book'").rule
+        "not ((kind == 'book') and (genre == 'horror'))"
+        """
+        if self.where is None or self.scope == EVERYWHERE:
+            return self.where if self.wanted or self.where is None else f"not ({self.where})"
+        both = f"({self.scope}) and ({self.where})"
+        return f"not ({self.scope}) or ({self.where})" if self.wanted else f"not ({both})"
+
+    @property
+    def met(self) -> str | None:
+        """The sentence of the things that have what the wish is about, inside its scope."""
+        return self.where if self.where is None or self.scope == EVERYWHERE else f"({self.scope}) and ({self.where})"
 
 
 Wishes: TypeAlias = tuple[Wish, ...]

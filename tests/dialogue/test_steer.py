@@ -41,6 +41,21 @@ def test_hard_wishes_are_rules():
     assert set(trace.stages[3].facts["by_rule"]) == {"not (shade == 'red')", "price < 10"}
 
 
+def test_a_wish_with_a_scope_is_about_nothing_else():
+    red = replace(NO_RED, scope="kind == 'kettle'")
+    items, _ = answer(red, k=60)
+    assert "red" in column("shade", items)
+    assert ("red", "kettle") not in set(zip(column("shade", items), column("kind", items), strict=True))
+    cheap, _ = answer(replace(CHEAP, scope="kind == 'kettle'"), k=120)
+    paid = list(zip(column("kind", cheap), column("price", cheap), strict=True))
+    assert max(p for kind, p in paid if kind == "kettle") < 10 < max(p for kind, p in paid if kind != "kettle")
+    steel, trace = answer(replace(LESS_STEEL, scope="kind == 'saw'"), k=60)
+    against = [bool(told["against"]) for told in trace.items]
+    assert against == [
+        k == "saw" and "steel" in t for k, t in zip(column("kind", steel), column("tags", steel), strict=True)
+    ]
+
+
 def test_soft_wishes_order_and_taste_orders_within():
     items, trace = answer(KETTLES)
     kinds = column("kind", items)

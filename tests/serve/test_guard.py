@@ -407,3 +407,24 @@ def test_a_collector_gets_a_span_for_each_request_and_stage_and_no_names():
     assert inside == ["understand", "retrieve", "rank", "rules", "page"]
     assert {e.name for s in spans if s.name == "retrieve" for e in s.events} == {"popular", "trending"}
     assert not any("u17" in s.to_json() or "u3" in s.to_json() for s in spans)
+
+
+BROKEN = {
+    "cut off": b'{"events": [', "no JSON": b"<xml/>", "no text": b"\xff\xfe\x00", "nested too deeply": b"[" * 100_000,
+    "a number that is none": b'{"user_id": "u1", "item_id": "lamp-0", "event_type": "rate", "value": NaN}',
+    "a number too large": b'{"user_id": "u1", "item_id": "lamp-0", "event_type": "rate", "value": 1e999}',
+    "half a character": b'{"user_id": "\\ud800", "item_id": "lamp-0", "event_type": "click"}', "nothing": b"",
+    "a time before there were any": b'{"user_id": "u", "item_id": "lamp-0", "event_type": "click", "timestamp": -9e99}',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", BROKEN)
+def test_a_body_that_cannot_be_read_is_refused_with_a_sentence(odd):
+    engine = built(DATA)
+    client = TestClient(create_app(engine), raise_server_exceptions=False)
+    for path in ("/v1/events", "/v1/items", "/v1/recommendations", "/api/feedback"):
+        answer = client.post(path, content=BROKEN[odd], headers={"content-type": "application/json"})
+        assert answer.status_code == 422, (path, answer.text)
+        told = answer.json()
+        assert told["error"] if "error" in told else told["refused"]
+    assert engine.heard() == 0

@@ -85,7 +85,7 @@ def test_undo_gives_the_same_feed_back():
     steering.chat(WHO, "teas", draw=1)
     after = steering.chat(WHO, "undo", draw=1)
     assert after["said"].startswith("Taken back: teas.")
-    ids = lambda feed: [c["item_id"] for c in cards(feed)]  # noqa: E731
+    ids = lambda feed: [c["item_id"] for c in cards(feed)]
     assert ids(after["feed"]) == ids(before["feed"])
     assert steering.undo(WHO)["wishes"] == [] and steering.undo(WHO)["said"] == "There is nothing to take back."
 
@@ -120,6 +120,18 @@ def test_changes_by_hand_answer_with_the_new_wishes_and_feed():
         steering.change(WHO, wish, {"until": "next week"})
     with pytest.raises(UnknownName, match="no wish called"):
         steering.remove(WHO, wish)
+
+
+def test_a_scope_keeps_a_wish_to_one_kind_of_thing():
+    steering = built()
+    wish = steering.chat(WHO, "no plastic")["wishes"][0]["wish_id"]
+    kind = steering.engine.window.kinds()
+    narrowed = steering.change(WHO, wish, {"scope": kind.labels[0]})
+    assert narrowed["wishes"][0]["scope"] == kind.values[0] and kind.values[0] in narrowed["wishes"][0]["says"]
+    assert steering.change(WHO, wish, {"scope": "price < 20"})["wishes"][0]["scope"] == "price < 20"
+    with pytest.raises(UnknownName, match="nearest"):
+        steering.change(WHO, wish, {"scope": "prise < 20"})
+    assert steering.change(WHO, wish, {"scope": "everything"})["wishes"][0]["says"] == "never, this visit"
 
 
 def test_wishes_are_the_persons_own_and_survive_a_restart(tmp_path):

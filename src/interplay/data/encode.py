@@ -72,6 +72,23 @@ def encode_texts(
     return out[[place[key] for key in keys]]
 
 
+def encode_tokens(texts: Sequence[str], *, batch: int = 64) -> list[tuple[list[tuple[int, int]], Array]]:
+    """For each text its word pieces: where each stands in the text, and its vector in this context, float32[m, 384].
+
+    Errors: MissingExtra naming the extra to install.
+    """
+    model, out = _model("float32"), list[tuple[list[tuple[int, int]], Array]]()
+    for lo in range(0, len(texts), batch):
+        part = list(texts[lo : lo + batch])
+        vectors = model.encode(part, batch_size=batch, output_value="token_embeddings", show_progress_bar=False)
+        most = model.max_seq_length
+        for text, rows in zip(part, vectors, strict=True):
+            places = model.tokenizer(text, return_offsets_mapping=True, truncation=True, max_length=most)["offset_mapping"]
+            held = [i for i, (a, b) in enumerate(places) if b > a and i < len(rows)]
+            out.append(([places[i] for i in held], rows[held].to("cpu").float().numpy().reshape(-1, DIM)))
+    return out
+
+
 @cache
 def english() -> frozenset[str]:
     """The words that the encoder knows whole: English and many names; empty without the extra `text`.

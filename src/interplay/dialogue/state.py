@@ -9,6 +9,7 @@ A wish lasts for the visit unless it says "always" or is pinned. A visit ends wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from typing import Any, TypeAlias
 
 from interplay.dialogue.said import ALWAYS, TODAY, VISIT, Parsed, Proposed, TakenBack
 from interplay.errors import BadSetting, unknown
-from interplay.types import Wish
+from interplay.types import EVERYWHERE, Wish
 
 HOUR = 3_600_000_000  # microseconds
 VISIT_LENGTH = 6 * HOUR
@@ -49,7 +50,8 @@ class Standing:
     @property
     def says(self) -> str:
         """The second line of a chip."""
-        return f"{self.strength}, {'until you say so' if self.pinned or self.lasts == ALWAYS else self.lasts}"
+        about = "" if self.wish.scope == EVERYWHERE else f"{scoped(self.wish)}, "
+        return f"{self.strength}, {about}{'until you say so' if self.pinned or self.lasts == ALWAYS else self.lasts}"
 
     def same(self, other: Standing) -> bool:
         """Whether both ask for the same thing, whoever said it when."""
@@ -304,6 +306,7 @@ def _widened(standing: Sequence[Standing], new: Standing) -> Standing | None:
             and s.wish.wanted
             and new.wish.wanted
             and s.wish.where
+            and s.wish.scope == new.wish.scope
         ):
             wish = replace(
                 s.wish, where=f"({s.wish.where}) or ({new.wish.where})", text=f"{s.wish.text} or {new.wish.text}"
@@ -389,11 +392,21 @@ def listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
 
 
+def scoped(wish: Wish) -> str:
+    """A wish's scope in a person's words: the value it names, or the sentence where it names none or several.
+
+    >>> scoped(Wish(text="no horror", scope="kind == 'book'")), scoped(Wish(text="calm"))
+    ('book', 'everything')
+    """
+    named = re.findall(r"'([^']*)'", wish.scope)
+    return named[0].replace("_", " ") if len(named) == 1 else wish.scope
+
+
 def chip(s: Standing, *, met: int = 0) -> dict[str, Any]:
     """A standing wish as the page shows it."""
     until = s.wish.until
     return {
-        "wish_id": s.wish_id, "text": s.wish.text, "wanted": s.wish.wanted, "hard": s.wish.hard, "scope": s.wish.scope,
+        "wish_id": s.wish_id, "text": s.wish.text, "wanted": s.wish.wanted, "hard": s.wish.hard, "scope": scoped(s.wish),
         "until": None if until is None else datetime.fromtimestamp(until / 1e6, UTC).isoformat(timespec="seconds"),
         "pinned": s.pinned, "met": met, "says": s.says, "event_id": s.event_id, "where": s.wish.where,
     }  # fmt: skip

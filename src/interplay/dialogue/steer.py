@@ -31,7 +31,7 @@ from interplay.data.fetch import cache
 from interplay.dialogue.state import listed
 from interplay.errors import BadSetting, InterplayError, MissingExtra
 from interplay.ops.topk import best
-from interplay.types import Array, Dataset, Ragged, Requests, Rows, RuleSet, Run, Slates, State, Wish, World
+from interplay.types import EVERYWHERE, Array, Dataset, Ragged, Requests, Rows, RuleSet, Run, Slates, State, Wish, World
 
 KEPT = 512  # parts remembered: one float32 per item each
 MET = 0.5  # a part from here on counts as met
@@ -132,7 +132,7 @@ class Steer:
                 out[i] = replace(wish, hard=False, where=None, like=(), text="")
             elif wish.hard and wish.where is not None:
                 try:
-                    rules[i] = self._mask(wish.where, len(allowed)) == wish.wanted
+                    rules[i] = self._mask(str(wish.rule), len(allowed))
                 except InterplayError as problem:
                     said.append(f"the wish {wish.text!r} cannot be obeyed: {problem}")
                     out[i] = replace(wish, hard=False, where=None, text="")
@@ -165,9 +165,7 @@ class Steer:
                 relaxed.append((i, f"{nothing(soft)} of what is left. For this answer I let go of it.{still}"))
                 out[i] = replace(soft, text="", where=None, like=())
         said.extend(sentence for _, sentence in relaxed)
-        where = tuple(
-            w.where if w.wanted else f"not ({w.where})" for i, w in enumerate(out) if w.hard and w.where and i in rules
-        )
+        where = tuple(str(w.rule) for i, w in enumerate(out) if w.hard and w.where and i in rules)
         return Steered(
             wishes=tuple(out), where=where, relaxed=tuple(relaxed), said=tuple(said), left=int(pool.sum())
         )  # fmt: skip
@@ -182,9 +180,10 @@ class Steer:
     def part(self, wish: Wish, n: int | None = None) -> Array:
         """float32[n]: how far each item meets the wish, 0 to 1 (for an unwanted one: how much it has of it)."""
         n = self.rows.n_items if n is None else n
-        key = (wish.where, wish.like, wish.text if wish.where is None or self._textual(wish) else "", n)
+        key = (wish.where, wish.scope, wish.like, wish.text if wish.where is None or self._textual(wish) else "", n)
         if key not in self._parts:
-            self._parts[key] = self._part(wish, n)
+            part = self._part(wish, n)
+            self._parts[key] = part if wish.scope == EVERYWHERE else part * self._mask(wish.scope, n)
             if len(self._parts) > KEPT:
                 self._parts.popitem(last=False)
         return self._parts[key]

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -103,7 +103,6 @@ def create_app(
     app.add_exception_handler(InterplayError, refusing.refused)
     app.add_exception_handler(RequestValidationError, refusing.unreadable)
     app.add_exception_handler(HTTPException, refusing.plainly)
-    app.add_exception_handler(HTTPStatus.NOT_FOUND, refusing.plainly)
     for routes in (
         asking,
         telling,

@@ -97,8 +97,7 @@ class Editing:
 
     def _yours(self, held: Answer) -> list[str]:
         """The names of rules that the person made by what they said."""
-        wishes = [s.wish for s in self._standing(held) if s.wish.hard and s.wish.where]
-        said = [w.where if w.wanted else f"not ({w.where})" for w in wishes]
+        said = [s.wish.rule for s in self._standing(held) if s.wish.hard and s.wish.rule]
         titles = [self.engine.window.title(e.item) for e in self._less(held)]
         return [*map(str, said), *(f"less like {title}" for title in titles)]
 

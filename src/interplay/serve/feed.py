@@ -146,7 +146,7 @@ def _musts(state: State, relaxed: Sequence[Mapping[str, Any]]) -> str | None:
     """The sentence of every "must" that the first answer of the page could keep."""
     let_go = {told["wish_id"] for told in relaxed}
     kept = [s.wish for s in state if s.wish.hard and s.wish.wanted and s.wish.where and s.wish_id not in let_go]
-    return " and ".join(f"({wish.where})" for wish in kept) or None
+    return " and ".join(f"({wish.rule})" for wish in kept) or None
 
 
 def _obeys(answer: Answer, relaxed: Sequence[Mapping[str, Any]]) -> bool:

@@ -83,7 +83,7 @@ def _wished(engine: Engine, user: Id | None, found: Array, answer: Answer) -> tu
     left, hiding = found.copy(), []
     for held in standing(engine.told(user), engine.now()):
         if held.wish.hard and held.wish.where is not None and held.wish_id not in let_go:
-            mask = engine.catalogue.mask(held.wish.where, strict=False)[: len(found)] == held.wish.wanted
+            mask = engine.catalogue.mask(str(held.wish.rule), strict=False)[: len(found)]
             if (found & ~mask).any():
                 hiding.append((int((found & ~mask).sum()), held))
             left &= mask

@@ -83,7 +83,7 @@ class Page:
         wanted, strict, says = chip["wanted"], chip["hard"], str(chip["says"])
         if chip["until"] and ", to " in says:
             day = datetime.fromisoformat(chip["until"]) - timedelta(milliseconds=self.shift)
-            says = f"{says.split(',')[0]}, to {day.day} {day:%b}"
+            says = f"{says.rpartition(', to ')[0]}, to {day.day} {day:%b}"
         return fill(self.templates["wish"], {
             **chip, "manner": f"{'want' if wanted else 'avoid'} {'hard' if strict else 'soft'}",
             "sign": "want" if wanted else "avoid", "says": says.replace(", ", " · "),
@@ -112,7 +112,7 @@ class Page:
         wishes = feed["wishes"] if feed else wishes_of(self.engine, user)
         state = {
             "user": user, "engine": self.engine.name, "person": who, "feed": feed, "wishes": wishes,
-            "capped": kinds.name if kinds else None, "shift": self.shift,
+            "capped": kinds.name if kinds else None, "kinds": [v.replace("_", " ") for v in kinds.values[:40]] if kinds else [], "shift": self.shift,
         }  # fmt: skip
         drawn = {
             "dock": "" if talks else "hidden", "parser": PARSER,

@@ -14,10 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import polars as pl
+
 from interplay.data.encode import english
 from interplay.data.store.happened import Happened
 from interplay.dialogue.leaning import leaning
-from interplay.dialogue.lexicon import Lexicon
+from interplay.dialogue.lexicon import Lexicon, quoted, text
 from interplay.dialogue.parse import parse
 from interplay.dialogue.said import Parsed
 from interplay.dialogue.state import (
@@ -40,7 +42,7 @@ from interplay.errors import BadSetting
 from interplay.serve.engine import Engine
 from interplay.serve.feed import feed
 from interplay.serve.wishes import INSTRUCTION, instructions
-from interplay.types import Dataset, Id
+from interplay.types import EVERYWHERE, Dataset, Id
 
 
 class Steering:
@@ -129,7 +131,27 @@ class Steering:
         held = dict(fields)
         if isinstance(held.get("until"), str):
             held["until"] = _microseconds(held["until"])
+        if isinstance(held.get("scope"), str):
+            held["scope"] = self._scope(held["scope"])
         return self._kept(user, Changed(event_id=_new(), at=self.engine.now(), wish_id=wish_id, fields=held))
+
+    def _scope(self, said: str) -> str:
+        """The sentence of a scope: `everything`, a kind of thing by its value or its label, or a sentence of its own."""
+        kinds, flat = self.engine.window.kinds(), said.strip().lower()
+        if flat == EVERYWHERE:
+            return EVERYWHERE
+        if kinds is not None and self.engine.dataset.catalogue is not None:
+            listed = self.engine.dataset.catalogue.schema[kinds.name] == pl.List(pl.String)
+            for value, label in zip(kinds.values, kinds.labels, strict=True):
+                if flat in (
+                    value.lower(),
+                    value.lower().replace("_", " "),
+                    label.lower(),
+                    f"{kinds.name}:{value}".lower(),
+                ):
+                    return f"{quoted(kinds.name)} {'contains' if listed else '=='} {text(value)}"
+        self.engine.catalogue.mask(said)  # refuses what is no sentence, and columns that are not there
+        return said
 
     def remove(self, user: Id, wish_id: str) -> dict[str, Any]:
         """Take one wish back."""

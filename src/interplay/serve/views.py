@@ -45,7 +45,7 @@ def wished(engine: Engine, user: Id | None, items: Sequence[int]) -> list[dict[s
         parts = steer.meets(wishes, items)
         met = [({j for j, _ in yes}, {j for j, _ in no}) for yes, no in parts]
     else:
-        masks = {j: engine.catalogue.mask(w.where, strict=False) for j, w in enumerate(wishes) if w.where is not None}
+        masks = {j: engine.catalogue.mask(w.met, strict=False) for j, w in enumerate(wishes) if w.met is not None}
         of = [{j for j, mask in masks.items() if mask[i]} for i in items]
         wanted = {j for j in masks if wishes[j].wanted}
         met = [(have & wanted, have - wanted) for have in of]

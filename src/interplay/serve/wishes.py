@@ -23,4 +23,4 @@ def standing(told: Sequence[Happened], now: int) -> State:
 
 def nevers(wishes: Sequence[Wish]) -> list[str]:
     """The sentences that hold wherever there is no steering: every explicit no."""
-    return [f"not ({w.where})" for w in wishes if w.hard and not w.wanted and w.where]
+    return [w.rule for w in wishes if w.hard and not w.wanted and w.rule]

@@ -79,6 +79,8 @@ class ChangeWish(Strict):
 
     hard: bool | None = None
     wanted: bool | None = None
-    scope: str | None = Field(None, max_length=200)
+    scope: str | None = Field(
+        None, max_length=200, description="everything, a kind of thing, or a sentence over columns as in `where`"
+    )
     until: str | None = Field(None, max_length=40, description="ISO 8601; null stays until it is taken back")
     pinned: bool | None = None

@@ -76,6 +76,7 @@ export async function edit(id) {
   if (held !== 'visit' && held !== 'always') times.splice(1, 0, [held, `to ${day(held)}`]);
   const answer = asked(w.text, `${w.met === undefined ? '' : `<p class="quiet">${count(w.met)} of the things on the page meet it.</p>`}
     <fieldset><legend>How strict</legend>${radio('hard', w.wanted ? [['true', 'must'], ['', 'rather']] : [['true', 'never'], ['', 'rather not']], w.hard ? 'true' : '')}</fieldset>
+    ${state.kinds.length > 1 ? `<p><label>Where <select name="scope">${[...new Set(['everything', ...(w.scope === 'everything' ? [] : [w.scope]), ...state.kinds])].map((v) => `<option${v === w.scope ? ' selected' : ''}>${esc(v)}</option>`).join('')}</select></label></p>` : ''}
     <fieldset><legend>Until when</legend>${radio('until', times, held)}</fieldset>`, 'Change', 'Leave it', 'you');
   $('#ask-h').classList.add('said');
   const given = await answer;
@@ -83,6 +84,7 @@ export async function edit(id) {
   if (!given) return;
   const until = given.get('until'), asks = {};
   if ((given.get('hard') === 'true') !== w.hard) asks.hard = !w.hard;
+  if (given.get('scope') && given.get('scope') !== w.scope) asks.scope = given.get('scope');
   if (until !== held) Object.assign(asks, until === 'always' ? { pinned: true } : { pinned: false, ...(until === 'visit' ? {} : { until }) });
   if (!Object.keys(asks).length) return;
   await tried(async () => {
