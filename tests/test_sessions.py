@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 
 from interplay.dialogue.lexicon import Lexicon
@@ -11,6 +12,7 @@ from interplay.errors import UnknownName
 from interplay.readings import Turn as Labelled
 from interplay.readings import judge_dialogues, judge_turns
 from interplay.sessions import SHOP, answerers, ordinary, play, scene
+from interplay.student import Head, commands
 from interplay.worlds.market import market
 
 
@@ -87,3 +89,21 @@ def test_a_film_is_disliked_by_name_or_by_refusing_what_was_suggested():
 
     figures = judge_dialogues(read, [dialogue]).figures
     assert figures["disliked_f1"] == 1.0 and figures["liked_f1"] == 1.0
+
+
+def test_the_students_commands_are_labelled_by_what_the_talker_meant():
+    frame = pl.DataFrame({
+        "genres": [["drama"], ["horror"], ["horror", "comedy"]] * 20, "actors": [["Ida Ray"], ["Bo Lee"], None] * 20,
+        "year": list(range(1960, 2020)), "text": ["A quiet harbour."] * 60,
+    })  # fmt: skip
+    for text, named, act in commands(frame, 40):
+        assert act in ("wish", "critique", "reject")
+        for start, end, _ in named:
+            assert text[start:end].strip()
+    assert any(not wanted for _, named, _ in commands(frame, 40) for *_, wanted in named)
+
+
+def test_a_head_learns_what_a_line_can_part():
+    vectors = np.array([[1.0, 0.1], [0.9, -0.1], [-1.0, 0.2], [-0.8, 0.0]], np.float32)
+    head = Head.learn(vectors, np.array([0, 0, 1, 1]), 2)
+    assert head.chances(vectors).argmax(axis=1).tolist() == [0, 0, 1, 1]

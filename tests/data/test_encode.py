@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from interplay.data import encode
-from interplay.data.encode import DIM, encode_texts
+from interplay.data.encode import DIM, encode_texts, encode_tokens, english
 from interplay.errors import BadSetting, MissingExtra
 
 
@@ -75,3 +75,13 @@ def test_minilm_knows_what_is_alike():
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.2 and told == [{"done": 3, "total": 3}]
     alone = encode_texts(["motorcycle tyre"])
     np.testing.assert_allclose(alone[0], vectors[2], atol=1e-5)
+
+
+def test_word_pieces_know_where_they_stand():
+    (places, vectors), (none, empty) = encode_tokens(["no horror", ""])
+    assert [("no horror"[a:b]) for a, b in places] == ["no", "horror"] and vectors.shape == (2, 384)
+    assert none == [] and len(empty) == 0
+
+
+def test_the_encoders_own_words_are_english():
+    assert {"horror", "evening"} <= english() and "cromulent" not in english()

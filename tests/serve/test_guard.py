@@ -79,12 +79,15 @@ def test_a_key_opens_what_its_scopes_say_and_no_more(store):
         assert client.get(path, headers=admin).status_code == 200
 
 
-def test_a_revoked_key_opens_nothing_any_more(store):
+def test_the_first_key_closes_the_door_and_revoking_the_last_one_does_not_open_it(store):
     client = TestClient(create_app(built(DATA), keys=store.keys))
+    assert client.get("/v1/items").status_code == 200 and client.get("/readyz").json()["open"]
     key = bearer(made(store))
+    assert client.get("/v1/items").status_code == 401 and not client.get("/readyz").json()["open"]
     assert client.get("/v1/items", headers=key).status_code == 200
     store.keys.revoke(store.keys.list()[0].key_id)
     assert client.get("/v1/items", headers=key).status_code == 401
+    assert client.get("/v1/items").status_code == 401 and not client.get("/readyz").json()["open"]
 
 
 def test_every_route_that_shows_or_takes_anything_asks_for_a_scope():

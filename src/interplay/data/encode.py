@@ -83,7 +83,8 @@ def encode_tokens(texts: Sequence[str], *, batch: int = 64) -> list[tuple[list[t
         vectors = model.encode(part, batch_size=batch, output_value="token_embeddings", show_progress_bar=False)
         most = model.max_seq_length
         for text, rows in zip(part, vectors, strict=True):
-            places = model.tokenizer(text, return_offsets_mapping=True, truncation=True, max_length=most)["offset_mapping"]
+            read = model.tokenizer(text, return_offsets_mapping=True, truncation=True, max_length=most)
+            places = read["offset_mapping"]
             held = [i for i, (a, b) in enumerate(places) if b > a and i < len(rows)]
             out.append(([places[i] for i in held], rows[held].to("cpu").float().numpy().reshape(-1, DIM)))
     return out

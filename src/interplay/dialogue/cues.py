@@ -124,7 +124,7 @@ WORDS = frozenset(w for patterns in CUES.values() for p in patterns for w in re.
 def mended(word: str) -> str | None:
     """The word of a cue that a slip of two neighbouring letters has made unreadable; None for no such slip.
 
-    >>> mended("hting") or mended("avodi")
+    >>> mended("avodi")
     'avoid'
     """
     swaps = (word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1))

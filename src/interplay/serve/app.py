@@ -23,7 +23,7 @@ from interplay.serve import refusing
 from interplay.serve.beliefs import Beliefs
 from interplay.serve.editing import Editing
 from interplay.serve.engine import Engine
-from interplay.serve.guard import Guard, GuardConfig
+from interplay.serve.guard import Door, Guard, GuardConfig
 from interplay.serve.logs import Trail
 from interplay.serve.metrics import Measures
 from interplay.serve.operating import Recorder
@@ -59,7 +59,8 @@ def create_app(
     guard: GuardConfig = GuardConfig(),
     spans: Spans | None = None,
 ) -> FastAPI:
-    """The service over one engine, or over one for each tenant. With `keys` every request but a probe needs one."""
+    """The service over one engine, or over one for each tenant. From the first of `keys` on every request
+    but a probe needs one."""
     engines = {DEFAULT: engine} if isinstance(engine, Engine) else dict(engine)
     if DEFAULT not in engines:
         raise BadSetting(f"no engine for the tenant {DEFAULT!r}, which is the operator's; found {sorted(engines)}")
@@ -80,8 +81,8 @@ def create_app(
     for one in engines.values():
         one.warm()
     state, measures = app.state, Measures(engines)
-    state.engines, state.engine, state.measures, state.keys, state.closing = (
-        engines, engines[DEFAULT], measures, keys, False
+    state.engines, state.engine, state.measures, state.door, state.closing = (
+        engines, engines[DEFAULT], measures, Door(keys), False
     )  # fmt: skip
     state.repeats = Repeats()
     state.steering = {tenant: Steering(one).warm() for tenant, one in engines.items()}
@@ -89,7 +90,7 @@ def create_app(
     state.editing = {tenant: Editing(one) for tenant, one in engines.items()}
     state.pages = {tenant: Page(pages.WEB, one) for tenant, one in engines.items()}
     state.recorders, state.crowds = {tenant: Recorder(one, measures) for tenant, one in engines.items()}, {}
-    app.add_middleware(Guard, config=guard, keys=keys, tenants=engines, measures=measures, repeats=state.repeats)
+    app.add_middleware(Guard, config=guard, door=state.door, tenants=engines, measures=measures, repeats=state.repeats)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     if guard.origins:
         app.add_middleware(

@@ -51,6 +51,27 @@ class GuardConfig:
     origins: tuple[str, ...] = ()  # other sites whose pages may ask (CORS)
 
 
+class Door:
+    """Who is let in: everybody as long as there is no key, and from the first key on only keys.
+
+    Once closed it stays closed, also when the last key is revoked.
+    """
+
+    def __init__(self, keys: Keys | None) -> None:
+        self.keys, self.closed = keys, False
+
+    @property
+    def open(self) -> bool:
+        """Whether nobody needs a key."""
+        if not self.closed and self.keys is not None and len(self.keys):
+            self.closed = True
+        return not self.closed
+
+    def find(self, text: str) -> Key | None:
+        """The key that a text opens with."""
+        return None if self.keys is None else self.keys.find(hashed(text))
+
+
 class Buckets:
     """Token buckets: each caller may use its rate, and a little saved up."""
 
@@ -78,12 +99,12 @@ class Guard:
         app: Any,
         *,
         config: GuardConfig,
-        keys: Keys | None,
+        door: Door,
         tenants: Mapping[str, Any],
         measures: Measures,
         repeats: Repeats,
     ) -> None:
-        self.app, self.config, self.keys, self.tenants, self.measures = app, config, keys, tenants, measures
+        self.app, self.config, self.door, self.tenants, self.measures = app, config, door, tenants, measures
         self.buckets, self.repeats = Buckets(config.burst), repeats
         self.queue = asyncio.Semaphore(config.at_once)
         self.waiting = 0
@@ -108,7 +129,7 @@ class Guard:
         scope["state"] |= {
             "caller": caller,
             "tenant": caller.tenant,
-            "key_id": "open" if self.keys is None else caller.key_id,
+            "key_id": "open" if caller.key_id.startswith("open:") else caller.key_id,
         }
         rate = caller.rate or self.config.rate
         left = self.buckets.wait(caller.key_id, rate) if rate else 0.0
@@ -126,11 +147,11 @@ class Guard:
 
     def _caller(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Key | None:
         """The key that was sent; at an open door everybody is one caller per address."""
-        if self.keys is None:
+        if self.door.open:
             address = (scope.get("client") or ("",))[0]
             return Key(key_id=f"open:{address}", tenant=DEFAULT, scopes=frozenset(SCOPES))
         text = _key(headers)
-        key = None if text is None else self.keys.find(hashed(text))
+        key = None if text is None else self.door.find(text)
         return key if key is not None and key.tenant in self.tenants else None
 
     # ------------------------------------------------------------------------------------------------- what and when

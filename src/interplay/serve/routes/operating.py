@@ -31,7 +31,7 @@ async def readyz(request: Request, request_id: RequestId, response: Response) ->
     said = ["closing: what was begun is finished, nothing new is taken"] if state.closing else []
     ready = not said
     response.status_code = 200 if ready else 503
-    opened = state.keys is None
+    opened = state.door.open
     if opened:
         said.append("open to anybody who can reach this address; make a key to close it")
     return {"request_id": request_id, "ready": ready, "open": opened, "said": said}

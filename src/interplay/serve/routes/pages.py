@@ -12,7 +12,6 @@ from fastapi import APIRouter, Cookie, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-from interplay.data.store.keys import hashed
 from interplay.serve import views
 from interplay.serve.answers import NotHere
 from interplay.serve.engine import Engine
@@ -66,8 +65,7 @@ async def door() -> Response:
 async def sign_in(request: Request) -> Response:
     """Keep a key in a cookie that scripts cannot read and other sites cannot send."""
     typed = parse_qs((await request.body()).decode("utf-8", "replace")[:1000]).get("key", [""])[0].strip()
-    keys = request.app.state.keys
-    if keys is None or keys.find(hashed(typed)) is None:
+    if request.app.state.door.find(typed) is None:
         return _door("This key is not known.")
     answer = RedirectResponse("/", 303)
     secure = request.url.scheme == "https"
@@ -95,7 +93,7 @@ def item_picture(engine: Asked, request: Request, version: str, item_id: str, wi
     if version != str(VERSION) or not item_id.endswith(".svg"):
         raise NotHere(f"no picture at version {version!r} of {item_id!r}; expected /pictures/{VERSION}/ITEM.svg")
     drawing = views.picture(engine, item_id.removesuffix(".svg"), wide=wide)
-    return _svg(drawing, keyed=request.app.state.keys is not None)
+    return _svg(drawing, keyed=not request.app.state.door.open)
 
 
 @router.get("/faces/{seed}.svg")
