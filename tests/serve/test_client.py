@@ -63,9 +63,9 @@ def test_a_refusal_is_an_exception_with_the_services_sentence(engine):
     with pytest.raises(CannotBeMeant, match=r"nearest: \['price'\]"):
         engine.recommend(where="prise < 3")
     store = Store.open()
+    key = store.keys.create("test", scopes=["read"])[0]
     with pytest.raises(NotAllowed, match="a key is needed"):
         Client(http=TestClient(create_app(built(DATA), keys=store.keys))).items()
-    key = store.keys.create("test", scopes=["read"])[0]
     reader = Client(http=TestClient(create_app(built(DATA), keys=store.keys)), key=key)
     assert reader.items()["total"] == 160
     with pytest.raises(NotAllowed, match="needs the scope 'write'"):
