@@ -169,9 +169,9 @@ class Engine:
             self.answers.forget(lambda user: not self.store.positions(user, head))
         return head
 
-    def told(self, user: Id) -> tuple[Happened, ...]:
-        """Everything the store knows that a person did and did not take back, oldest first."""
-        return self.pasts.of(str(user), self.look())
+    def told(self, user: Id, head: Head | None = None) -> tuple[Happened, ...]:
+        """Everything the store knows, now or as of a head, that a person did and did not take back, oldest first."""
+        return self.pasts.of(str(user), self.look() if head is None else head)
 
     def touched(self, user: Id) -> list[Happened]:
         """What the person did since the data set was read that speaks for an item, oldest first."""

