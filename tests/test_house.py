@@ -15,7 +15,8 @@ FLOORS = {
     "ops": 1, "configure": 1, "metrics": 1, "llm": 1, "client": 1,
     "data": 2, "learn": 2,
     "models": 3, "cascade": 3, "dialogue": 3, "worlds": 3, "evaluate": 3,
-    "systems": 4, "recipe": 4, "experiment": 4, "learning": 4, "benches": 4, "fitted": 4, "timing": 4, "service": 4, "sessions": 4, "readings": 4, "student": 4, "cluster": 4,
+    "systems": 4, "recipe": 4, "experiment": 4, "learning": 4, "benches": 4, "fitted": 4, "timing": 4,
+    "service": 4, "sessions": 4, "readings": 4, "student": 4, "cluster": 4,
     "serve": 5, "cli": 5,
 }  # fmt: skip
 WINGS = {room for room, floor in FLOORS.items() if floor == 3}

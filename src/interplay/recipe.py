@@ -129,7 +129,7 @@ class Recipe:
             raise BadData(f"{self.name} has no [source.NAME]; a recipe needs at least one source")
         for name, table in tables["source"].items():
             if name == WISHES and "wishes" in tables:
-                raise BadData(f"{self.name}: a source is called {name!r}, as is what [wishes] adds; give it another name")
+                raise BadData(f"{self.name}: a source is called {name!r}, as is what [wishes] adds; rename it")
             if not name.isidentifier():
                 raise BadData(f"{self.name}: a source is called {name!r}; expected letters, digits and _")
             if not isinstance(table, Mapping) or ("system" in table) == ("vectors" in table):

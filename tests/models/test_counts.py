@@ -41,7 +41,9 @@ def test_each_request_is_answered_as_of_its_own_moment():
 def test_new_events_count_at_once():
     log = made([(0, 0), (1, 0), (2, 1)])
     both = Trending().fit(log.where(np.array([True, False, True]))).partial_fit(log.events.where(np.array([1])))
-    np.testing.assert_allclose(both.counts(int(log.events.time.max())), Trending().fit(log).counts(int(log.events.time.max())))
+    np.testing.assert_allclose(
+        both.counts(int(log.events.time.max())), Trending().fit(log).counts(int(log.events.time.max()))
+    )
 
 
 def test_trending_without_times_names_popular():

@@ -12,6 +12,7 @@ from interplay.cascade.cascade import Cascade, Source
 from interplay.data.store.store import Store
 from interplay.dialogue.steer import Steer, SteerConfig
 from interplay.errors import BadSetting, UnknownName
+from interplay.llm import NoReply, Scripted
 from interplay.models.neighbours import ItemKnn
 from interplay.serve.engine import Engine
 from interplay.serve.steering import Steering
@@ -162,3 +163,14 @@ def test_a_catalogue_of_nothing_but_ids_can_be_talked_to():
     bare = replace(MARKET, catalogue=pl.DataFrame({"item_id": MARKET.items.names}))
     answer = built(bare).chat(WHO, "no books")
     assert not answer["understood"] and answer["feed"]["heroes"]
+
+
+def test_a_text_model_is_asked_too_and_its_silence_is_told():
+    steering = built()
+    said = {"wishes": [{"words": "nothing to read", "wanted": False, "hard": True, "column": "kind", "value": "book"}]}
+    steering.model = Scripted(answers=[said, NoReply("the text model did not answer within 2 seconds")])
+    answer = steering.chat(WHO, "nothing to read")
+    assert answer["by"] == "text model" and answer["wishes"][0]["where"] == "kind == 'book'"
+    assert "book" not in columns(steering, answer["feed"], "kind")
+    silent = steering.chat(WHO, "no teas")
+    assert silent["by"] == "rules" and silent["doubts"][0].endswith("the built-in parser read it instead.")

@@ -206,5 +206,5 @@ def wrong_unit(values: pl.Series, file: str, column: str) -> None:
             first, last = (datetime.fromtimestamp(v / scale, UTC).date() for v in (low, high))  # type: ignore[operator]
             raise BadData(
                 f"{file}, column {column}: {int(low)} to {int(high)} look like {unit} ({first} to {last}); "  # type: ignore[arg-type]
-                f"expected microseconds since 1970 UTC. Convert the column, or say time_unit='{unit}' (--time-unit {unit})"
+                f"expected microseconds since 1970 UTC. Convert it, or say time_unit='{unit}' (--time-unit {unit})"
             )

@@ -63,7 +63,8 @@ class Parsed:
     repaired: tuple[tuple[str, str], ...] = ()  # (typed, read)
     unknown: tuple[str, ...] = ()
     near: tuple[str, ...] = ()
-    by: str = "rules"
+    by: str = "rules"  # or "text model"
+    doubts: tuple[str, ...] = ()  # sentences: where two readings differ, or why there is one only
 
     @property
     def changes(self) -> bool:

@@ -406,7 +406,8 @@ def chip(s: Standing, *, met: int = 0) -> dict[str, Any]:
     """A standing wish as the page shows it."""
     until = s.wish.until
     return {
-        "wish_id": s.wish_id, "text": s.wish.text, "wanted": s.wish.wanted, "hard": s.wish.hard, "scope": scoped(s.wish),
+        "wish_id": s.wish_id, "text": s.wish.text, "wanted": s.wish.wanted, "hard": s.wish.hard,
+        "scope": scoped(s.wish),
         "until": None if until is None else datetime.fromtimestamp(until / 1e6, UTC).isoformat(timespec="seconds"),
         "pinned": s.pinned, "met": met, "says": s.says, "event_id": s.event_id, "where": s.wish.where,
     }  # fmt: skip
@@ -444,7 +445,7 @@ def parsed_from(held: Mapping[str, Any]) -> Parsed:
     out["taken_back"] = tuple(TakenBack(**_tupled(b, ("about", "values"))) for b in held.get("taken_back", ()))
     out["mentions"] = tuple(Mention(**_tupled(m, ("items",))) for m in held.get("mentions", ()))
     out["repaired"] = tuple((a, b) for a, b in held.get("repaired", ()))
-    return Parsed(**_tupled(out, ("acts", "unknown", "near")))
+    return Parsed(**_tupled(out, ("acts", "unknown", "near", "doubts")))
 
 
 def _tupled(held: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

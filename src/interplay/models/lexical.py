@@ -77,7 +77,7 @@ class Bm25:
         return x
 
     def attended(self, dataset: Dataset, changed: Array) -> Bm25:
-        """With the texts that `changed` items have now. Terms are as rare as they were at the fit, new ones very rare."""
+        """With the texts that `changed` items have now. Terms are as rare as at the fit, new ones very rare."""
         out = copy.copy(self)
         cut = terms(dataset.texts(changed), stem=self.config.stem)
         fresh = sorted(set(chain.from_iterable(cut)) - set(self.place))

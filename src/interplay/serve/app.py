@@ -19,6 +19,7 @@ import interplay
 from interplay.data.store.keys import Keys
 from interplay.data.store.store import DEFAULT
 from interplay.errors import BadSetting, InterplayError
+from interplay.llm import Endpoint
 from interplay.serve import refusing
 from interplay.serve.beliefs import Beliefs
 from interplay.serve.editing import Editing
@@ -85,7 +86,8 @@ def create_app(
         engines, engines[DEFAULT], measures, Door(keys), False
     )  # fmt: skip
     state.repeats = Repeats()
-    state.steering = {tenant: Steering(one).warm() for tenant, one in engines.items()}
+    model = Endpoint.of_environment()
+    state.steering = {tenant: Steering(one, model=model).warm() for tenant, one in engines.items()}
     state.beliefs = {tenant: Beliefs(one, state.steering[tenant]) for tenant, one in engines.items()}
     state.editing = {tenant: Editing(one) for tenant, one in engines.items()}
     state.pages = {tenant: Page(pages.WEB, one) for tenant, one in engines.items()}

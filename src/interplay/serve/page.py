@@ -109,10 +109,11 @@ class Page:
         view has the box to talk to."""
         who = feed["person"] if feed else person(self.engine, user)
         kinds = self.engine.window.kinds()
+        sorts = [v.replace("_", " ") for v in kinds.values[:40]] if kinds else []
         wishes = feed["wishes"] if feed else wishes_of(self.engine, user)
         state = {
             "user": user, "engine": self.engine.name, "person": who, "feed": feed, "wishes": wishes,
-            "capped": kinds.name if kinds else None, "kinds": [v.replace("_", " ") for v in kinds.values[:40]] if kinds else [], "shift": self.shift,
+            "capped": kinds.name if kinds else None, "kinds": sorts, "shift": self.shift,
         }  # fmt: skip
         drawn = {
             "dock": "" if talks else "hidden", "parser": PARSER,

@@ -20,6 +20,7 @@ from interplay.data.encode import english
 from interplay.data.store.happened import Happened
 from interplay.dialogue.leaning import leaning
 from interplay.dialogue.lexicon import Lexicon, quoted, text
+from interplay.dialogue.modelled import read_with
 from interplay.dialogue.parse import parse
 from interplay.dialogue.said import Parsed
 from interplay.dialogue.state import (
@@ -39,23 +40,25 @@ from interplay.dialogue.state import (
     told,
 )
 from interplay.errors import BadSetting
+from interplay.llm import TextModel
 from interplay.serve.engine import Engine
 from interplay.serve.feed import feed
 from interplay.serve.wishes import INSTRUCTION, instructions
-from interplay.types import EVERYWHERE, Dataset, Id
+from interplay.types import EVERYWHERE, Dataset, Id, Wish
 
 
 class Steering:
     """Commands, chips and take-backs of one engine's people."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, *, model: TextModel | None = None) -> None:
+        """With a text `model` commands are read by it too; where it and the rules differ, the answer says so."""
+        self.engine, self.model = engine, model
         self._learnt: tuple[Dataset, Lexicon] | None = None
         self._lock = threading.Lock()
 
     def warm(self) -> Steering:
         """Learn the catalogue's words now: otherwise the first person who says something waits for it."""
-        self.read("nobody", f"{next(iter(self.lexicon.senses), ('warm',))[0]} warms me")
+        self._by_rules(f"{next(iter(self.lexicon.senses), ('warm',))[0]} warms me", (), ())
         return self
 
     @property
@@ -83,14 +86,22 @@ class Steering:
 
     def read(self, user: Id, text: str, shown: Sequence[Id] = ()) -> Parsed:
         """What a command says, without any effect. `shown` are item ids in page order."""
+        items = [int(i) for i in self.engine.dataset.items.index(list(shown)) if i >= 0]
+        standing = self.state(user).wishes
+        parsed = self._by_rules(text, items, standing)
+        if self.model is None or not parsed.text.strip():
+            return parsed
+        return read_with(self.model, parsed, self.lexicon, shown=items, standing=standing)
+
+    def _by_rules(self, text: str, shown: Sequence[int], standing: Sequence[Wish]) -> Parsed:
+        """What the built-in parser reads, with the meaning that the engine weighs anyway."""
         words = english()
         steer = getattr(self.engine.cascade, "steer", None)  # with its vectors the encoder is loaded already
-        items = [int(i) for i in self.engine.dataset.items.index(list(shown)) if i >= 0]
         return parse(
             text,
             self.lexicon,
-            shown=items,
-            standing=self.state(user).wishes,
+            shown=shown,
+            standing=standing,
             known=words.__contains__ if words else None,
             leaning=leaning if steer is not None and steer.weighs_meaning else None,
         )
@@ -114,7 +125,7 @@ class Steering:
         said = told(changes, parsed)
         yield "understood", {
             "understood": bool(changes), "changes": [_change(c) for c in changes], "near": list(parsed.near),
-            "acts": list(parsed.acts), "by": parsed.by, "said": said,
+            "acts": list(parsed.acts), "by": parsed.by, "doubts": list(parsed.doubts), "said": said,
         }  # fmt: skip
         yield "wishes", {"wishes": chips(state)}
         page = feed(self.engine, user, draw=draw)
@@ -136,7 +147,7 @@ class Steering:
         return self._kept(user, Changed(event_id=_new(), at=self.engine.now(), wish_id=wish_id, fields=held))
 
     def _scope(self, said: str) -> str:
-        """The sentence of a scope: `everything`, a kind of thing by its value or its label, or a sentence of its own."""
+        """The sentence of a scope: `everything`, a kind of thing by its value or label, or a sentence of its own."""
         kinds, flat = self.engine.window.kinds(), said.strip().lower()
         if flat == EVERYWHERE:
             return EVERYWHERE
