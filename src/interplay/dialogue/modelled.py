@@ -2,8 +2,8 @@
 
 The model is given the command, what the catalogue can say (columns, some values, ranges) and the titles on the page, as
 data; it answers with values of `Command`. Nothing it names is believed: a column or a value that the catalogue lacks
-becomes a soft wish in words, a place past the page is left out. Its reading is taken, and every wish that the rules read
-otherwise is told to the person; where it does not answer, the rules' reading stands and the person is told that too.
+becomes a soft wish in words, a place past the page is left out. Its reading is taken, and every wish that the rules
+read otherwise is told to the person; where it does not answer, the rules' reading stands and the person is told that too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ TASK = (
     "wanted is false for what they do not want. hard is true for what must hold (no, never, only, an amount) and false "
     "for a leaning (more, less, rather, maybe). Use column and value exactly as the catalogue has them where it has "
     "them; low and high are bounds of a numeric column; place is the number, from 1, of a shown item they want more or "
-    "less like; words are the person's own. forget lists standing wishes that they take back. Leave out what is no wish."
+    "less like; words are the person's own. forget lists standing wishes that they take back. Leave out what is no "
+    "wish."
 )
 SHOWN_VALUES = 40  # of one column
 
