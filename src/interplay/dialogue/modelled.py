@@ -3,7 +3,7 @@
 The model is given the command, what the catalogue can say (columns, some values, ranges) and the titles on the page, as
 data; it answers with values of `Command`. Nothing it names is believed: a column or a value that the catalogue lacks
 becomes a soft wish in words, a place past the page is left out. Its reading is taken, and every wish that the rules
-read otherwise is told to the person; where it does not answer, the rules' reading stands and the person is told that too.
+read otherwise is told to the person; where it does not answer, the rules' reading stands and that is told too.
 """
 
 from __future__ import annotations
