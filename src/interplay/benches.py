@@ -323,7 +323,7 @@ _add(
 _add(
     Bench(
         name="home-depot",
-        version=1,
+        version=2,
         data="home_depot_search",
         kind="search",
         baseline="bm25",

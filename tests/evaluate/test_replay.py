@@ -290,6 +290,14 @@ def test_grades_may_be_made_binary():
     assert judged.users["mrr@10"].tolist() == [0.5] and judged.users["ndcg@10"][0] == pytest.approx(1 / np.log2(3))
 
 
+def test_a_grade_on_the_line_counts_however_the_file_holds_it():
+    shelf = library()
+    thirds = shelf.tables["qrels"].with_columns(relevance=pl.lit(2.33, pl.Float32))  # 2.3299999 in double precision
+    shelf = replace(shelf, tables={**shelf.tables, "qrels": thirds})
+    answers = Fixed({"one": [1, 0], "two": [3], "three": [0]})
+    assert replay_queries(answers, shelf, metrics="mrr@10", relevant=2.33).users["mrr@10"].tolist() == [1.0, 1.0, 1.0]
+
+
 def test_search_without_judgements_is_refused():
     with pytest.raises(BadData, match="'qrels' with"):
         replay_queries(Fixed({}), replace(library(), tables={"queries": library().tables["queries"]}))

@@ -40,7 +40,8 @@ def replay_queries(
     qrels = _table(dataset, "qrels", split)
     part, pool = _hash(dataset, asked, qrels), _judgements(dataset, asked, qrels)
     if relevant is not None:
-        graded = (pool["relevance"] >= relevant).astype(np.float64)
+        single = np.asarray(pool["relevance"], np.float32)  # 2.33 as files hold it is below 2.33 in double precision
+        graded = (single >= np.float32(relevant)).astype(np.float64)
         pool = Ragged(offsets=pool.offsets, columns={**pool.columns, "relevance": graded})
     rows = measures.judgeable(pool)
     if not len(rows):
