@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +92,20 @@ def test_another_errand_names_what_is_sought_now():
 def test_an_unknown_half_is_refused():
     with pytest.raises(BadSetting, match="phrasings is 'train'"):
         Talkers(FRAME, SPEECH, phrasings="train")
+
+
+def test_what_is_said_does_not_depend_on_the_process():
+    """Sets of words are ordered anew in every process; nothing that is drawn may follow them."""
+    code = (
+        "from test_talkers import FRAME, SPEECH; from interplay.worlds.talkers import Talkers\n"
+        "t = Talkers(FRAME, SPEECH)\n"
+        "print([t.say(p, 0, p, [0, 1, 3, 4, 6, 40, 41])[0].text for p in range(30)])"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, cwd=Path(__file__).parent,
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }  # fmt: skip
+    assert len(said) == 1

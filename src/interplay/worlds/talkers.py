@@ -159,8 +159,8 @@ class Talkers:
     # ------------------------------------------------------------------------------------------ what could be said
 
     def _points(self, target: int, shown: Sequence[int], also: int | None, rng: np.random.Generator) -> list[_Point]:
-        mine = set(self.of[target])
-        theirs = mine if also is None else mine | set(self.of[also])
+        mine = dict.fromkeys(self.of[target])  # in the catalogue's order: draws must not depend on that of a set
+        theirs = {*mine, *(self.of[also] if also is not None else ())}
         items = [i for i in shown if 0 <= i < self.n]
         counts = Counter(key for i in items for key in self.of[i])
         size = max(len(items), 1)
@@ -187,7 +187,7 @@ class Talkers:
             word = subjects[int(rng.integers(len(subjects)))]
             out.append(_Point("about", 0.7, ("text", word), {"word": word}))
         near = [
-            (len(mine & set(self.of[i])) / max(len(mine), 1), place)
+            (len(mine.keys() & set(self.of[i])) / max(len(mine), 1), place)
             for place, i in enumerate(items[:10])
             if i != target
         ]
