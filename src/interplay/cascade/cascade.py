@@ -183,7 +183,6 @@ class Cascade:
         if not any(hasattr(source.retriever, "attended") for source in self.active().values()):
             return self
 
-
         def grown(source: Source) -> Source:
             able = hasattr(source.retriever, "attended")
             return replace(source, retriever=source.retriever.attended(dataset, changed)) if able else source
