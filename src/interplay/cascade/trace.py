@@ -96,7 +96,8 @@ def _ranked(cascade: Cascade, answer: Answer, i: int) -> _Told:
     left = int((answer.ranked.items[i] >= 0).sum())
     says = answer.weights or cascade.weights(answer.kind)
     weights = {name: say for name, say in says.items() if name in answer.lists}
-    ranker = None if cascade.ranker is None else type(cascade.ranker).__name__
+    ranking = cascade.ranking if cascade.ranking and cascade.ranking.serves in ("both", answer.kind) else None
+    ranker = None if ranking is None else ranking.name or type(ranking.ranker).__name__
     how = (
         f"Fused {len(weights)} lists ({fusion.method})"
         if len(weights) > 1
@@ -104,6 +105,11 @@ def _ranked(cascade: Cascade, answer: Answer, i: int) -> _Told:
     )
     then = f", then ordered by {ranker}" if ranker else ""
     facts = {"method": fusion.method, "weights": weights, "candidates": left, "ranker": ranker}
+    predicted = [name[2:] for name in answer.ranked.columns if name.startswith("p_")]
+    if ranking is not None and predicted:
+        says = getattr(ranking.ranker.config, "weights", {}) or dict.fromkeys(predicted, 1.0)
+        facts["sum"] = dict(says)
+        then += f" ({' + '.join(f'{w:g} x {t}' for t, w in says.items())})"
     soft = [w for w in (answer.requests.wishes or [()] * (i + 1))[i] if not w.hard and (w.text or w.like)]
     if answer.steered is not None and soft:
         facts["weighed"] = [{"text": w.text, "wanted": w.wanted} for w in soft]
@@ -168,6 +174,12 @@ def _paged(cascade: Cascade, answer: Answer, i: int, items: Sequence[Mapping[str
         "variety": page.variety, "balance": page.balance, "caps": dict(page.caps), "moved": moved, "pinned": pinned,
         "passed_over": passed,
     }  # fmt: skip
+    columns = {} if answer.slates is None else answer.slates.columns
+    if "explored" in columns and cascade.explore is not None:
+        tried = int(columns["explored"][i].sum())
+        policy = cascade.explore.policy.config
+        facts |= {"explores": str(getattr(policy, "way", type(policy).__name__)), "tried": tried}
+        parts += [f"{tried} of them to learn from"] if tried else ["none of them only to learn from"]
     change = (
         f"{moved} of {len(items)} stand elsewhere than ranked, {passed} better ranked ones wait"
         if moved
@@ -183,35 +195,54 @@ def shown(cascade: Cascade, answer: Answer, i: int) -> list[dict[str, Any]]:
     query = None if answer.requests.query is None else answer.requests.query[i]
     known = bool(query) or bool(answer.requests.history.lengths[i])
     out = []
-    page_items = [item for item in slates.items[i].tolist() if item >= 0]
+    items, scores = slates.items[i], slates.scores[i].tolist()
+    page_items = items[items >= 0].tolist()
     wishes = answer.requests.wishes[i] if answer.steered is not None and answer.requests.wishes is not None else ()
     met = dict(zip(page_items, cascade.steer.meets(wishes, page_items), strict=True)) if wishes else {}
-    for place, item in enumerate(slates.items[i].tolist()):
+    found = {name: _places(given.items[i], items) for name, given in answer.lists.items()}
+    parts = {name: slates.columns[f"part_{name}"][i].tolist() for name in answer.lists}
+    places = (slates.columns["ranked"][i] + 1).tolist()
+    boosts = slates.columns["boost"][i].tolist() if "boost" in slates.columns else [1.0] * len(places)
+    predicted = [name[2:] for name in slates.columns if name.startswith("p_")]
+    for place, item in enumerate(items.tolist()):
         if item < 0:
             continue
-        sources: list[dict[str, Any]] = []
-        for name, given in answer.lists.items():
-            at = np.flatnonzero(given.items[i] == item)
-            if len(at):
-                part = float(slates.columns[f"part_{name}"][i, place])
-                score = float(given.scores[i, at[0]])
-                sources.append({"source": name, "place": int(at[0]) + 1, "score": score, "part": part})
-        ranked = int(slates.columns["ranked"][i, place]) + 1
-        boost = float(slates.columns["boost"][i, place]) if "boost" in slates.columns else 1.0
+        sources: list[dict[str, Any]] = [
+            {"source": name, "place": at[place] + 1, "score": float(answer.lists[name].scores[i, at[place]]),
+             "part": parts[name][place]}
+            for name, at in found.items() if at[place] >= 0
+        ]  # fmt: skip
+        ranked, boost = places[place], boosts[place]
         sources.sort(key=lambda s: -s["part"])
         out.append(
             {
                 "item": item,
                 "place": place + 1,
-                "score": float(slates.scores[i, place]),
+                "score": scores[place],
                 "ranked": ranked or None,
                 "sources": sources,
                 "reason": _reason(cascade, sources, place + 1, ranked, page.variety, known, boost),
             }
             | ({"boost": boost} if boost != 1 else {})
+            | ({"predicted": {n: float(slates.columns[f"p_{n}"][i, place]) for n in predicted}} if predicted else {})
+            | _tried(slates, i, place)
             | (_wished(wishes, met[item], slates, i, place) if wishes else {})
         )
     return out
+
+
+def _tried(slates: Slates, i: int, place: int) -> dict[str, Any]:
+    """The chance of an item at its place, and whether it is shown to learn from, where something explores."""
+    if "explored" not in slates.columns:
+        return {}
+    chance, tried = slates.columns["propensity"][i, place], slates.columns["explored"][i, place]
+    return {"propensity": float(chance), "explored": bool(tried)}
+
+
+def _places(given: Array, items: Array) -> list[int]:
+    """Where each of `items` first stands in a list; -1 where it does not."""
+    same = given[None, :] == items[:, None]
+    return np.where(same.any(axis=1), same.argmax(axis=1), -1).tolist()  # type: ignore[no-any-return]
 
 
 def _reason(

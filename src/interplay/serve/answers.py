@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import threading
 import zlib
 from collections import OrderedDict
@@ -99,15 +100,20 @@ def _mask(n: int, bits: str) -> Array:
 
 def plain(value: Any) -> Any:
     """Arrays and NumPy numbers as lists and Python numbers; a number that JSON lacks becomes None."""
+    kind = type(value)  # traces are long and mostly of these: asking for them first takes a quarter of the time
+    if kind is float:
+        return value if math.isfinite(value) else None
+    if kind is str or kind is int or kind is bool or value is None:
+        return value
+    if kind is dict:
+        return {k if type(k) is str else str(k): plain(v) for k, v in value.items()}
+    if kind is list or kind is tuple:
+        return [plain(v) for v in value]
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, set, frozenset, np.ndarray)):
         return [plain(v) for v in (value.tolist() if isinstance(value, np.ndarray) else value)]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
+    return plain(value.item()) if isinstance(value, np.generic) else value
 
 
 class Answers:

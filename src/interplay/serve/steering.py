@@ -2,11 +2,12 @@
 
 `Steering(engine)` is what HTTP and the page call. It keeps nothing of its own: what a person asked for is folded from
 their events, so it survives a restart and every replica over one store knows it. The words of the catalogue are learnt
-once for each catalogue and again when it changes.
+once for each catalogue and again when it changes; those of a large one in a thread beside the requests.
 """
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 import time
@@ -44,7 +45,11 @@ from interplay.llm import TextModel
 from interplay.serve.engine import Engine
 from interplay.serve.feed import feed
 from interplay.serve.wishes import INSTRUCTION, instructions
-from interplay.types import EVERYWHERE, Dataset, Id, Wish
+from interplay.types import EVERYWHERE, Id, Wish
+
+log = logging.getLogger("interplay.steering")
+
+AT_ONCE = 20_000  # items of a catalogue whose words are learnt in well under a second
 
 
 class Steering:
@@ -53,22 +58,51 @@ class Steering:
     def __init__(self, engine: Engine, *, model: TextModel | None = None) -> None:
         """With a text `model` commands are read by it too; where it and the rules differ, the answer says so."""
         self.engine, self.model = engine, model
-        self._learnt: tuple[Dataset, Lexicon] | None = None
-        self._lock = threading.Lock()
+        self._learnt: tuple[Any, Lexicon] | None = None  # the catalogue that they are the words of, and they
+        self._lock, self._learning = threading.Lock(), threading.Lock()
 
     def warm(self) -> Steering:
-        """Learn the catalogue's words now: otherwise the first person who says something waits for it."""
-        self._by_rules(f"{next(iter(self.lexicon.senses), ('warm',))[0]} warms me", (), ())
+        """Learn the catalogue's words, or the first person who says something waits for it; a large one's beside."""
+        if self.engine.dataset.n_items <= AT_ONCE:
+            self._read_on()
+        else:
+            self._beside()
         return self
 
     @property
     def lexicon(self) -> Lexicon:
-        """The words of the catalogue as it is now."""
-        dataset = self.engine.dataset
+        """The words of the catalogue as it is now; of a large one that has just changed, as it was a moment ago."""
+        dataset, held = self.engine.dataset, self._learnt
+        if held is not None and held[0] is dataset.catalogue:
+            return held[1]
+        if held is not None and dataset.n_items > AT_ONCE:
+            self._beside()
+            return held[1]
         with self._lock:
-            if self._learnt is None or self._learnt[0].catalogue is not dataset.catalogue:
-                self._learnt = (dataset, Lexicon.of(dataset))
+            if self._learnt is None or self._learnt[0] is not dataset.catalogue:
+                self._learnt = (dataset.catalogue, Lexicon.of(dataset))
             return self._learnt[1]
+
+    def _beside(self) -> None:
+        """Learn in a thread of its own, unless one is at it."""
+        if not self._learning.acquire(blocking=False):
+            return
+        threading.Thread(target=self._learn, name="word-learner", daemon=True).start()
+
+    def _learn(self) -> None:
+        try:
+            while self._learnt is None or self._learnt[0] is not self.engine.dataset.catalogue:
+                with self._lock:
+                    dataset = self.engine.dataset
+                    self._learnt = (dataset.catalogue, Lexicon.of(dataset))
+            self._read_on()
+        except Exception:
+            log.exception("the words of the catalogue could not be learnt; the next command tries again")
+        finally:
+            self._learning.release()
+
+    def _read_on(self) -> None:
+        self._by_rules(f"{next(iter(self.lexicon.senses), ('warm',))[0]} warms me", (), ())
 
     # --------------------------------------------------------------------------------------------------------- asking
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import tempfile
 import threading
 import time
@@ -66,10 +67,12 @@ class Database:
         self.folder: tempfile.TemporaryDirectory[str] | None = None
         self.alone: Any = threading.RLock() if self.lite and self.path is None else nullcontext()
         self.engine = self._connected(url)
-        # One query needs no transaction around it: on PostgreSQL that spares two round trips.
-        self.quick = self.engine if self.lite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        # One query needs no transaction around it: on PostgreSQL that spares two round trips, on SQLite a statement.
+        alone = {"quick": True} if self.lite else {"isolation_level": "AUTOCOMMIT"}
+        self.quick = self.engine.execution_options(**alone)
         self.waiting: deque[tuple[Work, Future[Any]]] = deque()
         self.later: dict[Any, tuple[Callable[[sa.Connection, list[Any]], None], list[Any]]] = {}
+        self.texts: dict[Any, tuple[str, Any]] = {}  # queries as the driver reads them
         self.behind, self.since = 0, 0.0  # how much nobody waits for, and since when
         self.rung, self.closed = threading.Condition(), False
         try:
@@ -104,8 +107,9 @@ class Database:
 
         @sa.event.listens_for(engine, "begin")
         def begin(connection: sa.Connection) -> None:
-            writing = connection.get_execution_options().get("writing")
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+            options = connection.get_execution_options()
+            if not options.get("quick"):
+                connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writing") else "BEGIN")
 
         return engine
 
@@ -145,6 +149,28 @@ class Database:
                     if not (wrong.connection_invalidated and once):
                         raise
         raise AssertionError
+
+    def quickly(self, statement: sa.sql.ClauseElement, parameters: Mapping[str, Any] | None = None) -> list[Any]:
+        """All rows of a query of whole numbers and texts that every request asks. On SQLite it goes straight to the
+        driver: SQLAlchemy's layers cost three times what such a query does."""
+        if not self.lite:
+            return self.rows(statement, parameters)
+        held = self.texts.get(statement)
+        if held is None:
+            compiled = statement.compile(self.engine)
+            held = self.texts[statement] = str(compiled), compiled
+        text, compiled = held
+        given = compiled.construct_params(parameters)
+        with self.telling(), self.alone:
+            connection = self.engine.raw_connection()
+            try:
+                cursor = connection.cursor()
+                cursor.execute(text, [given[name] for name in compiled.positiontup])
+                return cursor.fetchall()
+            except sqlite3.Error:
+                return self.rows(statement, parameters)  # once more, and with a sentence where it is wrong again
+            finally:
+                connection.close()
 
     def write(self, work: Callable[[sa.Connection], T]) -> T:
         """What `work` returns, once it is durable. Others' writes may share the transaction.

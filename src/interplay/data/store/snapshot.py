@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import sqlalchemy as sa
 
 from interplay.data.store import schema as t
@@ -79,7 +80,7 @@ def called(position: int) -> str:
 def _entities(connection: sa.Connection, store: Store, kind: sa.Table, gone: Any) -> list[Entity]:
     c = kind.c
     query = sa.select(c.position, c.name, c.whole, c.columns, c.version, gone).where(store.mine(kind))
-    return [Entity.of(row) for row in connection.execute(query.order_by(c.position))]
+    return Entity.each(connection.execute(query.order_by(c.position)))
 
 
 def _log(connection: sa.Connection, store: Store) -> Iterator[pl.DataFrame]:
@@ -149,7 +150,9 @@ def _column(name: str, values: list[Any]) -> pl.Series:
     kinds = {type(v) for v in values} - {type(None)}
     if kinds == {list}:
         inside = {type(v) for row in values if row is not None for v in row}
-        return pl.Series(name, values, pl.List(pl.String)) if inside == {str} else pl.Series(name, values, strict=False)
+        if inside == {str}:  # through Arrow, which makes lists ten times as fast
+            return pl.Series(name, pa.array(values, pa.large_list(pa.large_string())))
+        return pl.Series(name, values, strict=False)
     if list in kinds:
         lists = sum(isinstance(v, list) for v in values)
         said = sum(v is not None for v in values)
