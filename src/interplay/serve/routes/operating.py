@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from interplay.data.store.store import DEFAULT
+from interplay.errors import Unavailable
 from interplay.serve.bodies import reading
 from interplay.serve.metrics import CONTENT_TYPE
 from interplay.serve.routes.common import REFUSALS, Measured, RequestId, needs
@@ -25,10 +26,14 @@ async def healthz(request: Request, request_id: RequestId) -> dict[str, Any]:
 
 
 @router.get("/readyz", response_model=reading.Ready, responses={503: {"model": reading.Ready}})
-async def readyz(request: Request, request_id: RequestId, response: Response) -> dict[str, Any]:
-    """Whether requests should be sent here: 503 while starting, while closing, and when nothing could be stored."""
+def readyz(request: Request, request_id: RequestId, response: Response) -> dict[str, Any]:
+    """Whether requests should be sent here: 503 while starting, while closing, and while the store does not answer."""
     state = request.app.state
     said = ["closing: what was begun is finished, nothing new is taken"] if state.closing else []
+    try:
+        state.engine.store.head()
+    except Unavailable as problem:
+        said.append(str(problem))
     ready = not said
     response.status_code = 200 if ready else 503
     opened = state.door.open
