@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
+
 import httpx
 import pytest
 from browsing import opened, serving
 from playwright.sync_api import expect
+from serving import shop
 
+from interplay import learning
 from interplay.cascade.cascade import Cascade, Source
+from interplay.data.store.snapshot import load
+from interplay.data.store.store import Store
 from interplay.models.counts import Popular
+from interplay.recipe import LearningConfig
 from interplay.serve.engine import Engine
 from interplay.worlds.market import market
 
@@ -46,6 +53,43 @@ def test_ingestion_counts_what_was_refused_without_quoting_it(browser, served):
 def test_models_say_which_one_serves(browser, served):
     with opened(browser, served, "u63", "/operate/models") as page:
         expect(page.locator("#panel")).to_contain_text("serves, from memory")
+
+
+@pytest.fixture
+def two_models(tmp_path):
+    """A shop served from a store in which two models were learnt; the second is live."""
+    store = Store.open(tmp_path / "shop.db")
+    load(store, shop())
+    for name in ("item-knn", "popular"):
+        learning.train(store, name, learning=LearningConfig(gate="always"))
+    with serving(Engine.over(store)) as address:
+        yield address
+    store.close()
+
+
+def test_a_model_is_rolled_back_and_promoted_by_a_button_and_serves_without_a_pause(browser, two_models):
+    def serves(name: str) -> None:
+        for _ in range(100):
+            if httpx.get(two_models + "/healthz").json()["engine"] == name:
+                return
+            assert httpx.get(two_models + "/v1/recommendations?k=3").json()["items"]
+            time.sleep(0.05)
+        pytest.fail(f"{name} never served")
+
+    with opened(browser, two_models, "u66", "/operate/models") as page:
+        serves("popular")
+        expect(page.locator("#panel .model", has_text="popular")).to_contain_text("live")
+        page.get_by_role("button", name="Go back to 1").click()
+        page.get_by_role("button", name="Leave it").click()
+        serves("popular")
+        page.get_by_role("button", name="Go back to 1").click()
+        page.get_by_role("button", name="Go back", exact=True).click()
+        expect(page.locator("#panel .model", has_text="item-knn").locator(".tag")).to_have_text("live")
+        serves("item-knn")
+        page.get_by_role("button", name="Make live").click()
+        page.get_by_role("button", name="Make it live").click()
+        expect(page.locator("#panel .model", has_text="popular").locator(".tag")).to_have_text("live")
+        serves("popular")
 
 
 def test_benches_are_rendered_from_records(browser, served):
