@@ -134,9 +134,9 @@ class Served:
 
 
 @contextmanager
-def served(arguments: Sequence[str]) -> Iterator[Served]:
-    """`interplay serve` with these arguments, once it is ready."""
-    call = [sys.executable, "-m", "interplay.cli", "serve", *arguments, "--port", "0"]
+def served(arguments: Sequence[str], command: str = "serve") -> Iterator[Served]:
+    """`interplay serve` (or `demo`) with these arguments, once it is ready."""
+    call = [sys.executable, "-m", "interplay.cli", command, *arguments, "--port", "0"]
     process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
     try:

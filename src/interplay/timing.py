@@ -4,6 +4,7 @@ columns         what building requests and slates costs beside scoring them (doc
 gowalla-speed   fit, exact top-20 and full evaluation, against implicit and RecBole in their own processes
 ingest          rows streamed into a data set directory, and the memory that took
 service         the running service under load, in service.py
+page            the page in a real browser, in painting.py
 
 RecBole needs old packages, so it runs in an environment of its own, named by INTERPLAY_RECBOLE (a Python with
 recbole 1.2.1, numpy 1.26.4, scipy 1.11.4, pandas < 2.2, setuptools < 70); without it its figures are left out.
@@ -33,6 +34,7 @@ from interplay.metrics import measure
 from interplay.models.spectral import Spectral
 from interplay.ops.sparse import interaction_matrix
 from interplay.ops.topk import best_dot
+from interplay.painting import painted
 from interplay.service import service
 from interplay.types import Array, Dataset, Ragged, Requests, Rows, Run
 
@@ -221,6 +223,7 @@ TIMED: dict[str, Callable[[], dict[str, float]]] = {
     "gowalla-speed": gowalla_speed,
     "ingest": ingest,
     "service": service,
+    "page": painted,
 }
 
 
