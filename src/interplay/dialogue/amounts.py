@@ -22,41 +22,30 @@ _AMOUNT = (
 _BELOW = (
     r"under|below|beneath|less than|fewer than|lower than|smaller than|no more than|not more than|at most"
     r"|max(?:imum)?(?: of)?|maximally|up to|not over|not above|never over|within|before|until|till|by|prior to"
-    r"|no later than|not later than|not after|not exceeding"
+    r"|no later than|not later than|not after|not exceeding|pre|predating|capped at|cap (?:it|them|that|this) at"
+    r"|the latest|latest|or older than|ending (?:in|at|with)|as far as"
 )
 _ABOVE = (
     r"over|above|more than|greater than|higher than|at least|min(?:imum)?(?: of)?|no less than|not less than|not under"
-    r"|not below|starting (?:at|from|with)|from|since|after|no earlier than|not before|beyond|exceeding|past"
+    r"|not below|(?:starting|beginning) (?:at|from|with|in)|from|since|after|no earlier than|not before|beyond|exceeding"
+    r"|past|post|postdating|as of|the earliest|earliest|the oldest|oldest|at least (?:from|of)|no (?:further|farther) back than"
 )
 _STRICT = frozenset(
     [
-        "under",
-        "below",
-        "beneath",
-        "less than",
-        "fewer than",
-        "lower than",
-        "smaller than",
-        "before",
-        "prior to",
-        "over",
-        "above",
-        "more than",
-        "greater than",
-        "higher than",
-        "after",
-        "beyond",
-        "exceeding",
-        "past",
-    ]
+        "under", "below", "beneath", "less than", "fewer than", "lower than", "smaller than", "before", "prior to",
+        "pre", "predating", "over", "above", "more than", "greater than", "higher than", "after", "beyond", "exceeding",
+        "past", "post", "postdating",
+    ]  # fmt: skip
 )
 _AFTER_BELOW = (
-    r"(?:or|and) (?:less|below|under|fewer|cheaper|lower|earlier|older|before|shorter|smaller)|at (?:the )?most"
-    r"|max(?:imum)?|tops|and no (?:more|later)"
+    r"(?:or|and) (?:less|below|under|fewer|cheaper|lower|earlier|older|before|shorter|smaller)|at (?:the )?(?:very )?most"
+    r"|at (?:the )?(?:very )?latest|max(?:imum)?|tops|and no (?:more|later)|or so at (?:the )?most"
+    r"|(?:is|'s|being) (?:(?:my|the|our) )?(?:absolute )?(?:limit|ceiling|cap|maximum|max|most|upper limit|newest|latest)"
 )
 _AFTER_ABOVE = (
     r"(?:or|and) (?:more|above|over|later|newer|up|upwards?|after|longer|higher|greater|onwards?|younger)|upwards?"
-    r"|onwards?|at least|min(?:imum)?|plus|\+"
+    r"|onwards?|at least|min(?:imum)?|plus|\+|up(?! to)|forward|at (?:the )?(?:very )?(?:earliest|oldest|least)"
+    r"|(?:is|'s|being) (?:(?:my|the|our) )?(?:absolute )?(?:floor|minimum|min|least|lower limit|oldest|earliest)"
 )
 _LIMIT = r"(?:budget|limit|spend|pay|cost|afford|maximum)"
 
@@ -118,7 +107,8 @@ def amounts(plain: str, lexicon: Lexicon) -> list[Amount]:
     patterns = (
         rf"(?:(?P<between>between|from|in the range(?: of)?)\s+)?{amount(1)}\s*(?:and|to|-|–|until)\s*{amount(2)}",
         rf"(?:(?P<no>no|not) )?(?P<compared>\w+) than\s+(?:about )?{amount(1)}",
-        rf"(?P<pre>{_BELOW}|{_ABOVE})\s+(?:the )?(?:year )?{amount(1)}"
+        rf"(?P<pre>{_BELOW}|{_ABOVE})[\s-]+(?:(?:is|be|being|should be|i(?:'d| would)? (?:go|watch|take) is) )?"
+        rf"(?:the )?(?:year )?{amount(1)}"
         rf"(?:\s*(?P<post>{_AFTER_BELOW}|{_AFTER_ABOVE})(?!\w))?",
         rf"{amount(1)}\s*(?P<post>{_AFTER_BELOW}|{_AFTER_ABOVE})(?!\w)",
         rf"(?P<about>about|around|roughly|approximately|circa|some|~|close to|near)\s*{amount(1)}",
@@ -181,7 +171,7 @@ def _made(match: re.Match[str], plain: str, lexicon: Lexicon) -> Amount | None:
         up = re.fullmatch(_AFTER_ABOVE, post) is not None
         return Amount(start, end, number, value if up else None, None if up else value)
     if pre:
-        if pre == "from" and year:
+        if pre == "from" and year and not post:
             return Amount(start, end, number, value, value)
         up = re.fullmatch(_ABOVE, pre) is not None
         strict = pre in _STRICT
@@ -247,8 +237,24 @@ def _decades(plain: str, lexicon: Lexicon) -> list[Amount]:
             low = low + 6  # type: ignore[operator]
         elif m["part"]:
             low, high = low + 3, low + 6  # type: ignore[operator]
-        before = re.search(rf"(?P<pre>{_BELOW}|{_ABOVE})\s+(?:the )?$", plain[: m.start()])
+        before = re.search(rf"(?P<pre>{_BELOW}|{_ABOVE})[\s-]+(?:the )?$", plain[: m.start()])
+        than = re.search(r"(?:\b(?P<no>no|not) )?\b(?P<compared>\w+) than (?:the )?$", plain[: m.start()])
+        after = re.match(rf"\s*(?P<post>{_AFTER_BELOW}|{_AFTER_ABOVE})(?!\w)", plain[m.end() :])
         start = m.start()
+        towards = lexicon.direction(than["compared"]) if than else None
+        if than and towards is not None and towards[0] == year:
+            up = towards[1] > 0
+            if than["no"]:  # no older than the 80s: of the 80s, or newer
+                bounds = (None, float(high)) if up else (float(low), None)  # type: ignore[arg-type]
+            else:
+                bounds = (high + 1.0, None) if up else (None, low - 1.0)  # type: ignore[operator]
+            out.append(Amount(than.start(), m.end(), year, *bounds))
+            continue
+        if after and not before:
+            up = re.fullmatch(_AFTER_ABOVE, after["post"]) is not None
+            end = m.end() + after.end()
+            out.append(Amount(start, end, year, float(low) if up else None, None if up else float(high)))  # type: ignore[arg-type]
+            continue
         if before and before["pre"] not in ("from",):
             start = before.start()
             up = re.fullmatch(_ABOVE, before["pre"]) is not None
