@@ -7,13 +7,15 @@ from functools import cache
 import numpy as np
 import pytest
 
+from interplay.data.features import FeatureView
 from interplay.errors import BadData
 from interplay.fitted import built
 from interplay.systems import ROWS, SYSTEMS
 from interplay.types import Dataset, Ragged, Requests, RuleSet, Run, Slates
 from small import crowd, made
 
-RETRIEVERS = [row.name for row in ROWS if row.kind == "model"]
+RETRIEVERS = [row.name for row in ROWS if row.kind == "model" and "examples" not in row.needs]
+RANKERS = [row.name for row in ROWS if row.kind == "model" and "examples" in row.needs]
 BY_TEXT = [row.name for row in ROWS if "interactions" not in row.needs]
 QUICK = Run(seed=1, epochs=2)  # two epochs tell as much of a promise as two hundred
 
@@ -168,6 +170,134 @@ class TestEveryRetriever:
         for column, array in model.state().users.items():
             if not column.endswith("rows.events"):
                 assert not array[[2, 3]].any(), column
+
+
+def candidates_of(data: Dataset, n: int = 12) -> tuple[Requests, Slates]:
+    """Everybody, strangers and the unheard of, each with candidates of which some rows are short, single or empty."""
+    users = np.append(np.arange(20, dtype=np.int32), [-1, 10_000]).astype(np.int32)
+    history = Ragged(offsets=np.zeros(len(users) + 1, np.int64), columns={"item": np.zeros(0, np.int32)})
+    at = np.full(len(users), int(data.events.time[-1]) + 1)
+    known = Requests.of(data, users[:20], at=at[:20]).history
+    history = Ragged(offsets=np.append(known.offsets, [known.offsets[-1]] * 2), columns=known.columns)
+    items = np.stack([np.random.default_rng(i).permutation(data.n_items)[:n] for i in range(len(users))])
+    items[3, 5:], items[4, 1:], items[5, :], items[6, 0] = -1, -1, -1, 10_000
+    scores = np.where(items >= 0, -np.arange(n, dtype=np.float32), -np.inf).astype(np.float32)
+    return Requests(user=users, history=history, at=at), Slates(items=items.astype(np.int32), scores=scores)
+
+
+@cache
+def learnt(name: str):
+    return built(name).fit(crowd(), run=QUICK)
+
+
+def labelled(n: int = 300, seed: int = 0) -> Dataset:
+    """An examples table as people have them: gaps, words, numbers out of scale, a task that never happens."""
+    import polars as pl
+
+    from interplay.data.tables import from_frames
+
+    rng = np.random.default_rng(seed)
+    table = pl.DataFrame({
+        "user_id": rng.integers(0, 12, n), "item_id": [f"thing {i}" for i in rng.integers(0, 9, n)],
+        "place": [None if i % 7 == 0 else f"p{i % 3}" for i in range(n)],
+        "price": np.where(rng.random(n) < 0.2, np.nan, 10 ** rng.normal(0, 3, n)),
+        "timestamp": 1_700_000_000_000_000 + np.arange(n) * 60_000_000,
+        "label_click": (rng.random(n) < 0.3).astype(np.int8),
+        "label_buy": [None if i % 5 == 0 else 0 for i in range(n)],
+        "split": ["test" if i % 5 == 4 else "valid" if i % 5 == 3 else "train" for i in range(n)],
+    })  # fmt: skip
+    return from_frames("labelled", tables={"examples": table})
+
+
+@pytest.mark.parametrize("name", RANKERS)
+class TestEveryRanker:
+    def test_candidates_are_ordered_and_what_is_padded_stays_padded(self, name):
+        data, model = crowd(), learnt(name)
+        requests, slates = candidates_of(data)
+        for view in (FeatureView(data), None):
+            ranked = model.rank(requests, slates, view)
+            assert ranked.items.dtype == np.int32 and ranked.scores.dtype == np.float32
+            held = ranked.items >= 0
+            assert (np.sort(ranked.items, axis=1) == np.sort(slates.items, axis=1)).all(), "the same candidates"
+            assert (np.diff(held.astype(int), axis=1) <= 0).all() and np.isfinite(ranked.scores[held]).all()
+            assert (ranked.scores[~held] == -np.inf).all()
+            assert (np.diff(np.where(held, ranked.scores, -1e30), axis=1) <= 0).all(), "best first"
+            said = [c for c in ranked.columns if c.startswith("p_")]
+            assert said and all(((ranked.columns[c] >= 0) & (ranked.columns[c] <= 1)).all() for c in said)
+
+    def test_a_batch_answers_as_one_by_one_and_inputs_are_left_alone(self, name):
+        data, model = crowd(), learnt(name)
+        requests, slates = candidates_of(data)
+        before = slates.items.copy(), requests.history["item"].copy(), slates.scores.copy()
+        view = FeatureView(data)
+        together = model.rank(requests, slates, view)
+        alone = [model.rank(requests.slice(i, i + 1), slates.slice(i, i + 1), view) for i in range(len(requests))]
+        assert together.equals(Slates.stacked(alone), relative=2e-5)
+        for was, now in zip(before, (slates.items, requests.history["item"], slates.scores), strict=True):
+            np.testing.assert_array_equal(was, now)
+
+    def test_a_row_is_served_as_it_was_trained(self, name):
+        data, model = crowd(), learnt(name)
+        examples = model.examples(data)
+        rows = np.random.default_rng(0).integers(0, len(examples), 40)
+        trained = model.predict(examples.take(rows))
+        users, items = examples.fields["user"][rows], examples.fields["item"][rows]
+        requests = Requests.of(data, users, at=examples.at[rows])
+        slates = Slates(items=items[:, None].astype(np.int32), scores=np.zeros((len(rows), 1), np.float32))
+        served = model.rank(requests, slates, FeatureView(data))
+        for task, p in trained.items():
+            np.testing.assert_allclose(served.columns[f"p_{task}"][:, 0], p, atol=2e-6)
+
+    def test_nothing_after_at_is_used(self, name):
+        data, model = crowd(), learnt(name)
+        requests, slates = candidates_of(data)
+        cut = int(np.median(data.events.time))
+        early = data.where(data.events.time < cut)
+        at = np.full(len(requests), cut)
+        asked_of = [model.rank(Requests.of(d, requests.user, at=at), slates, FeatureView(d)) for d in (early, data)]
+        assert asked_of[0].equals(asked_of[1])
+
+    def test_state_moves_and_the_same_seed_gives_the_same_answer(self, name):
+        data, model = crowd(), learnt(name)
+        requests, slates = candidates_of(data)
+        state, view = model.state(), FeatureView(data)
+        for array in [*state.arrays.values(), *state.users.values()]:
+            assert isinstance(array, np.ndarray) and array.dtype != object
+        first = model.rank(requests, slates, view)
+        assert first.equals(built(name).restore(state).rank(requests, slates, view))
+        assert first.equals(built(name).fit(crowd(), run=QUICK).rank(requests, slates, view))
+
+    def test_people_who_are_forgotten_leave_no_row_and_are_ranked_for_as_strangers(self, name):
+        data = crowd()
+        model = built(name).restore(learnt(name).state())
+        model.forget(np.array([2, 3]))
+        for column, array in model.state().users.items():
+            assert not array[[2, 3]].any(), column
+        requests, slates = candidates_of(data)
+        sound = model.rank(requests, slates, FeatureView(data))
+        assert np.isfinite(sound.scores[sound.items >= 0]).all()
+
+    def test_gaps_rare_tasks_and_unheard_of_values_give_finite_probabilities(self, name):
+        from interplay.data.examples import Examples
+        from interplay.ranking import divide, fit_ranker, judge_ranker
+
+        few = {"descent": {"epochs": 2}} if SYSTEMS[name].epochs else {}
+        division = divide(labelled())
+        fitted = fit_ranker(name, division, settings=few, seed=1)
+        figures = judge_ranker(fitted, division).mean()
+        assert {"auc:click", "logloss:click", "logloss:buy", "gauc:click", "ece:click"} <= set(figures)
+        odd = Examples(
+            fields={"user": np.array([10**6, -1]), "item": np.array([0, 7]), "place": np.array([None, "new"], object)},
+            numbers={"price": np.array([np.nan, np.inf], np.float32)},
+        )
+        for examples in (odd, Examples(fields={"user": np.array([1])})):
+            assert all(
+                np.isfinite(p).all() and len(p) == len(examples) for p in fitted.model.predict(examples).values()
+            )
+
+    def test_nothing_to_learn_from_is_refused(self, name):
+        with pytest.raises(BadData, match="no events"):
+            built(name).fit(made([], 2, 2), run=QUICK)
 
 
 @pytest.mark.parametrize(("name", "puzzle"), [(row.name, p) for row in ROWS for p in sorted(row.solves)])

@@ -339,6 +339,46 @@ _add(
 )
 
 # --------------------------------------------------------------------------------------------------------------------
+# Rankers on labelled examples
+
+_FRAPPE: tuple[tuple[str, dict[str, Any], tuple[float, float] | None], ...] = (
+    ("lookup", {}, None),
+    ("lightgbm", {}, None),
+    ("lr", {"ridge": 1e-6}, (0.9356, 0.3076)),
+    ("fm", {"ridge": 5e-6}, (0.9671, 0.2065)),
+    ("dnn", {"ridge": 0.05}, (0.9833, 0.1622)),
+    ("deepfm", {"ridge": 0.05}, (0.9842, 0.1482)),
+    ("dcn-v2", {"ridge": 0.05}, (0.9845, 0.1491)),
+    ("autoint", {"ridge": 0.05}, (0.9848, 0.1490)),
+    ("finalmlp", {"ridge": 0.05, "dropout": 0.4, "heads": 10}, (0.9861, 0.1484)),
+)
+_add(
+    Bench(
+        name="frappe",
+        version=1,
+        data="frappe_x1",
+        kind="ranking",
+        split="given",
+        on="train",
+        baseline="dcn-v2",
+        about="**Frappe**: which app is used in which context; beside each use two drawn apps that the person never used.",
+        metrics=("auc", "logloss_raw", "logloss", "ece_raw", "ece", "auc_new", "epochs", "ms"),
+        entries=tuple(
+            Entry(
+                system=name,
+                settings=settings,
+                seeds=(0,) if name == "lookup" else (0, 1, 2),
+                seconds=900,
+                column="floors" if name in ("lookup", "lightgbm") else "same embedding, batch and stop",
+                published={} if figures is None else dict(zip(("auc", "logloss"), figures, strict=True)),
+                source="" if figures is None else "BARS, Frappe_x1",
+            )
+            for name, settings, figures in _FRAPPE
+        ),
+    )
+)
+
+# --------------------------------------------------------------------------------------------------------------------
 # Steering: commands that real people wrote, and sessions with simulated ones
 
 _add(
@@ -559,6 +599,61 @@ _add(
             for habit, share in (("facet", 0.4), ("facet", 0.8), ("random", 0.4), ("random", 0.8))
             for name in ("sips", "iips", "sniips", "rips", "snrips")
         ),
+    )
+)  # fmt: skip
+
+# --------------------------------------------------------------------------------------------------------------------
+# Where people look
+
+_add(
+    Bench(
+        name="recgaze",
+        version=1,
+        data="",
+        kind="looks",
+        about="**Recovery on the 40 screens of RecGaze**: clicks of made people that follow one model exactly.",
+        metrics=(
+            "clicks", "true", "own", "position", "second", "margin", "low", "high", "perplexity", "looks", "taste",
+        ),
+        entries=tuple(
+            Entry(system="recgaze", label=label, settings={"model": label})
+            for label in (
+                "pbm", "pbm-rank-one", "pbm-swipe", "observed", "cascade", "dbn", "carousel", "one-choice",
+            )
+        ),
+        note="A row is a world. Log-likelihood a page of people who were held out: of the true model, of the row's own "
+        "when fitted, of a click rate for each cell, and of the best other model; `margin` is own less second with its "
+        "95 % interval. `looks` is the rank correlation of fitted with true examination over the 150 cells, `taste` "
+        "the correlation of the three weights of attraction.",
+    )
+)  # fmt: skip
+_add(
+    Bench(
+        name="positions",
+        version=1,
+        data="",
+        kind="looks",
+        about="**Places of real logs**: pages of four films (language-model agents), banners with three places.",
+        metrics=tuple(f"{log}_{of}" for log in ("agents", "uniform", "bts") for of in ("ll", "gain", "low", "high")),
+        entries=(
+            Entry(system="recgaze", label="constant", settings={"model": "constant"}, column="floors"),
+            Entry(system="recgaze", label="position", settings={"model": "position"}, column="floors"),
+            Entry(system="recgaze", label="item", settings={"model": "item"}, column="floors"),
+            *(
+                Entry(system="recgaze", label=f"{model}{said}", settings={"model": model, **more}, column=group)
+                for group, said, more in (
+                    ("one number for each item", "", {"spread": 0.5}),
+                    ("attraction linear in what is known of an item", ", about", {"attraction": "about"}),
+                )
+                for model in ("pbm", "pbm-rank-one", "cascade", "dbn")
+            ),
+            Entry(
+                system="recgaze", label="pbm, em", settings={"model": "pbm", "estimator": "em"},
+                column="one number for each item",
+            ),
+        ),
+        note="Neither log is of real choices from real pages: the agents are language models, and three banners of one "
+        "page cannot be joined. With 46 and 69 clicks the banners cannot tell any two models apart.",
     )
 )  # fmt: skip
 

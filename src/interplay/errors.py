@@ -34,6 +34,10 @@ class Leakage(InterplayError):
     """Something that must not be known at fit time was used."""
 
 
+class Undecidable(InterplayError):
+    """The log cannot tell what was asked of it; the sentence names what is missing."""
+
+
 class MissingExtra(InterplayError, ImportError):
     """An optional dependency is not installed."""
 

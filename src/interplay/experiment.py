@@ -35,10 +35,12 @@ from interplay.data.split import Split, split
 from interplay.errors import BadSetting, InterplayError, Mismatch, unknown
 from interplay.evaluate.audit import audit
 from interplay.evaluate.compare import compare, describe
+from interplay.evaluate.labelled import JudgedExamples
 from interplay.evaluate.replay import Judged, replay, replay_queries, validation
 from interplay.fitted import Fitted, built, manifest
+from interplay.ranking import METRICS, Division, divide, evaluate_ranker, fit_ranker, ranks
 from interplay.systems import SYSTEMS
-from interplay.types import TEST, Dataset, Run
+from interplay.types import TEST, Array, Dataset, Run
 
 Progress = Callable[[str, Mapping[str, Any]], None]
 PACKAGES = ("interplay", "numpy", "scipy", "numba", "polars", "torch")
@@ -58,9 +60,14 @@ def dataset(name: str | Path) -> Dataset:
     return load(name)
 
 
+def divided(system: str, data: Dataset, rule: str | None = None, *, seed: int = 0) -> Split | Division:
+    """The parts of a data set as a system needs them: of the log, or for a ranker of its labelled examples."""
+    return divide(data, rule, seed=seed) if ranks(system) else split(data, rule, seed=seed)
+
+
 def fit(
     system: str,
-    parts: Split,
+    parts: Split | Division,
     *,
     on: str = "train",
     settings: Mapping[str, Any] | None = None,
@@ -74,8 +81,14 @@ def fit(
     """Fit on the split's train part, or choose the epochs there and refit on train + valid for that many.
 
     A system that learns in epochs is judged by `metric` on the validation part; nothing reads the test part here.
-    `choice` is what an earlier fit of the same settings with another seed chose: its epochs are taken over.
+    A ranker stops by the AUC of the validation rows. `choice` is what an earlier fit of the same settings with another
+    seed chose: its epochs are taken over.
     """
+    if isinstance(parts, Division):
+        return fit_ranker(
+            system, parts, on=on, settings=settings, seed=seed, seconds=seconds, checkpoint=checkpoint,
+            progress=progress, choice=choice,
+        )  # fmt: skip
     if on not in ("train", "train+valid"):
         raise BadSetting(f"--on is {on!r}; expected 'train' or 'train+valid'")
     settings = dict(settings or {})
@@ -106,11 +119,14 @@ def evaluate(
     fitted: Fitted,
     data: Dataset,
     *,
-    metrics: Sequence[str] = ("recall@20", "ndcg@20"),
+    metrics: Sequence[str] | None = None,
     history: str | None = None,
     seen: str = "drop",
-) -> Judged:
-    """Judge a fitted system on the test part of the very split it was fitted with."""
+) -> Judged | JudgedExamples:
+    """Judge a fitted system on the test part of the very split it was fitted with.
+
+    By default a ranker is judged by AUC, log loss, AUC per group and calibration, all else by recall@20 and ndcg@20.
+    """
     told = fitted.manifest
     if told["data"]["fingerprint"] != data.fingerprint:
         raise Mismatch(
@@ -118,6 +134,8 @@ def evaluate(
             f"{told['data']['fingerprint'][:12]}); the data given are {data.name!r} ({len(data.events)} events, "
             f"{data.fingerprint[:12]}). Evaluate on the data it was fitted on, or fit it again"
         )
+    if ranks(fitted.name):
+        return evaluate_ranker(fitted, data, metrics or METRICS)
     if "split" not in told:
         raise Mismatch("this model was fitted on everything, so no test part is left; fit it with a split to judge it")
     parts = split(data, told["split"]["rule"], seed=told["split"]["seed"])
@@ -127,8 +145,9 @@ def evaluate(
             f"{told['split']['hash'][:12]}. It was made by another version: fit it again"
         )
     return replay(
-        fitted.model, parts, which=TEST, on=told["split"]["on"], metrics=tuple(metrics), seen=seen, history=history
-    )
+        fitted.model, parts, which=TEST, on=told["split"]["on"], metrics=tuple(metrics or ("recall@20", "ndcg@20")),
+        seen=seen, history=history,
+    )  # fmt: skip
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -242,7 +261,8 @@ def run_row(name: str, label: str, seed: int, *, keep: bool = True) -> dict[str,
         **_circumstances(),
     }  # fmt: skip
     if keep:
-        record["users"] = _keep_users(name, page.version, label, seed, judged)
+        columns = {m: np.asarray(v, np.float32) for m, v in judged.users.items()}
+        record["users"] = _keep_users(name, page.version, label, seed, columns)
         _append(record)
         shutil.rmtree(_checkpoint(page, label, seed), ignore_errors=True)
     return record
@@ -279,7 +299,11 @@ def _timed(page: Bench, seed: int, *, keep: bool) -> dict[str, Any]:
     return record
 
 
-OWN = {"sessions": "interplay.sessions", "readings": "interplay.readings"}  # kind -> the module whose `judge` judges it
+OWN = {  # kind -> the module whose `judge` judges it
+    "sessions": "interplay.sessions", "readings": "interplay.readings", "offpolicy": "interplay.hindsight",
+    "ranking": "interplay.ranking", "looks": "interplay.looks", "slating": "interplay.slating",
+    "outcomes": "interplay.outcomes", "reordering": "interplay.reordering",
+}  # fmt: skip
 
 
 def _own(page: Bench, entry: Entry, seed: int, *, keep: bool) -> dict[str, Any]:
@@ -294,6 +318,8 @@ def _own(page: Bench, entry: Entry, seed: int, *, keep: bool) -> dict[str, Any]:
         "seconds": {"all": round(time.perf_counter() - begun, 2)}, **_circumstances(),
     }  # fmt: skip
     if keep:
+        if "rows" in told:  # one value for each judged row, for paired tests
+            record["users"] = _keep_users(page.name, page.version, entry.label, seed, told["rows"])
         _append(record)
     return record
 
@@ -301,7 +327,8 @@ def _own(page: Bench, entry: Entry, seed: int, *, keep: bool) -> dict[str, Any]:
 def _own_table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]]) -> str:
     """Rows of figures, grouped; the sentence above says how they came about."""
     newest = list(held.values())[-1]
-    head = ["row", *(m.replace("_", " ") for m in page.metrics), "s"]
+    published = any(entry.published for entry in page.entries)
+    head = ["row", *(m.replace("_", " ") for m in page.metrics), *(["published"] if published else []), "s"]
     lines = [page.about, "", " ".join(f"{v}." for v in newest["protocol"].values()), ""]
     lines += ["| " + " | ".join(head) + " |", "|" + "|".join("---" for _ in head) + "|"]
     for group in page.columns():
@@ -309,7 +336,9 @@ def _own_table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]]) -
         for entry in page.entries:
             own = [r for (label, _), r in held.items() if label == entry.label]
             if entry.column == group and own:
-                cells = [_short(float(np.mean([r["metrics"][m] for r in own]))) for m in page.metrics]
+                told = [[r["metrics"][m] for r in own if m in r["metrics"]] for m in page.metrics]
+                cells = [_short(float(np.mean(values))) if values else "" for values in told]
+                cells += [entry.published_text()] if published else []
                 spent = np.mean([r["seconds"]["all"] for r in own])
                 lines.append("| " + " | ".join([entry.shown, *cells, f"{spent:.0f}"]) + " |")
     return "\n".join([*lines, "", page.note] if page.note else lines)
@@ -347,10 +376,9 @@ def verify(name: str, *, seed: int | None = None, said: Callable[[str], None] = 
     return gap <= 5e-4
 
 
-def _keep_users(name: str, version: int, label: str, seed: int, judged: Judged) -> dict[str, str]:
+def _keep_users(name: str, version: int, label: str, seed: int, columns: Mapping[str, Array]) -> dict[str, str]:
     """Write the per-user table beside the records; returns its path and hash."""
     held = io.BytesIO()
-    columns = {m: np.asarray(v, np.float32) for m, v in judged.users.items()}
     pl.DataFrame(columns).write_parquet(held, compression="zstd", compression_level=19)
     digest = hashlib.sha256(held.getvalue()).hexdigest()
     path = (
@@ -376,7 +404,8 @@ def table(name: str) -> str:
         figures = [f"| {k.replace('_', ' ')} | {v:.4g} |" for k, v in newest["metrics"].items()]
         return "\n".join([page.about, "", f"| {newest['date']} | |", "|---|---|", *figures])
     if page.kind in OWN:
-        return _own_table(page, held)
+        module = importlib.import_module(OWN[page.kind])
+        return module.table(page, held, results_root()) if hasattr(module, "table") else _own_table(page, held)
     first = page.metrics[0]
     users = {}
     for entry in page.entries:

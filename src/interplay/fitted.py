@@ -163,6 +163,8 @@ class Fitted:
         requests = self.requests(
             users, histories=histories, queries=queries, k=k, exclude=exclude, allow=allow, where=where, seen=seen
         )
+        if not hasattr(self.model, "retrieve"):
+            raise Unsupported(f"{self.name} orders candidates and finds none; name it as [ranker] in a recipe")
         slates = self.model.retrieve(requests, k)
         row, place = np.nonzero(slates.items >= 0)
         listed = None if users is None else [users[i] for i in row.tolist()]

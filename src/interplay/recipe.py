@@ -9,9 +9,14 @@
     ridge = 300                        # everything else is a setting of the system
 
     [fusion]                           # cascade/fuse.py: FusionConfig
+    [ranker]                           # a system that orders the fused candidates anew
+    system = "dcn-v2"                  # a row that needs examples; further: serves (feed, search or both)
+    weights = {click = 1, buy = 5}     # the visible sum of what it predicts; all else is a setting of the system
     [page]                             # cascade/page.py: PageConfig, for feeds
     [search.fusion]                    # laid over [fusion] when there is a query
     [search.page]                      # the page of a search; [page] has no say in it
+    [explore]                          # what fills the page to learn from it: system = "lin-ts" (a row of kind policy),
+                                       # pool, serves (cascade/cascade.py: Explore); all else is a setting of the system
     [wishes]                           # SteerConfig (dialogue/steer.py): with this table soft wishes are obeyed too
     [serving]                          # ServingConfig: what may come back, who is held out
     [learning]                         # LearningConfig: how `interplay train` judges, promotes and repeats itself
@@ -28,16 +33,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from interplay.cascade.cascade import WISHES, Cascade, CascadeConfig, Manner, Source
+from interplay.cascade.cascade import WISHES, Cascade, CascadeConfig, Explore, Manner, Ranking, Source
 from interplay.cascade.fuse import FusionConfig
 from interplay.cascade.index import Index, IndexConfig
 from interplay.cascade.page import PageConfig
 from interplay.configure import configured
 from interplay.dialogue.steer import Steer, SteerConfig
 from interplay.errors import BadData, BadSetting, UnknownName, nearest, unknown
-from interplay.systems import system
+from interplay.systems import ROWS, system
 
-TABLES = ("about", "where", "source", "fusion", "page", "search", "wishes", "serving", "learning")
+TABLES = ("about", "where", "source", "fusion", "ranker", "page", "search", "explore", "wishes", "serving", "learning")
 OF_SOURCE = tuple(f.name for f in fields(Source) if f.name != "retriever")
 
 
@@ -95,6 +100,14 @@ class _Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Tried:
+    """The part of [explore] that is not a setting of its policy."""
+
+    pool: int = Explore.pool
+    serves: str = Explore.serves
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A recipe as written: `build` makes an unfitted cascade of it."""
 
@@ -119,7 +132,7 @@ class Recipe:
 
     def _check(self, tables: Mapping[str, Any]) -> None:
         _known(self.name, tables, TABLES)
-        for table in ("source", "fusion", "page", "search", "wishes", "serving", "learning"):
+        for table in ("explore", "source", "fusion", "ranker", "page", "search", "wishes", "serving", "learning"):
             if not isinstance(tables.get(table, {}), Mapping):
                 raise BadData(f"{self.name}: {table!r} is {tables[table]!r}; expected a table, as in [{table}]")
         _known(f"{self.name} [search]", tables.get("search", {}), ("fusion", "page"))
@@ -134,6 +147,10 @@ class Recipe:
                 raise BadData(f"{self.name}: a source is called {name!r}; expected letters, digits and _")
             if not isinstance(table, Mapping) or ("system" in table) == ("vectors" in table):
                 raise BadData(f'{self.name} [source.{name}] needs system = "..." or vectors = "...", one of the two')
+
+        ranker = tables.get("ranker", {})
+        if "ranker" in tables and "system" not in ranker:
+            raise BadData(f'{self.name} [ranker] needs system = "...", a row of systems.py that needs examples')
 
     @property
     def serving(self) -> ServingConfig:
@@ -164,7 +181,33 @@ class Recipe:
                 where=(where,) if isinstance(where, str) else tuple(where),
             ),
             steer=Steer(configured(SteerConfig, tables["wishes"])) if "wishes" in tables else None,
+            ranking=self._ranking(tables["ranker"]) if "ranker" in tables else None,
+            explore=self._explore(tables["explore"]) if "explore" in tables else None,
         )
+
+    def _ranking(self, table: Mapping[str, Any]) -> Ranking:
+        settings = {k: v for k, v in table.items() if k not in ("system", "serves")}
+        try:
+            row = system(table["system"])
+            if "examples" not in row.needs:
+                raise BadSetting(f"{row.name} finds items and ranks none; name it as a [source.NAME]")
+            return Ranking(name=row.name, ranker=row.build(settings), serves=table.get("serves", "both"))
+        except (UnknownName, BadSetting) as problem:
+            raise type(problem)(f"{self.name} [ranker]: {problem}") from None
+
+    def _explore(self, table: Mapping[str, Any]) -> Explore:
+        if "system" not in table:
+            able = ", ".join(row.name for row in ROWS if row.kind == "policy")
+            raise BadData(f'{self.name} [explore] needs system = "..."; policies: {able}')
+        asked = {k: v for k, v in table.items() if k in ("pool", "serves")}
+        settings = {k: v for k, v in table.items() if k not in ("pool", "serves", "system")}
+        try:
+            policy = system(table["system"]).build(settings)
+            if not hasattr(policy, "choose"):
+                raise BadSetting(f"{table['system']} does not explore; take a row of kind policy")
+            return Explore(policy=policy, **vars(configured(_Tried, asked)))
+        except (UnknownName, BadSetting) as problem:
+            raise type(problem)(f"{self.name} [explore]: {problem}") from None
 
     def _source(self, name: str, table: Mapping[str, Any]) -> Source:
         asked = {k: v for k, v in table.items() if k in OF_SOURCE}
@@ -174,6 +217,8 @@ class Recipe:
                 retriever: Any = Index(configured(IndexConfig, settings))
             else:
                 row = system(table["system"])
+                if "examples" in row.needs:
+                    raise BadSetting(f"{row.name} ranks items and finds none; name it in [ranker]")
                 retriever = load_recipe(row.recipe).build(settings) if row.recipe else row.build(settings)
             return Source(retriever=retriever, **vars(configured(_Asked, asked)))
         except (UnknownName, BadSetting) as problem:

@@ -92,15 +92,15 @@ class Ids:
         return found
 
     def index(self, names: Sequence[Id] | Array) -> Array:
-        """int32 indices of `names`, -1 where a name is unknown. `7` and `"7"` find each other."""
+        """int32 indices of `names`, -1 where one is unknown or missing. `7` and `"7"` find each other."""
         listed = names.tolist() if isinstance(names, np.ndarray) else names
         get = self.positions.get
         return np.fromiter((self._find(get, n) for n in listed), dtype=np.int32, count=len(listed))
 
     @staticmethod
-    def _find(get: Callable[..., int | None], name: Id) -> int:
+    def _find(get: Callable[..., int | None], name: Id | None) -> int:
         found = get(name)
-        if found is None:
+        if found is None and name is not None:
             other: Id | None = str(name) if isinstance(name, int) else int(name) if NUMBER.fullmatch(name) else None
             found = None if other is None else get(other)
         return -1 if found is None else found
@@ -275,13 +275,17 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 of the events and of both id spaces; the name plays no part."""
+        """sha256 of the events, of both id spaces and of labelled examples, if any; the name plays no part."""
         h = hashlib.sha256()
         for column in (self.events.user, self.events.item, self.events.time, self.events.value, self.events.kind,
                        self.events.part):  # fmt: skip
             h.update(b"-" if column is None else np.ascontiguousarray(column).tobytes())
         for ids in (self.users, self.items):
             h.update(np.ascontiguousarray(ids.keys).tobytes())
+        if "examples" in self.tables:
+            for column in self.tables["examples"]:
+                h.update(column.name.encode())
+                h.update("\0".join(map(str, column.to_list())).encode())
         return h.hexdigest()
 
     def texts(self, items: Array | None = None) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from interplay.cascade.cascade import Cascade, CascadeConfig, Manner, Source
+from interplay.cascade.cascade import Cascade, CascadeConfig, Manner, Ranking, Source
 from interplay.cascade.fuse import FusionConfig
 from interplay.cascade.index import Index, IndexConfig
 from interplay.cascade.page import PageConfig
@@ -296,7 +296,7 @@ class Backwards:
 def test_a_ranker_orders_anew_and_the_sources_stay_known() -> None:
     data = shop()
     plain, model = cascade().fit(data), cascade().fit(data)
-    model.ranker = Backwards()
+    model.ranking = Ranking(ranker=Backwards())
     requests = Requests.of(data, np.array([0, -1]))
     before, after = plain.retrieve(requests, N), model.retrieve(requests, N)
     for i in range(2):

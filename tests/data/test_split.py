@@ -89,6 +89,19 @@ def test_a_time_split_never_learns_from_the_future(dataset, valid, test):
 
 @quick
 @given(logs())
+def test_a_users_time_split_cuts_each_user_between_moments(dataset):
+    s = tried(dataset, "user-time", valid=0.2, test=0.2)
+    for user in range(dataset.n_users):
+        mine = slice(dataset.offsets[user], dataset.offsets[user + 1])
+        part, time = s.part[mine], dataset.events.time[mine]
+        assert (np.diff(part) >= 0).all(), "train, then valid, then test"
+        assert all(len(set(part[time == t])) == 1 for t in set(time)), "a moment is in one part"
+        if len(set(time)) == len(time):
+            assert (part == TEST).sum() == np.floor(0.2 * len(time) + 1e-6)
+
+
+@quick
+@given(logs())
 def test_last_out_takes_the_last_and_the_one_before_of_users_with_three(dataset):
     s = tried(dataset, "last-out")
     for user in range(dataset.n_users):

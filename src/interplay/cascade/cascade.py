@@ -6,7 +6,8 @@
     rank         the lists are fused; a ranker, where there is one, orders the candidates anew; soft wishes and boosts
                  move them
     rules        (the trace counts what each rule hides; nothing is filtered after the fact)
-    page         variety, caps and pins
+    page         variety, caps and pins; where the recipe explores, a policy fills the places from the arranged list,
+                 and the chance of each item at its place stands in the column `propensity`
 
 Learns nothing itself: it fits its sources. `retrieve` answers as it would be served and lets a source's error through;
 `respond` goes on without a source that fails or is late, and its trace says so.
@@ -31,7 +32,9 @@ from interplay.cascade.leaning import WIDE, arranged, leant
 from interplay.cascade.page import Page, PageConfig
 from interplay.cascade.rules import Catalogue, compile_rules, together
 from interplay.cascade.trace import traces
+from interplay.data.features import FeatureView
 from interplay.errors import BadData, BadSetting, InterplayError, Unsupported, unknown
+from interplay.ops.choosing import Caps, following
 from interplay.ops.topk import best_dot, withheld
 from interplay.types import (
     EVERYTHING,
@@ -73,6 +76,37 @@ class Source:
             raise BadSetting(f"a source serves {self.serves!r}; expected 'feed', 'search' or 'both'")
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Explore:
+    """A policy that fills the page from more candidates than the page has places, and knows the chance of each choice.
+
+    It has the verbs of models/bandits.py: fit, choose, chances, state, restore, forget.
+    """
+
+    policy: Any
+    pool: int = 30  # candidates it may choose from: the first of the arranged list
+    serves: str = FEED  # "feed", "search" or "both"
+
+    def __post_init__(self) -> None:
+        if self.serves not in ("both", FEED, SEARCH):
+            raise BadSetting(f"explore.serves is {self.serves!r}; expected 'feed', 'search' or 'both'")
+        if self.pool < 1:
+            raise BadSetting(f"explore.pool is {self.pool}; expected at least 1 candidate to choose from")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ranking:
+    """What orders the fused candidates anew."""
+
+    ranker: Any
+    name: str = ""  # what the trace calls it
+    serves: str = "both"
+
+    def __post_init__(self) -> None:
+        if self.serves not in ("both", FEED, SEARCH):
+            raise BadSetting(f"a ranker serves {self.serves!r}; expected 'feed', 'search' or 'both'")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manner:
     """How one kind of request is answered."""
@@ -104,6 +138,7 @@ class Answer:
     dropped: dict[str, str] = field(default_factory=dict)  # source -> why it is missing
     ranked: Slates | None = None  # candidates before the page
     slates: Slates | None = None  # the page
+    pool: tuple[Slates, Caps] | None = None  # what a policy chose the page from, where one explores
 
 
 class Cascade:
@@ -114,21 +149,23 @@ class Cascade:
         sources: Mapping[str, Source],
         *,
         config: CascadeConfig = CascadeConfig(),
-        ranker: Any = None,
+        ranking: Ranking | None = None,
         steer: Any = None,
+        explore: Explore | None = None,
     ) -> None:
         """`steer` weighs soft wishes and lets go of what cannot be met (dialogue/steer.py); without it only hard wishes
         are obeyed."""
         if not sources:
             raise BadSetting("a cascade needs at least one source")
-        self.sources, self.config, self.ranker, self.steer = dict(sources), config, ranker, steer
+        self.sources, self.config, self.ranking, self.steer = dict(sources), config, ranking, steer
+        self.explore = explore
         if steer is not None:
             says = "It meets what you asked for"
             self.sources[WISHES] = Source(retriever=steer, serves=FEED, says=says, stranger=says)
         for name in (*config.feed.fusion.weights, *config.search.fusion.weights):
             if name not in self.sources:
                 raise unknown("source", name, self.sources)
-        self.features: Any = None  # a FeatureView for the ranker; whoever serves keeps it up to date
+        self.features: FeatureView | None = None  # for the ranker: the catalogue and the log as of the last `attend`
         self.catalogue = Catalogue(None)
 
     # -------------------------------------------------------------------------------------------------------- learning
@@ -157,15 +194,25 @@ class Cascade:
         self.rows = Rows.of(dataset)
         tables = {n: s.retriever.vectors for n, s in self.active().items() if hasattr(s.retriever, "vectors")}
         self.pages = {k: Page(getattr(self.config, k).page).fit(dataset, tables, self.left_out) for k in (FEED, SEARCH)}
-        if self.ranker is not None and hasattr(self.ranker, "fit"):
+        if self.ranking is not None:
             run.progress("fitting the ranker", {})
-            self.ranker.fit(dataset, run=run, world=world)
+            own = replace(run, checkpoint=None if run.checkpoint is None else run.checkpoint / "ranker")
+            self.ranking.ranker.fit(dataset, run=own, world=world)
+            self.fitted["ranker"] = getattr(self.ranking.ranker, "fitted", {})
+        if self.explore is not None:
+            run.progress("fitting what explores", {})
+            self.explore.policy.fit(dataset, run=run, world=world)
         self.standing = EVERYTHING
         return self.attend(dataset)
 
     def attend(self, source: Catalogue | Dataset | pl.DataFrame) -> Cascade:
-        """Take over a newer catalogue: standing rules and wishes are about its columns from now on."""
+        """Take over a newer catalogue: standing rules and wishes are about its columns from now on.
+
+        From a Dataset the ranker's features come too: what its log and tables say of people and things.
+        """
         self.catalogue = Catalogue.of(source)
+        if self.ranking is not None and isinstance(source, Dataset):
+            self.features = FeatureView(source)
         if self.steer is not None:
             self.steer = self.steer.attend(self.catalogue, self.catalogue.frame)
             self.sources = {**self.sources, WISHES: replace(self.sources[WISHES], retriever=self.steer)}
@@ -219,11 +266,14 @@ class Cascade:
         for source in self.active().values():
             if hasattr(source.retriever, "forget"):
                 source.retriever.forget(users)
+        if self.explore is not None:
+            self.explore.policy.forget(users)
         return self
 
     def state(self) -> State:
         standing = {} if self.standing.masks is None else {"masks": self.standing.masks}
-        ranker = {} if self.ranker is None else {"ranker": self.ranker.state()}
+        ranker = {} if self.ranking is None else {"ranker": self.ranking.ranker.state()}
+        ranker |= {} if self.explore is None else {"explore": self.explore.policy.state()}
         return State.joined(
             rows=self.rows.state(), path=State(arrays=standing, facts={"left_out": self.left_out}),
             source=State.joined(**{n: s.retriever.state() for n, s in self.active().items()}),
@@ -238,8 +288,10 @@ class Cascade:
             source.retriever.restore(state.within("source").within(name))
         pages = state.within("page")
         self.pages = {k: Page(getattr(self.config, k).page).restore(pages.within(k)) for k in (FEED, SEARCH)}
-        if self.ranker is not None:
-            self.ranker.restore(state.within("ranker"))
+        if self.ranking is not None:
+            self.ranking.ranker.restore(state.within("ranker"))
+        if self.explore is not None:
+            self.explore.policy.restore(state.within("explore"))
         self.standing = EVERYTHING
         if "masks" in path.arrays:
             masks = path.arrays["masks"]
@@ -264,6 +316,23 @@ class Cascade:
         if not trace:
             return Reply(slates=slates)
         return Reply(slates=slates, trace=traces(self, answers, requests, ids))
+
+    def chances(self, requests: Requests, shown: Array) -> Array:
+        """float64[n, k]: the chance that it would show these items (int[n, k], -1 pads) at these places of a page,
+        each given those above it. Where nothing explores that is 1 for the next of its own list, and 0 for all else.
+        """
+        out = np.ones(shown.shape)
+        for answer in self._answers(requests, shown.shape[1], forgiving=False):
+            own = shown[answer.rows]
+            if answer.pool is None:
+                assert answer.slates is not None
+                out[answer.rows] = following(answer.slates.items, own)
+                continue
+            if len(answer.page.arrays["pinned"]):
+                raise Unsupported("the chances of a page with pins are not known; ask about the recipe without them")
+            assert self.explore is not None
+            out[answer.rows] = self.explore.policy.chances(answer.requests, answer.pool[0], own, answer.pool[1])
+        return out
 
     def similar_items(self, items: Array, n: int) -> Slates:
         """What the sources that know similar items say together, fused as for a feed."""
@@ -409,8 +478,9 @@ class Cascade:
         answer.ranked = fused(answer.lists, weights, fusion, self.rows, wide)
         if boosted:
             answer.ranked = leant(answer.ranked, answer.requests, self.catalogue).first(candidates)
-        if self.ranker is not None:
-            answer.ranked = _carried(answer.ranked, self.ranker.rank(answer.requests, answer.ranked, self.features))
+        if self.ranking is not None and self.ranking.serves in ("both", answer.kind):
+            ranked = self.ranking.ranker.rank(answer.requests, answer.ranked, self.features)
+            answer.ranked = _carried(answer.ranked, ranked)
             if boosted:
                 answer.ranked = leant(answer.ranked, answer.requests, self.catalogue)
         if answer.steered is not None:
@@ -420,7 +490,8 @@ class Cascade:
     def _page(self, answer: Answer, n: int) -> None:
         begun, page, ranked = time.perf_counter(), answer.page, answer.ranked
         assert ranked is not None
-        order = page.order(ranked.items, ranked.scores, self._width(n))
+        explore = None if self.explore is None or self.explore.serves not in ("both", answer.kind) else self.explore
+        order = page.order(ranked.items, ranked.scores, self._width(n if explore is None else max(n, explore.pool)))
         held = order >= 0
         at = np.maximum(order, 0)
         columns = {k: np.take_along_axis(c, at, 1) for k, c in ranked.columns.items()}
@@ -431,12 +502,23 @@ class Cascade:
             columns=columns,
         )
         pinned = page.arrays["pinned"]
+        allowed = self._allowed(answer.requests, pinned) if len(pinned) else np.zeros((len(slates), 0), bool)
+        if explore is not None:
+            slates = self._explored(explore, answer, slates, self._width(n), np.where(allowed, pinned[None, :], -2))
         if len(pinned):
-            allowed = self._allowed(answer.requests, pinned)
             for item, place, may in zip(pinned, page.arrays["pinned_at"], allowed.T, strict=True):
                 slates = _pinned(slates, int(item), int(place), may)
         answer.slates = slates
         answer.seconds["page"] = time.perf_counter() - begun
+
+    def _explored(self, explore: Explore, answer: Answer, slates: Slates, n: int, pinned: Array) -> Slates:
+        """The page that the policy chooses from the arranged list; what is pinned is left to its pin."""
+        free = (slates.items[:, :, None] != pinned[:, None, :]).all(axis=2)
+        pool = replace(slates, items=np.where(free, slates.items, -1))
+        held = np.maximum(pool.items, 0)
+        caps = [(np.where(pool.items >= 0, codes[held], -1), most) for codes, most in answer.page.caps]
+        answer.pool = pool, caps
+        return explore.policy.choose(answer.requests, pool, n, caps)  # type: ignore[no-any-return]
 
     def _allowed(self, requests: Requests, items: Array) -> Array:
         """bool[len(requests), len(items)]: which of a few items each request's rules let through."""
@@ -454,6 +536,8 @@ class Cascade:
         columns: dict[str, Array] = {"source": np.zeros(out.items.shape, np.int64)}
         columns |= {f"part_{name}": np.zeros(out.items.shape, np.float32) for name in self.sources}
         columns["ranked"] = np.full(out.items.shape, -1, np.int32)
+        if self.explore is not None:  # what nothing chose was certain to come
+            columns |= {"propensity": np.ones(out.items.shape), "explored": np.zeros(out.items.shape, bool)}
         for answer in answers:
             assert answer.slates is not None
             width = answer.slates.items.shape[1]
@@ -520,5 +604,5 @@ def _pinned(slates: Slates, item: int, place: int, may: Array) -> Slates:
 
     return Slates(
         items=laid(slates.items, item), scores=laid(slates.scores, 0.0),
-        columns={name: laid(c, -1 if name == "ranked" else 0) for name, c in slates.columns.items()},
+        columns={name: laid(c, {"ranked": -1, "propensity": 1}.get(name, 0)) for name, c in slates.columns.items()},
     )  # fmt: skip

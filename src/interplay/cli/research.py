@@ -83,23 +83,22 @@ def fit(
     system: Annotated[str, typer.Argument(help="a system's name or a recipe file (shop.toml)")],
     data: DataOption,
     out: Annotated[Path, typer.Option(help="the model directory to write")],
-    split: Annotated[str | None, typer.Option(help="given, time, last-out, random, strong or session")] = None,
+    split: Annotated[str | None, typer.Option(help="given, time, user-time, last-out, random, strong or session")] = None,
     on: Annotated[
         str, typer.Option(help="train, or train+valid: choose epochs on valid, then refit on both")
     ] = "train",
     set_: SetOption = None,
     seed: Annotated[int, typer.Option(help="decides the split and everything learnt")] = 0,
-    metric: Annotated[str, typer.Option(help="what epochs are chosen by, on validation")] = "ndcg@20",
+    metric: Annotated[str, typer.Option(help="what epochs are chosen by, on validation; for rankers AUC")] = "ndcg@20",
 ) -> None:
     """Fit a system or a recipe; a failed fit leaves no OUT."""
     from interplay import experiment
     from interplay.configure import parsed
-    from interplay.data.split import split as cut
     from interplay.fitted import built
 
     settings = parsed(set_ or [])
     built(system, settings)  # a wrong name or setting is refused before any data are read
-    parts = cut(experiment.dataset(data), split, seed=seed)
+    parts = experiment.divided(system, experiment.dataset(data), split, seed=seed)
     checkpoint = out.with_name(f".{out.name}.checkpoint")
     with shown() as progress:
         fitted = experiment.fit(
@@ -108,8 +107,10 @@ def fit(
         fitted.save(out)
     shutil.rmtree(checkpoint, ignore_errors=True)
     told = fitted.manifest
+    labelled = told["data"].get("n_examples", 0)
+    held = f"{labelled:,} examples" if labelled else f"{told['data']['n_events']:,} events"
     print(
-        f"{system} fitted on {told['data']['name']} ({told['data']['n_events']:,} events, {told['data']['n_users']:,} "
+        f"{system} fitted on {told['data']['name']} ({held}, {told['data']['n_users']:,} "
         f"users, {told['data']['n_items']:,} items), split {parts.rule} seed {seed}, {on}, "
         f"in {told['fitted']['seconds']:.1f} s: {out}"
     )
@@ -119,12 +120,14 @@ def fit(
 def evaluate(
     model: Annotated[Path, typer.Argument(help="a model directory")],
     data: DataOption,
-    metrics: Annotated[str, typer.Option(help="comma-separated, like recall@20,ndcg@20")] = "recall@20,ndcg@20",
+    metrics: Annotated[
+        str | None, typer.Option(help="comma-separated, like recall@20,ndcg@20, or for a ranker auc,logloss:click")
+    ] = None,
     history: Annotated[str | None, typer.Option(help="train, train+valid or fold: what is known of people")] = None,
     seen: Annotated[str, typer.Option(help="drop or keep what the history holds")] = "drop",
     as_json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="also write the figures here")] = None,
 ) -> None:
-    """Judge a fitted system on the test part of its own split, against the whole catalogue."""
+    """Judge a fitted system on the test part of its own split: against the whole catalogue, a ranker by its labels."""
     from rich.table import Table
 
     from interplay import experiment
@@ -132,8 +135,8 @@ def evaluate(
 
     fitted = Fitted.load(model)
     judged = experiment.evaluate(
-        fitted, experiment.dataset(data), metrics=[m.strip() for m in metrics.split(",") if m.strip()],
-        history=history, seen=seen,
+        fitted, experiment.dataset(data), history=history, seen=seen,
+        metrics=None if metrics is None else [m.strip() for m in metrics.split(",") if m.strip()],
     )  # fmt: skip
     mean = {m: float(v) for m, v in judged.mean().items()}
     if as_json:

@@ -89,6 +89,32 @@ def train(
     print(f"model {done.model.version} ({done.model.name}) is live. {done.said}")
 
 
+@app.command()
+def estimate(
+    store: Annotated[str, typer.Option("--log", envvar="INTERPLAY_DATABASE_URL", help="the store whose log is asked")],
+    policy: Annotated[list[str], typer.Option("--policy", help="a recipe, a system or a model directory; repeatable")],
+    tenant: TenantOption = "default",
+    reward: Annotated[str, typer.Option(help="the event type that counts")] = "click",
+    places: Annotated[int | None, typer.Option(help="how far down a page; as far as the log carries")] = None,
+    share: Annotated[float, typer.Option(help="the newest share of the pages; what is older is learnt")] = 0.5,
+    most: Annotated[int | None, typer.Option(help="at most so many pages, the newest")] = None,
+    seed: Annotated[int, typer.Option(help="of fits and resamples")] = 0,
+    json_: Annotated[bool, typer.Option("--json", help="every number, for machines")] = False,
+) -> None:
+    """What other policies would have earned on the traffic that a store logged, or why its log cannot tell."""
+    from interplay.estimating import estimate as asked
+
+    with opened(store, tenant) as held, shown() as progress:
+        told = asked(held, policy, reward=reward, places=places, share=share, most=most, seed=seed, progress=progress)
+    if json_:
+        print(json.dumps([one.as_json() for one in told], indent=1))
+        return
+    for one in told:
+        print(("* " if one.chosen else "") + one.said)
+        for note in one.notes:
+            print(f"  {note}")
+
+
 @models_app.command("list")
 def models_list(store: StoreOption, tenant: TenantOption = "default") -> None:
     """The versions of a store's model, oldest first."""

@@ -7,15 +7,23 @@ that is to be predicted is counted. A log without times counts whole.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 
-from interplay.types import Array, Dataset, Requests, Slates
+from interplay.types import Array, Dataset, Events, Requests, Slates
 
 HOUR, DAY = 3_600_000_000, 86_400_000_000  # microseconds
 WINDOWS = {"1d": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
 CATEGORIES = 1000  # a text column with more distinct values is text, no feature
+LIKED, DISLIKED = 4.0, 2.0  # a rating from here on says that somebody liked it, up to here that it was disliked
+
+
+def rated(events: Events) -> bool:
+    """Whether the values of a log are ratings: some say that something was liked, some do not, and none is above 10."""
+    known = np.zeros(0) if events.value is None else events.value[np.isfinite(events.value)]
+    return bool(len(known)) and float(known.min()) < LIKED <= float(known.max()) <= 10.0
 
 
 class FeatureView:
@@ -38,6 +46,11 @@ class FeatureView:
         e = dataset.events
         self._by_item = _AsOf(e.item, e.time, dataset.n_items, e.value, e.kind, e.kinds)
         self._by_user = _AsOf(e.user, e.time, dataset.n_users, e.value, e.kind, e.kinds)
+
+    @cached_property
+    def rated(self) -> bool:
+        """Whether the log's values are ratings."""
+        return rated(self.dataset.events)
 
     def user(self, users: Array) -> dict[str, Array]:
         """What the users table says of each user (int[n]); strangers are all missing."""

@@ -20,6 +20,7 @@ import polars as pl
 
 from interplay.data import formats
 from interplay.data.fetch import Progress, cache, fetched
+from interplay.data.kuairand import kuairand
 from interplay.data.report import Report
 from interplay.data.tables import from_frames, read_directory
 from interplay.errors import BadData, unknown
@@ -292,6 +293,37 @@ def _home_depot(path: Path, name: str, variant: str, seed: int) -> Dataset:
     return from_frames(name, None, products, tables={"queries": queries, "qrels": judged})
 
 
+def _frappe(path: Path, name: str, variant: str, seed: int) -> Dataset:
+    """Labelled uses of apps; the values of the context are words again where the folder has a vocabulary."""
+    parts = [pl.read_parquet(path / f"{part}.parquet").with_columns(split=pl.lit(part)) for part in PARTS.values()]
+    table = pl.concat(parts).rename({"user": "user_id", "item": "item_id"})
+    if (path / "vocab.parquet").exists():
+        words = pl.read_parquet(path / "vocab.parquet")
+        for field in words["field"].unique().sort():
+            if field in table.columns:
+                own = words.filter(pl.col("field") == field)
+                table = table.with_columns(pl.col(field).replace_strict(own["code"], own["value"]))
+    return from_frames(name, tables={"examples": table})
+
+
+def _product_search(path: Path, name: str, variant: str, seed: int) -> Dataset:
+    """Purchases under queries; an item's text is what it was bought under in the training part, there is no other."""
+    log = pl.read_parquet(path / "interactions.parquet")
+    queries = pl.read_parquet(path / "queries.parquet")
+    items = pl.read_parquet(path / "items.parquet")
+    learnt = log.filter(pl.col("split") == "train").join(queries, on="query_id")
+    texts = learnt.group_by("item_id").agg(pl.col("text").unique().sort().str.join(". "))
+    tables = {"queries": queries}
+    if (log["split"] == "test").any():
+        bought = log.filter(pl.col("split") == "test").select("query_id", "item_id", "user_id")
+        tables["qrels"] = bought.with_columns(relevance=pl.lit(1.0), split=pl.lit("test"))
+    return from_frames(name, log, items.join(texts, on="item_id", how="left"), tables=tables)
+
+
+def _kuairand(path: Path, name: str, variant: str, seed: int) -> Dataset:
+    return kuairand(path, name=name, random=variant == "random")
+
+
 AMAZON: dict[str, Any] = {
     "source": "McAuley et al., Amazon product data 2014, 5-core; sequences as in S3-Rec, TIGER and P5 "
               "(QinHsiu/ICSRec), time stamps from KingGugu/TiCoSeRec, keywords from agiresearch/IDGenRec",
@@ -362,5 +394,29 @@ SOURCES: dict[str, Source] = {
         source="Kaggle Home Depot Product Search Relevance 2016; UltravioletAnalytics/text-features",
         licence="Kaggle competition rules, no redistribution", read=_home_depot, marks=("products.parquet",),
         layout="products.parquet, queries.parquet, judgements.parquet (relevance 1 to 3), with a split of the queries",
+    ),
+    "amazon_product_search_cellphones": Source(
+        about="Amazon 2014 Cell Phones product search: 27,879 people, 10,428 items, 165 queries, 174,754 purchases",
+        source="Ai et al., SIGIR 2017 (QingyaoAi/Amazon-Product-Search-Datasets); McAuley et al. 2014, 5-core",
+        licence="research use", read=_product_search, marks=("queries.parquet",),
+        layout="queries.parquet (query_id, text), interactions.parquet (user_id, query_id, item_id, split), "
+               "items.parquet (item_id, asin)",
+    ),
+    "frappe_x1": Source(
+        about="Frappe: 288,609 labelled uses of 4,082 apps by 957 people in 8 contexts, two drawn apps beside each use",
+        source="Baltrunas et al. 2015 (arXiv 1505.03014); split of He and Chua, SIGIR 2017 (BARS: Frappe_x1), the drawn "
+               "apps of the training part drawn anew by the same rule",
+        licence="research use with citation, no redistribution", read=_frappe, marks=("train.parquet",),
+        layout="train, valid, test (.parquet: label, user, item, daytime, weekday, isweekend, homework, cost, weather, "
+               "country, city as codes), vocab.parquet (field, code, value)",
+    ),
+    "kuairand": Source(
+        about="KuaiRand: videos shown to people with clicks, likes, long views and other answers, and times",
+        source="Gao et al., CIKM 2022, kuairand.com", licence="CC BY-SA 4.0", read=_kuairand,
+        marks=("log_standard_4_08_to_4_21_pure.csv", "data/log_standard_4_08_to_4_21_pure.csv",
+               "log_standard_4_08_to_4_21_1k.csv", "data/log_standard_4_08_to_4_21_1k.csv"),
+        variants=("standard", "random"),
+        layout="the publisher's CSV files (Pure or 1K), in the folder itself or in data/; random adds what was exposed "
+               "at random",
     ),
 }  # fmt: skip

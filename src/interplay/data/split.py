@@ -2,6 +2,7 @@
 
 given     what the data set itself says (`Events.part`); a missing validation part is drawn from train, per user
 time      two cut times for everybody, at quantiles of the events: train < t1 <= valid < t2 <= test
+user-time each user's first events are train, the next valid, the last test; events of one moment stay together
 last-out  each user's last event is test, the one before valid; users with fewer than three events stay in train
 random    each user's events by lot, at least one test and one valid event for users with three or more
 strong    some users are never learnt from: 80 % of their events are shown as history (a fold), 20 % are judged
@@ -78,8 +79,8 @@ class Split:
         Args:
             which: VALID or TEST.
             on: what the model was fitted on; by default "train" for VALID and "train+valid" for TEST.
-            history: None for the rule's own (last-out, time: everything earlier; given, random: the fitted parts;
-                strong, session: the fold), or "train", "train+valid", "earlier", "fold", "none".
+            history: None for the rule's own (time, user-time, last-out: everything earlier; given, random: the fitted
+                parts; strong, session: the fold), or "train", "train+valid", "earlier", "fold", "none".
 
         Returns:
             requests, with `at` the time of the first judged event (never before the end of the history), and the
@@ -118,7 +119,9 @@ class Split:
 
     def _history(self, which: int, on: str, history: str | None, owner: Array, first: Array) -> Array:
         """Positions of the events that are shown to the requests."""
-        own = {"last-out": "earlier", "time": "earlier", "strong": "fold", "session": "fold"}.get(self.rule, on)
+        own = {
+            "last-out": "earlier", "time": "earlier", "user-time": "earlier", "strong": "fold", "session": "fold"
+        }.get(self.rule, on)  # fmt: skip
         kind = history or own
         flags: Array
         if kind == "none":
@@ -204,6 +207,20 @@ def _time(dataset: Dataset, seed: int, valid: float, test: float) -> tuple[Array
     return part, [f"cut at {np.datetime64(first, 'us')} and {np.datetime64(second, 'us')} UTC"]
 
 
+def _user_time(dataset: Dataset, seed: int, valid: float, test: float) -> tuple[Array, list[str]]:
+    e = dataset.events
+    if e.time is None and not e.ordered:
+        raise BadData(f"user-time needs the order of events; {dataset.name} has neither timestamp nor order column")
+    starts, count = dataset.offsets[:-1][e.user], np.diff(dataset.offsets)[e.user]
+    first = np.arange(len(e))  # the first event of the same user at the same moment: all of them are in its part
+    if e.time is not None:
+        new = np.concatenate([[True], (np.diff(e.user) != 0) | (np.diff(e.time) != 0)])
+        first = np.maximum.accumulate(np.where(new, first, 0))
+    done = (first - starts) / np.maximum(count, 1)
+    part = np.where(done >= 1 - test - 1e-9, TEST, np.where(done >= 1 - valid - test - 1e-9, VALID, TRAIN))
+    return part.astype(np.int8), []
+
+
 def _last_out(dataset: Dataset, seed: int, valid: float, test: float) -> tuple[Array, list[str]]:
     e = dataset.events
     if e.time is None and not e.ordered:
@@ -263,7 +280,8 @@ def _session(dataset: Dataset, seed: int, valid: float, test: float) -> tuple[Ar
 
 
 RULES: dict[str, Callable[[Dataset, int, float, float], tuple[Array, list[str]]]] = {
-    "given": _given, "time": _time, "last-out": _last_out, "random": _random, "strong": _strong, "session": _session,
+    "given": _given, "time": _time, "user-time": _user_time, "last-out": _last_out, "random": _random,
+    "strong": _strong, "session": _session,
 }  # fmt: skip
 
 

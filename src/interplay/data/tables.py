@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from interplay.data import checks
+from interplay.data import checks, examples
 from interplay.data.files import ROW, SUFFIXES, TEXTUAL, frame, read_table, recovered, row_numbers, typed, written_whole
 from interplay.data.report import Report, log
 from interplay.errors import BadData
@@ -73,8 +73,9 @@ def from_frames(
     elif report.refused:
         log.warning("%s: %d of %d rows refused; the first: %s", name, report.refused, report.rows, report.problems[0])
 
-    item_ids, events = _space(events, things, "item_id", called["items"], report)
-    user_ids, events = _space(events, people, "user_id", called["users"], report)
+    labelled = frame(tables["examples"]) if "examples" in tables else None
+    item_ids, events = _space(events, things, "item_id", called["items"], report, examples.mentioned(labelled, "item"))
+    user_ids, events = _space(events, people, "user_id", called["users"], report, examples.mentioned(labelled, "user"))
     if interactions is not None and not len(events):
         report.note(f"{called['interactions']} has no events; nothing can be learnt from behaviour")
     kept, user_vectors = _vectors(vectors, things, item_ids, report)
@@ -173,9 +174,9 @@ def _found(path: Path, report: Report) -> dict[str, Path]:
         for file in sorted((path / "vectors").iterdir()):
             if file.suffix.lower() in SUFFIXES:
                 found[f"vectors/{file.stem}"] = file
-    if "interactions" not in found and "items" not in found:
+    if not {"interactions", "items", "examples"} & set(found):
         held = sorted(f.name for f in path.iterdir())
-        raise BadData(f"{path} holds no interactions.parquet (or .csv) and no items; it holds {held}")
+        raise BadData(f"{path} holds no interactions.parquet (or .csv), no items and no examples; it holds {held}")
     return found
 
 
@@ -216,9 +217,12 @@ def _entities(table: pl.DataFrame, column: str, file: str, report: Report) -> pl
 
 
 def _space(
-    events: pl.DataFrame, told: pl.DataFrame | None, column: str, file: str, report: Report
+    events: pl.DataFrame, told: pl.DataFrame | None, column: str, file: str, report: Report, also: pl.Series
 ) -> tuple[Ids, pl.DataFrame]:
-    """The index space of users or of items, and the log with an int32 column `user` or `item` for the ids."""
+    """The index space of users or of items, and the log with an int32 column `user` or `item` for the ids.
+
+    `also` are ids that labelled examples mention; they have places too.
+    """
     here = events[column]
     there = pl.Series(column, [], dtype=here.dtype) if told is None else told[column]
     if there.dtype != here.dtype:  # 7 in one file and "7" in the other are one id
@@ -234,13 +238,28 @@ def _space(
         what = column.removesuffix("_id")
         report.note(f"{len(unheard):,} {what}s of the log are not in {file}; they are in the index space all the same")
     names = pl.concat([there, unheard]) if len(unheard) else there
+    names = _with(names, also)  # text, where one of the two is
     ids = Ids(names.to_list())
     order = np.argsort(ids.keys, kind="stable")  # the keyed hash says nothing about popularity or first appearance
     ids = Ids(names.gather(order).to_list() if len(order) else [])
     places = np.arange(len(order), dtype=np.int32)
     index = pl.DataFrame({column: names.gather(order), column.removesuffix("_id"): places})
-    joined = events.with_columns(here.alias(column)).join(index, on=column, how="left", maintain_order="left")
+    here = here.cast(names.dtype).alias(column)
+    joined = events.with_columns(here).join(index, on=column, how="left", maintain_order="left")
     return ids, joined.drop(column)
+
+
+def _with(names: pl.Series, also: pl.Series) -> pl.Series:
+    """`names` and whatever of `also` is not among them; all as text where one of the two is."""
+    also = also.drop_nulls().unique()
+    if not len(also):
+        return names
+    if not len(names):
+        return also.alias(names.name)
+    if also.dtype != names.dtype:
+        names, also = names.cast(pl.String), also.cast(pl.String)
+    fresh = also.filter(~also.is_in(names.implode()))
+    return pl.concat([names, fresh.alias(names.name)]) if len(fresh) else names
 
 
 def _sorted(events: pl.DataFrame, report: Report, file: str) -> Events:

@@ -28,7 +28,9 @@ __all__ = ["Asked", "Judged", "Validation", "replay", "replay_queries", "validat
 
 PARTS = {VALID: "valid", TEST: "test"}
 HISTORIES = ("train", "train+valid", "earlier", "fold", "none")
-OWN = {"last-out": "earlier", "time": "earlier", "strong": "fold", "session": "fold"}  # what a rule's requests know
+OWN = {  # what a rule's requests know
+    "last-out": "earlier", "time": "earlier", "user-time": "earlier", "strong": "fold", "session": "fold"
+}  # fmt: skip
 BLOCK = 8192  # requests asked at once
 
 

@@ -41,6 +41,7 @@ class Descent:
     weight_decay: float = 0.0
     schedule: str = "constant"  # a name in SCHEDULES; runs over `epochs`, also when a refit stops before
     warmup: float = 0.0  # epochs during which the rate rises from 0
+    plateau: float = 1.0  # what the rate is multiplied by after every judgement without a better one
     clip: float = 0.0  # largest norm of the whole gradient; 0 leaves it alone
     epochs: int = 100
     patience: int = 10  # judgements without a better one before stopping; 0 never stops early
@@ -187,7 +188,7 @@ class _Loop:
             "shapes": {k: list(v.shape) for k, v in self.held.items()},
         }  # fmt: skip
         self.epoch = self.step = self.steps = self.stale = 0  # stale: judgements since the best
-        self.total, self.stopped, self.before = 0.0, "", 0.0
+        self.total, self.stopped, self.before, self.slow = 0.0, "", 0.0, 1.0  # slow: share of the rate that is left
         self.losses: list[float] = []
         self.judged: list[list[float]] = []
         self.best: dict[str, Tensor] | None = None
@@ -225,7 +226,7 @@ class _Loop:
         self._finish()
 
     def _move(self, step: Callable[[Any], Tensor], batch: Any, within: float) -> None:
-        rate = rate_at(self.descent, self.epoch + within)
+        rate = rate_at(self.descent, self.epoch + within) * self.slow
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         with torch.autocast(torch.device(self.run.device).type, torch.bfloat16, enabled=self.descent.bf16):
@@ -271,6 +272,8 @@ class _Loop:
         if value > self.best_value or self.best is None:
             self.best_value, self.best_epoch, self.stale = value, epoch, 0
             self.best = {k: v.detach().clone() for k, v in self.held.items()}
+        else:
+            self.slow *= self.descent.plateau
 
     def _finish(self) -> None:
         if self.stopped == "time" and self.judge is not None and self.fresh:
@@ -307,7 +310,7 @@ class _Loop:
         }  # fmt: skip
 
     COUNTERS = ("epoch", "step", "steps", "stale", "total", "losses", "judged", "best_value", "best_epoch", "fresh",
-                "stopped")  # fmt: skip
+                "stopped", "slow")  # fmt: skip
 
     def save(self) -> None:
         """Write the checkpoint beside the old one and swap: a kill leaves one of the two, whole."""

@@ -178,8 +178,8 @@ class Engine:
         return [e for e in self.told(user) if fresh(e, self.scene)]
 
     def heard(self) -> int:
-        """How many events there were, when the store was last looked at, that the model has not learnt from."""
-        return max(self.watch.head.row - self.scene.after, 0)
+        """How many events there are that the model has not learnt from."""
+        return max(self.store.head().row - self.scene.after, 0)
 
     # --------------------------------------------------------------------------------------------------- asking
 

@@ -1,9 +1,10 @@
-"""Files into a store: interactions, items and users, streamed, with what cannot be used in a file of refused rows.
+"""Files into a store: events, impressions, items and users, streamed; what cannot be used goes to a file of its own.
 
     ingest(store, ["events.csv", "items.parquet"])
 
-What a file holds is known by its columns: user_id and item_id are events, item_id alone describes items, user_id alone
-users. An event's id is its `event_id` column, or follows from its row, so that the same file counts once.
+What a file holds is known by its columns: request_id, slot and item_id are impressions, user_id and item_id events,
+item_id alone describes items, user_id alone users. An event's id is its `event_id` column, or follows from its row, so
+that the same file counts once.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from interplay.data import checks
 from interplay.data.files import ROW, SUFFIXES, TEXTUAL, batches, column_names, typed
 from interplay.data.ingest import RefusedRows
 from interplay.data.report import Report
+from interplay.data.store import impressions
 from interplay.data.store import schema as t
 from interplay.data.store.happened import Happened
 from interplay.data.store.snapshot import spoken
@@ -57,6 +59,8 @@ def ingest(
             for part in batches(path, report, rows=batch):
                 if kind == "interactions":
                     repeated += _events(store, part, path, report, time_unit)
+                elif kind == "impressions":
+                    repeated += _shown(store, part, path, report, time_unit)
                 else:
                     _described(store, part, kind, path, report)
                 if progress is not None:
@@ -66,7 +70,8 @@ def ingest(
     if report.refused:
         report.note(f"refused rows are in {target}")
     if repeated:
-        report.note(f"{repeated:,} events were in the store already")
+        said = "events or impressions" if any(kind == "impressions" for kind, _ in listed) else "events"
+        report.note(f"{repeated:,} {said} were in the store already")
     row = {
         "tenant": store.tenant, "batch": name, "at": now(), "files": json.dumps([str(p) for _, p in listed]),
         "rows": report.rows, "kept": report.kept - repeated, "repeated": repeated, "refused": report.refused,
@@ -91,16 +96,21 @@ def _files(paths: Sequence[Path]) -> Iterator[tuple[str, Path]]:
         kind = _held(columns)
         if kind is None:
             raise BadData(
-                f"{path.name} has columns {sorted(columns)}; expected user_id and item_id (events), item_id (items) or "
-                "user_id (users)"
+                f"{path.name} has columns {sorted(columns)}; expected user_id and item_id (events), request_id, slot "
+                "and item_id (impressions), item_id (items) or user_id (users)"
             )
         yield kind, path
 
 
-_STEMS = {"items": "items", "users": "users", "interactions": "interactions", "events": "interactions"}
+_STEMS = {
+    "items": "items", "users": "users", "interactions": "interactions", "events": "interactions",
+    "impressions": "impressions",
+}  # fmt: skip
 
 
 def _held(columns: set[str]) -> str | None:
+    if set(impressions.NEEDED) <= columns:
+        return "impressions"
     if {"user_id", "item_id"} <= columns:
         return "interactions"
     return next((kind for kind, key in KINDS.items() if key in columns), None)
@@ -124,6 +134,26 @@ def _events(store: Store, part: pl.DataFrame, path: Path, report: Report, unit: 
             )
         )  # fmt: skip
     return store.append(events).repeated
+
+
+def _shown(store: Store, part: pl.DataFrame, path: Path, report: Report, unit: str | None) -> int:
+    """Keep one batch of impressions; how many were there already. A chance that is none is refused with its row."""
+    checked = checks.Checked(part, path.name, report)
+    checked.ids("request_id")
+    checked.ids("item_id")
+    if "user_id" in part.columns:
+        checked.ids("user_id", optional=True)
+    if "timestamp" in part.columns:
+        checked.times("timestamp", unit)
+    if "propensity" in part.columns:
+        p = part["propensity"].cast(pl.Float64, strict=False)
+        checked.refuse(
+            ~((p > 0) & (p <= 1)) & part["propensity"].is_not_null(), "propensity",
+            lambda v: f"{v} is no chance; expected a number above 0, at most 1, or nothing where it is not known",
+        )  # fmt: skip
+        checked.set("propensity", p)
+    kept = checked.kept()
+    return len(kept) - impressions.keep(store, kept.drop(ROW), policy=path.stem)
 
 
 def _named(row: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ import polars as pl
 import pyarrow as pa
 import sqlalchemy as sa
 
+from interplay.data.store import impressions
 from interplay.data.store import schema as t
 from interplay.data.store.happened import SAID, Happened
 from interplay.data.store.store import CHUNK, Entity, Head, Store
@@ -41,8 +42,13 @@ class Snapshot(NamedTuple):
     lag: int  # microseconds by which the newest event was kept after it happened
 
 
-def snapshot(store: Store) -> Snapshot:
-    """The tenant as it is now: one moment, whatever is written meanwhile."""
+def snapshot(store: Store, *, shown: bool = False) -> Snapshot:
+    """The tenant as it is now: one moment, whatever is written meanwhile.
+
+    With `shown` the data set has the table impressions, and its events name their request_id.
+    """
+    if shown:
+        store.database.flush()
     with store.database.read() as connection:
         head = Head(*connection.execute(store.heading).one())
         name = connection.execute(sa.select(t.tenants.c.called).where(store.mine(t.tenants))).scalar()
@@ -55,14 +61,16 @@ def snapshot(store: Store) -> Snapshot:
                 )
             ).all()
         )
-        log = pl.concat([_columns([]), *_log(connection, store)])
+        log = pl.concat([_columns([], shown), *_log(connection, store, shown)])
         vectors = _vectors(connection, store, head.n_items)
+        tables = {"impressions": impressions.read(store, connection)} if shown else {}
         newest = log["row"][int(log["time"].arg_max() or 0)] if len(log) else 0
         e = t.events.c
         lag = connection.execute(sa.select(e.kept_at - e.time).where(store.mine(t.events), e.row == newest)).scalar()
     dataset = Dataset(
         name=name or store.tenant, users=Ids([named(e) for e in users]), items=Ids([named(e) for e in items]),
         events=_events(log, merged), catalogue=table(items, "item_id"), people=table(users, "user_id"), vectors=vectors,
+        tables={name: held for name, held in tables.items() if len(held)},
     )  # fmt: skip
     return Snapshot(dataset, head, np.array([e.gone for e in items], bool), max(lag or 0, 0))
 
@@ -83,12 +91,13 @@ def _entities(connection: sa.Connection, store: Store, kind: sa.Table, gone: Any
     return Entity.each(connection.execute(query.order_by(c.position)))
 
 
-def _log(connection: sa.Connection, store: Store) -> Iterator[pl.DataFrame]:
+def _log(connection: sa.Connection, store: Store, requests: bool) -> Iterator[pl.DataFrame]:
     """Events about items, oldest row first, less those that were taken back."""
     e = t.events.c
     undone = sa.select(e.undoes).where(store.mine(t.events), e.event_type == "undo", e.undoes.is_not(None))
+    more = (e.request_id,) if requests else ()
     query = (
-        sa.select(e.user, e.item, e.event_type, e.time, e.value, e.session_id, e.row)
+        sa.select(e.user, e.item, e.event_type, e.time, e.value, e.session_id, e.row, *more)
         .where(store.mine(t.events), e.item.is_not(None), e.event_type.not_in(sorted(SAID)), e.event_id.not_in(undone))
         .order_by(e.row)
     )
@@ -97,12 +106,12 @@ def _log(connection: sa.Connection, store: Store) -> Iterator[pl.DataFrame]:
     else:
         held = connection.execution_options(stream_results=True).execute(query)
     while part := held.fetchmany(ROWS):
-        yield _columns([tuple(row) for row in part])
+        yield _columns([tuple(row) for row in part], requests)
 
 
-def _columns(rows: Sequence[Any]) -> pl.DataFrame:
+def _columns(rows: Sequence[Any], requests: bool) -> pl.DataFrame:
     schema = {"user": pl.Int32, "item": pl.Int32, "kind": pl.String, "time": pl.Int64, "value": pl.Float64,
-              "session": pl.String, "row": pl.Int64}  # fmt: skip
+              "session": pl.String, "row": pl.Int64} | ({"request": pl.String} if requests else {})  # fmt: skip
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -119,6 +128,7 @@ def _events(log: pl.DataFrame, merged: Mapping[int, int]) -> Events:
         value=None if valueless else log["value"].fill_null(1.0).cast(pl.Float32).to_numpy(),
         kind=log["kind"].replace_strict(list(kinds), list(range(len(kinds))), return_dtype=pl.Int16).to_numpy(),
         kinds=kinds, session=None if session.null_count() == len(log) else codes.to_numpy(),
+        context={"request_id": log["request"].fill_null("").to_numpy()} if "request" in log.columns else {},
     )  # fmt: skip
 
 

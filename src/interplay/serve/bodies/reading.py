@@ -52,7 +52,6 @@ class Health(Answered):
     engine: str
     n_items: int
     n_users: int
-    live_events: int
 
 
 class Ready(Answered):

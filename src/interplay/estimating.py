@@ -1,0 +1,439 @@
+"""What another recipe would have earned on the traffic that a store's log recorded, or why the log cannot tell.
+
+    told = estimate(store, ["feed.toml"])             # fitted on the older half of the log, judged on the newer
+    told[0].value, told[0].interval, told[0].said
+
+The logged pages are asked of the candidate again, with the history as it was then; its chance of showing the very same
+items at the very same places, place by place, over the logged chance, weighs what the page earned (evaluate/slates.py).
+Those weights reach down a page as far as the log carries them: where the candidate and the log part ways after the
+first two places, only two places can be told, and the answer says so. Where not even one can, it is refused and what
+is missing is named. Of several candidates the best is chosen on one half of the people and judged on the other.
+
+The belief behind the estimate is that a thing's reward depends on what stands above it, not on what stands below.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import sqlalchemy as sa
+
+from interplay.data.pages import Pages
+from interplay.data.store import schema as t
+from interplay.data.store.snapshot import Snapshot, snapshot
+from interplay.data.store.store import Store
+from interplay.errors import BadData, BadSetting, Mismatch, Undecidable, UnknownName, nearest
+from interplay.evaluate.intervals import Interval, Terms, bootstrap, error
+from interplay.evaluate.offpolicy import FEWEST, MISSING, SHARE
+from interplay.evaluate.slates import Chances, SlateLog, sn_rips
+from interplay.fitted import Fitted
+from interplay.ops.choosing import following
+from interplay.types import Array, Dataset, Requests, RuleSet, Run
+
+Progress = Callable[[str, Mapping[str, Any]], None]
+BLOCK = 256  # pages asked of a candidate at once
+NAMED = 10  # missing items that are named
+SLICE = 0.5  # the newest share of the pages, on which candidates are judged
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What the log says about one candidate."""
+
+    policy: str
+    reward: str
+    places: int  # of a page, counted from the top, that this is about
+    width: int  # places that logged pages have
+    pages: int
+    people: int
+    value: float  # rewards a page on those places, had the candidate filled them
+    interval: Interval
+    logged: float  # what those pages earned there
+    logged_interval: Interval
+    difference: Interval  # of the candidate from what was logged
+    effective: tuple[float, ...]  # pages that the log is worth, by place
+    largest: float  # the largest weight
+    loggers: Mapping[str, int]  # policy -> pages
+    notes: tuple[str, ...]
+    chosen: bool = False  # of several candidates, the one that is recommended
+
+    @property
+    def verdict(self) -> str:
+        """better, worse, cannot tell"""
+        return "better" if self.difference.low > 0 else "worse" if self.difference.high < 0 else "cannot tell"
+
+    @property
+    def said(self) -> str:
+        """The answer as a person reads it."""
+        where = "a page" if self.places == self.width else f"the first {_places(self.places)} of a page"
+        return (
+            f"{self.policy} would have earned {self.value:.4g} {self.interval} {self.reward} on {where}, what was "
+            f"shown earned {self.logged:.4g} {self.logged_interval}: {self.verdict} (difference {self.difference}); "
+            f"{self.pages:,} pages of {self.people:,} people, worth {self.effective[self.places - 1]:,.0f} for it"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Every number, for machines."""
+        held = {k: v for k, v in vars(self).items() if k not in ("interval", "logged_interval", "difference")}
+        spans = {k: list(getattr(self, k)) for k in ("interval", "logged_interval", "difference")}
+        return {**held, **spans, "loggers": dict(self.loggers), "verdict": self.verdict, "said": self.said}
+
+
+def estimate(
+    store: Store,
+    policies: Sequence[str],
+    *,
+    reward: str = "click",
+    places: int | None = None,
+    share: float = SLICE,
+    most: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[Told]:
+    """One answer for each policy: a system or recipe, fitted on what is older than the newest `share` of the pages, or
+    a model directory that has not learnt from them. Of several, the recommended one comes first and is judged on
+    people whom it was not chosen by.
+
+    `places` is how far down a page to look (as far as the log carries, by default), `most` how many of the newest pages
+    to use. Errors: Undecidable, with what is missing, where the log cannot tell.
+    """
+    if not policies:
+        raise BadSetting("name at least one policy: a recipe, a system or a model directory")
+    if not 0 < share <= 1:
+        raise BadSetting(f"the share is {share}; expected part of the log's pages, above 0 and at most 1")
+    said = progress or (lambda stage, facts: None)
+    said("log", {"said": "reading what was shown"})
+    taken = snapshot(store, shown=True)
+    traffic = Traffic.of(store, taken, reward, share=share, most=most)
+    halves = [traffic] if len(policies) == 1 else traffic.halves()
+    asked = [Asked.of(store, name, traffic, seed=seed, progress=said) for name in policies]
+    if len(policies) == 1:
+        return [_told(asked[0], traffic, places, seed)]
+    first: list[tuple[float, Asked]] = []
+    refused: dict[str, str] = {}
+    for one in asked:
+        try:
+            first.append((_told(one, halves[0], places, seed).difference.low, one))
+        except Undecidable as problem:
+            refused[one.name] = str(problem)
+    if not first:
+        raise Undecidable("; ".join(f"{name}: {why}" for name, why in refused.items()))
+    first.sort(key=lambda pair: -pair[0])
+    out = []
+    for rank, (_, one) in enumerate(first):
+        told = _told(one, halves[1], places, seed)
+        notes = [*told.notes, "chosen by half of the people, judged on the other half"] if not rank else told.notes
+        out.append(replace(told, chosen=not rank, notes=tuple(notes)))
+    lost = tuple(f"{name} is left out: {why}" for name, why in refused.items())
+    return [replace(out[0], notes=(*out[0].notes, *lost)), *out[1:]]
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The traffic
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Traffic:
+    """Logged pages that can be asked again, with what is older than all of them to learn from."""
+
+    dataset: Dataset  # the whole log
+    older: Dataset  # events before the first of these pages
+    pages: Pages  # as single lines
+    steps: Array  # float64[n, k]: the logged chance of each item given those above it
+    reward: str
+    loggers: Mapping[str, int]
+    notes: tuple[str, ...]
+
+    @property
+    def items(self) -> Array:
+        """int32[n, k]"""
+        return self.pages.items[:, 0]
+
+    @staticmethod
+    def of(store: Store, taken: Snapshot, reward: str, *, share: float, most: int | None) -> Traffic:
+        """The newest pages of the log that were answers to feeds and whose chances are known."""
+        data, events = taken.dataset, taken.dataset.events
+        if "impressions" not in data.tables:
+            raise BadData(
+                f"{store.database.said} holds no impressions, so nothing is known of what was shown; serve from it, or "
+                "ingest a file of impressions"
+            )
+        if reward not in events.kinds:
+            close = nearest(reward, events.kinds)
+            raise UnknownName(
+                f"the log has no events of type {reward!r}; "
+                + (f"nearest: {close}" if close else f"it has {events.kinds}")
+            )
+        shown, notes = data.tables["impressions"], []
+        special = _special(store)
+        plain = shown.filter(~pl.col("request_id").is_in(list(special)))
+        if len(plain) < len(shown):
+            left = shown["request_id"].n_unique() - plain["request_id"].n_unique()
+            notes.append(f"{left:,} pages answered searches or had rules of their own and are left out")
+        if not len(plain):
+            raise Undecidable(
+                "every logged page answered a search or had rules of its own; no feed is left to ask again"
+            )
+        pages = Pages.of(replace(data, tables={"impressions": plain}), (reward,)).line()
+        assert pages.at is not None
+        order = np.argsort(pages.at, kind="stable")
+        cut = len(order) - (round(share * len(order)) if most is None else min(most, round(share * len(order))))
+        pages = pages.take(order[cut:])
+        by = dict(zip(plain["request_id"].to_list(), plain["policy"].to_list(), strict=True))
+        whose = np.array([by[request] for request in pages.request or ()])
+        held = pages.items[:, 0] >= 0
+        p = np.full(held.shape, np.nan) if pages.propensity is None else pages.propensity[:, 0]
+        known = np.logical_not((np.isnan(p) & held).any(axis=1))
+        if not known.any():
+            listed = _listed(whose)
+            raise Undecidable(
+                f"the log does not say by what chance anything was shown: propensities are missing for {listed}. Serve "
+                "with an exploring recipe ([explore]), whose chances are logged"
+            )
+        if not known.all():
+            notes.append(f"{int((~known).sum()):,} pages lack propensities and are left out: {_listed(whose[~known])}")
+        pages, p = pages.take(known), p[known]
+        loggers = Counter(whose[known].tolist())
+        if "" in loggers:
+            raise Undecidable(
+                f"{loggers['']:,} pages do not say which policy showed them; a log is judged by policies that are known"
+            )
+        assert pages.at is not None
+        first = int(pages.at.min())
+        older = data.where(events.time < first) if events.time is not None else data
+        return Traffic(
+            dataset=data, older=older, pages=pages, steps=np.where(pages.items[:, 0] >= 0, p, 1.0), reward=reward,
+            loggers=dict(loggers), notes=tuple(notes),
+        )  # fmt: skip
+
+    def take(self, rows: Array) -> Traffic:
+        return replace(self, pages=self.pages.take(rows), steps=self.steps[rows])
+
+    @property
+    def who(self) -> Array:
+        """int64[n]: whose page it was; every stranger is somebody else."""
+        user = np.asarray(self.pages.user, np.int64)
+        return np.where(user >= 0, user, -1 - np.arange(len(user)))
+
+    def halves(self) -> list[Traffic]:
+        """The pages of two halves of the people, by a hash of the person."""
+        drawn = [
+            hashlib.blake2b(str(w).encode(), digest_size=1, key=b"halves").digest()[0] & 1 for w in self.who.tolist()
+        ]
+        return [self.take(np.flatnonzero(np.array(drawn) == half)) for half in (0, 1)]
+
+
+def _listed(policies: Array) -> str:
+    """The policies that showed the most of these pages."""
+    return ", ".join(f"{name} ({n:,} pages)" for name, n in Counter(policies.tolist()).most_common(5))
+
+
+def _special(store: Store) -> set[str]:
+    """Answers that a feed would not have given: to a query, about an item, with rules or a history of their own."""
+    c = t.traces.c
+    with store.database.read() as connection:
+        rows = connection.execute(sa.select(c.request_id, c.body).where(store.mine(t.traces)))
+        return {request_id for request_id, body in rows if _own_rules(json.loads(zlib.decompress(body)))}
+
+
+def _own_rules(told: Mapping[str, Any]) -> bool:
+    asked = told.get("asked") or {}
+    own = (
+        "item",
+        "query",
+        "history",
+        "where",
+        "allow",
+        "exclude",
+        "facets",
+        "masks",
+        "boosts",
+        "wishes",
+        "arrangement",
+    )
+    return bool(told.get("query")) or any(asked.get(name) for name in own)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# A candidate, asked again
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Asked:
+    """A fitted candidate, and how likely it would have shown what was shown."""
+
+    name: str
+    fitted: Fitted
+    notes: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(store: Store, name: str, traffic: Traffic, *, seed: int, progress: Progress) -> Asked:
+        """A model directory as it is; anything else is fitted on what is older than the pages."""
+        path = Path(name)
+        if (path / "manifest.json").is_file():
+            return Asked._opened(store, path, traffic)
+        if not len(traffic.older.events):
+            raise Undecidable(
+                f"no event is older than the pages that {name} is to be judged on, so there is nothing to fit it on; "
+                "look at a smaller share of the log (--share), or name a fitted model directory"
+            )
+        progress(name, {"said": f"fitting on {len(traffic.older.events):,} older events"})
+        fitted = Fitted.learn(name, _without_newer(traffic), run=Run(seed=seed, progress=progress))
+        return Asked(name=name, fitted=fitted, notes=(f"fitted on {len(traffic.older.events):,} events before them",))
+
+    @staticmethod
+    def _opened(store: Store, path: Path, traffic: Traffic) -> Asked:
+        fitted, data = Fitted.load(path), traffic.dataset
+        known = fitted.dataset.items.names
+        if [str(n) for n in known] != [str(n) for n in data.items.names[: len(known)]]:
+            raise Mismatch(
+                f"{path} was fitted over another catalogue than the store's; name a model of this store, or a recipe"
+            )
+        time, until = fitted.dataset.events.time, None
+        for model in store.models.list():
+            if store.models.path(model).resolve() == path.resolve():
+                until = int(model.facts.get("until", 0))
+        if time is not None and len(time):
+            until = int(time.max())
+        if until is None:
+            return Asked(name=path.name, fitted=fitted, notes=("what it has learnt from is not known",))
+        assert traffic.pages.at is not None
+        if until > int(traffic.pages.at.min()):
+            raise Undecidable(
+                f"{path} has learnt from events that are newer than the pages it would be judged on; ask about its "
+                "recipe by name, which is fitted on what is older, or look at a smaller share of the log (--share)"
+            )
+        return Asked(name=path.name, fitted=fitted)
+
+    def requests(self, traffic: Traffic) -> Requests:
+        """The moments of the pages, with the history as it was and what this recipe withholds."""
+        recipe = self.fitted.recipe
+        comes_back = recipe is not None and recipe.serving.lets_come_back
+        asked = traffic.pages.requests(traffic.dataset)
+        rules = RuleSet(withhold_seen=not comes_back)
+        return replace(asked, rules=rules, k=traffic.items.shape[1])
+
+    def steps(self, traffic: Traffic) -> tuple[Array, Array]:
+        """float64[n, k]: its chance of each logged item given those above it; and int32[n, k]: the pages it would show
+        where it does not explore."""
+        requests, model, width = self.requests(traffic), self.fitted.model, traffic.items.shape[1]
+        out, pages = np.ones(traffic.items.shape), np.full(traffic.items.shape, -1, np.int32)
+        for lo, part in requests.blocks(BLOCK):
+            hi = lo + len(part)
+            own = traffic.items[lo:hi]
+            listed = model.retrieve(part, width).items
+            pages[lo:hi, : listed.shape[1]] = listed
+            out[lo:hi] = model.chances(part, own) if hasattr(model, "chances") else following(listed, own)
+        return out, pages
+
+
+def _without_newer(traffic: Traffic) -> Dataset:
+    """What a candidate may learn from: events and impressions before the first page that it is judged on."""
+    assert traffic.pages.at is not None
+    first = int(traffic.pages.at.min())
+    shown = traffic.dataset.tables["impressions"].filter(pl.col("timestamp") < first)
+    return replace(traffic.older, tables={"impressions": shown} if len(shown) else {})
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The answer
+
+
+def _told(asked: Asked, traffic: Traffic, places: int | None, seed: int) -> Told:
+    steps, pages = asked.steps(traffic)
+    width = traffic.items.shape[1]
+    if places is not None and not 1 <= places <= width:
+        raise BadSetting(f"places is {places}; logged pages have {width}, so expected 1 to {width}")
+    weight = np.cumprod(steps / traffic.steps, axis=1)
+    squares = np.maximum((weight**2).sum(axis=0), 1e-300)
+    effective = weight.sum(axis=0) ** 2 / squares
+    deepest = _deepest(weight, effective, traffic.who)
+    wanted = places or max(deepest, 1)
+    if deepest < wanted:
+        raise Undecidable(_why(asked, traffic, pages, weight, effective, wanted, deepest))
+    cut = slice(0, wanted)
+    log = SlateLog(
+        reward=traffic.pages.clicked[:, 0, cut].astype(np.float64), logged=Chances.stepwise(traffic.steps[:, cut]),
+        candidate=Chances.stepwise(steps[:, cut]), who=traffic.who,
+    )  # fmt: skip
+    terms, plain = sn_rips(log), Terms.mean(log.reward.sum(axis=1))
+    notes = [*traffic.notes, *asked.notes]
+    if places is None and wanted < width:
+        notes.append(
+            f"the log cannot tell more than the first {_places(wanted)}: further down it is worth "
+            f"{effective[wanted]:.0f} pages for this policy"
+        )
+    return Told(
+        policy=asked.name, reward=f"{traffic.reward}s", places=wanted, width=width, pages=len(traffic.pages),
+        people=len(np.unique(traffic.who)), value=terms.value, interval=bootstrap(terms, traffic.who, seed=seed),
+        logged=plain.value, logged_interval=bootstrap(plain, traffic.who, seed=seed),
+        difference=bootstrap(Terms.mean(terms.base - plain.base), traffic.who, seed=seed),
+        effective=tuple(round(float(e), 1) for e in effective), largest=float(weight[:, wanted - 1].max()),
+        loggers=dict(traffic.loggers), notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _deepest(weight: Array, effective: Array, who: Array) -> int:
+    """How many places from the top the log can tell: enough effective pages, and weights whose mean may be 1."""
+    needed = max(FEWEST, SHARE * len(weight))
+    for place in range(weight.shape[1]):
+        terms = Terms.mean(weight[:, place])
+        lost = terms.value + 3 * error(terms, who) < 1 - MISSING
+        if effective[place] < needed or lost:
+            return place
+    return weight.shape[1]
+
+
+def _why(
+    asked: Asked, traffic: Traffic, pages: Array, weight: Array, effective: Array, wanted: int, deepest: int
+) -> str:
+    """Why the log cannot tell, with what is missing."""
+    place, needed = deepest, max(FEWEST, SHARE * len(weight))
+    sure = float((traffic.steps[:, place] >= 1 - 1e-9).mean())
+    reasons = []
+    missing = 1 - float(weight[:, place].mean())
+    if missing > MISSING:
+        told = _never(traffic, pages[:, place], place)
+        reasons.append(
+            f"about {missing:.0%} of what it would show at place {place + 1} was never shown there in such a moment"
+            + (f": {', '.join(told)}" if told else "")
+        )
+    if effective[place] < needed:
+        reasons.append(
+            f"{len(weight):,} logged pages are worth {effective[place]:.0f} for it at place {place + 1}, and "
+            f"{needed:.0f} are needed"
+        )
+    if sure > 0.5:
+        reasons.append(
+            f"the policies of the log ({', '.join(sorted(traffic.loggers))}) were certain of {sure:.0%} of what they "
+            "showed there; serve with [explore] for a while and ask again"
+        )
+    said = f"the log cannot tell what {asked.name} would have earned on {_places(wanted)}: {'; '.join(reasons)}"
+    return said + (f"; it can tell the first {_places(deepest)}: ask for places={deepest}" if deepest else "")
+
+
+def _never(traffic: Traffic, wanted: Array, place: int) -> list[str]:
+    """Items that the candidate would put at a place and the log never shows there, the most wanted first; where it
+    shows all of them now and then, those that it shows least for how much they are wanted."""
+    n = traffic.dataset.n_items
+    want = np.bincount(wanted[wanted >= 0], minlength=n).astype(float)
+    shown = traffic.items[:, place]
+    had = np.bincount(shown[shown >= 0], minlength=n)
+    lacking = np.where(had == 0, want, 0.0)
+    if not lacking.any():
+        lacking = np.maximum(want - had, 0.0)
+    order = np.argsort(-lacking, kind="stable")[:NAMED]
+    return [str(traffic.dataset.items[int(i)]) for i in order if lacking[i] > 0]
+
+
+def _places(n: int) -> str:
+    return "place" if n == 1 else f"{n} places"

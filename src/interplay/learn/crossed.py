@@ -1,0 +1,114 @@
+"""Pairs of fields as one value: which combinations training held, and a row for each.
+
+Every pair has one row for all combinations that are rare or were never met. A combination that a single training row
+made tells that row its own label and nothing else: while learning, it is met as a rare one `blind` of the time, as it
+would have been had the row not been there. So the rare rows learn what an unknown combination is worth, and calibrated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from interplay.types import Array, State
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Crossed:
+    """The combinations of some pairs of fields; row p is the rare one of pair p, row n_pairs + k the k-th kept one."""
+
+    pairs: Array  # int32[P, 2]: places of two fields
+    sizes: Array  # int64[K]: codes of each field
+    keys: Array  # int64[rows - P], sorted: offset of the pair + code of the one * size of the other + its code
+    counts: Array  # int32[rows - P]: training rows that made the combination
+
+    @staticmethod
+    def fit(fields: Array, sizes: Sequence[int], pairs: Array, floor: int = 1) -> Crossed:
+        """Combinations that at least `floor` of the training rows `fields` (int32[n, K] codes) made."""
+        empty = Crossed(
+            pairs=np.asarray(pairs, np.int32).reshape(-1, 2), sizes=np.asarray(sizes, np.int64),
+            keys=np.zeros(0, np.int64), counts=np.zeros(0, np.int32),
+        )  # fmt: skip
+        held = [np.unique(empty._keys(fields, p), return_counts=True) for p in range(len(empty.pairs))]
+        kept = [(k[c >= floor], c[c >= floor]) for k, c in held]
+        if not kept:
+            return empty
+        keys, counts = (np.concatenate(column) for column in zip(*kept, strict=True))
+        return Crossed(pairs=empty.pairs, sizes=empty.sizes, keys=keys, counts=counts.astype(np.int32))
+
+    @cached_property
+    def offsets(self) -> Array:
+        """int64[P + 1]: where the keys of each pair begin."""
+        wide = self.sizes[self.pairs[:, 0]] * self.sizes[self.pairs[:, 1]]
+        return np.concatenate([[0], np.cumsum(wide)]).astype(np.int64)
+
+    @property
+    def rows(self) -> int:
+        return len(self.pairs) + len(self.keys)
+
+    @cached_property
+    def rows_of(self) -> Array:
+        """int64[P]: kept combinations of each pair."""
+        return np.diff(np.searchsorted(self.keys, self.offsets))
+
+    def _keys(self, fields: Array, p: int) -> Array:
+        one, other = self.pairs[p]
+        return self.offsets[p] + fields[:, one].astype(np.int64) * self.sizes[other] + fields[:, other]
+
+    def ids(self, fields: Array) -> Array:
+        """int32[n, P]: the row of each combination."""
+        out = np.empty((len(fields), len(self.pairs)), np.int32)
+        for p in range(len(self.pairs)):
+            lo, hi = np.searchsorted(self.keys, self.offsets[p : p + 2])
+            own = self.keys[lo:hi]
+            if not len(own):
+                out[:, p] = p
+                continue
+            key = self._keys(fields, p)
+            at = np.minimum(np.searchsorted(own, key), len(own) - 1)
+            out[:, p] = np.where(own[at] == key, len(self.pairs) + lo + at, p)
+        return out
+
+    @cached_property
+    def once(self) -> Array:
+        """bool[rows]: one training row made the combination."""
+        return np.concatenate([np.zeros(len(self.pairs), bool), self.counts == 1])
+
+    def blinded(self, ids: Array, blind: float, generator: np.random.Generator) -> Array:
+        """`ids` as a row would have met them without its own trace: combinations of its own are rare, `blind` often."""
+        hidden = self.once[ids] & (generator.random(len(ids)) < blind)[:, None]
+        return np.where(hidden, np.arange(len(self.pairs), dtype=np.int32), ids)
+
+    def of(self, chosen: Array) -> Crossed:
+        """The same for some of the pairs (int[])."""
+        keys, counts, moved, start = [], [], self.pairs[chosen], 0
+        for p in chosen:
+            lo, hi = np.searchsorted(self.keys, self.offsets[p : p + 2])
+            keys.append(self.keys[lo:hi] - self.offsets[p] + start)
+            counts.append(self.counts[lo:hi])
+            start += int(self.offsets[p + 1] - self.offsets[p])
+        if not len(moved):
+            return Crossed(pairs=moved, sizes=self.sizes, keys=self.keys[:0], counts=self.counts[:0])
+        return Crossed(pairs=moved, sizes=self.sizes, keys=np.concatenate(keys), counts=np.concatenate(counts))
+
+    def without(self, field: int, codes: Array) -> tuple[Crossed, Array]:
+        """What is left when all combinations with one of these codes of a field go, and the rows that stay (int[])."""
+        gone = np.zeros(len(self.keys), bool)
+        pair = np.searchsorted(self.offsets, self.keys, "right") - 1
+        inside = self.keys - self.offsets[pair]
+        wide = self.sizes[self.pairs[pair, 1]]
+        gone |= (self.pairs[pair, 0] == field) & np.isin(inside // wide, codes)
+        gone |= (self.pairs[pair, 1] == field) & np.isin(inside % wide, codes)
+        rows = np.concatenate([np.arange(len(self.pairs)), len(self.pairs) + np.flatnonzero(~gone)])
+        left = Crossed(pairs=self.pairs, sizes=self.sizes, keys=self.keys[~gone], counts=self.counts[~gone])
+        return left, rows
+
+    def state(self) -> State:
+        return State(arrays={"pairs": self.pairs, "sizes": self.sizes, "keys": self.keys, "counts": self.counts})
+
+    @staticmethod
+    def restore(state: State) -> Crossed:
+        return Crossed(**state.arrays)

@@ -1,0 +1,354 @@
+"""A page chosen item by item: a pointer over what is left of the candidates, supervised first, then by reinforcement.
+
+Choice    logit_j = s_j + q . h_j + a near_j + b same_j: what a transformer over all candidates says of j, the choices
+          so far (their mean and the place, as a query), and how near j comes to what stands above it
+Warm-up   cross-entropy with better pages (learn/page_rewards.py), place by place
+Ppo       Schulman et al., arXiv 1707.06347: clipped ratios, advantages by GAE with a value at each place, a bonus for
+          entropy. Each place earns its part of the item reward at once, the page its reward at the end, each divided by
+          its running spread; the price of leaving the supervised policy adapts to the divergence that is wanted
+
+After PageLLM (arXiv 2506.09084), with this network in the place of a language model; all sizes are ours. With a and b
+and the query zero, as before any learning, a page is a draw of Plackett-Luce.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 (torch's own custom)
+from torch import Tensor, nn
+
+from interplay.data.lists import Lists, Things
+from interplay.errors import BadSetting
+from interplay.learn.descend import Descent, descend, seeded, shuffled
+from interplay.learn.layers import Block, mlp
+from interplay.learn.page_rewards import Inputs, Rewards, Seen, better, by_place, discount, picked
+from interplay.types import Array, Run
+
+NEVER = -1e9  # the logit of what cannot be chosen
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyConfig:
+    places: int = 20  # places that are chosen; what follows keeps the base order
+    dim: int = 48
+    layers: int = 1
+    heads: int = 2
+    dropout: float = 0.1
+    imitation: float = 0.02  # warm-up: weight of a place that the base filled, beside 1 for what was gone for
+    rounds: int = 40  # of ppo; 0 leaves the supervised policy
+    pages: int = 256  # pages drawn a round
+    passes: int = 3  # over the pages of a round
+    batch: int = 128
+    rate: float = 5e-4
+    share: float = 0.5  # the page's reward against that of its items: lambda
+    clip: float = 0.2
+    trace: float = 0.95  # lambda of GAE
+    bonus: float = 0.01  # on the entropy of a choice
+    price: float = 0.05  # at first, of divergence from the supervised policy
+    wanted: float = 0.5  # divergence of a page that the price is steered to
+    most: float = 6.0  # divergence at which reinforcement stops
+    every: int = 5  # rounds between checks
+    slack: float = 0.005  # what a page may lose in ndcg on the people held out, as a share, for a better reward
+    descent: Descent = field(
+        default_factory=lambda: Descent(
+            optimiser="adamw", rate=2e-3, weight_decay=0.01, batch=128, epochs=8, schedule="cosine", clip=1.0
+        )
+    )
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise BadSetting(f"share is {self.share}; expected a number from 0 (items alone) to 1 (the page alone)")
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A page as it was chosen, place by place."""
+
+    page: Tensor  # int64[b, k], -1 where nothing was left
+    said: Tensor  # [b, k]: log chance of each choice
+    entropy: Tensor  # [b, k]
+    value: Tensor  # [b, k]: what was still expected before the choice
+
+
+class PagePolicy(nn.Module):
+    """Chooses the places of a page in turn."""
+
+    def __init__(self, config: PolicyConfig, width: int) -> None:
+        super().__init__()
+        dim = config.dim
+        self.config = config
+        self.inputs = Inputs(width, dim)
+        self.blocks = nn.ModuleList(
+            Block(dim, config.heads, config.dropout, hidden=2 * dim, activation="gelu", causal=False)
+            for _ in range(config.layers)
+        )
+        self.score = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, 1))
+        self.place = nn.Parameter(torch.randn(config.places, dim) * 0.02)
+        self.query = nn.Linear(2 * dim, dim)
+        nn.init.zeros_(self.query.weight)
+        nn.init.zeros_(self.query.bias)
+        self.crowd = nn.Parameter(torch.zeros(2))
+        self.worth = mlp([3 * dim, dim, 1], "gelu")
+
+    def read(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
+        """(states [b, m, dim], logits before any choice [b, m], the person [b, dim])."""
+        items, person = self.inputs(seen)
+        x = torch.cat([person[:, None], items * seen.present[..., None]], dim=1)
+        there = torch.cat([torch.ones_like(seen.present[:, :1]), seen.present], dim=1)
+        for block in self.blocks:
+            x = block(x, there)
+        return x[:, 1:], self.score(x[:, 1:])[:, :, 0], x[:, 0]
+
+    def walk(self, seen: Seen, k: int, pick: Callable[[int, Tensor], Tensor]) -> Walk:
+        """A page of k places; `pick(place, logits [b, m])` chooses, int64[b]."""
+        states, first, person = self.read(seen)
+        b, m, dim = states.shape
+        rows = torch.arange(b)
+        free, total = seen.present.clone(), torch.zeros(b, dim)
+        near, same = torch.zeros(b, m), torch.zeros(b, m)
+        chosen: list[list[Tensor]] = []
+        for place in range(min(k, m, self.config.places)):
+            context = torch.cat([total / max(place, 1), self.place[place].expand(b, -1)], dim=1)
+            asked = torch.bmm(states, self.query(context)[:, :, None])[:, :, 0] / dim**0.5
+            crowded = self.crowd[0] * near + self.crowd[1] * same / max(place, 1)
+            logits = (first + asked + crowded).masked_fill(~free, NEVER)
+            chance = F.log_softmax(logits, dim=1)
+            at = pick(place, logits)
+            able = free[rows, at]
+            spread = -(chance.exp() * chance).sum(dim=1)
+            value = self.worth(torch.cat([person, context], dim=1))[:, 0]
+            chosen.append([torch.where(able, at, -1), torch.where(able, chance[rows, at], 0.0),
+                           torch.where(able, spread, 0.0), value])  # fmt: skip
+            total = total + states[rows, at] * able[:, None]
+            near = torch.where(able[:, None], torch.maximum(near, seen.like[rows, at]), near)
+            group = seen.group[rows, at][:, None]
+            same = same + ((seen.group == group) & (group >= 0) & able[:, None])
+            free = free.clone()
+            free[rows, at] = False
+        if not chosen:
+            return Walk(torch.zeros((b, 0), dtype=torch.int64), *(torch.zeros((b, 0)) for _ in range(3)))
+        return Walk(*(torch.stack(column, dim=1) for column in zip(*chosen, strict=True)))
+
+    def greedy(self, seen: Seen, k: int) -> Tensor:
+        """The likeliest choice at every place; of equals the better ranked."""
+        return self.walk(seen, k, lambda place, logits: logits.argmax(dim=1)).page
+
+    def drawn(self, seen: Seen, k: int, generator: torch.Generator) -> Walk:
+        """A page drawn from the policy."""
+        return self.walk(
+            seen, k, lambda place, logits: torch.multinomial(logits.softmax(dim=1), 1, generator=generator)[:, 0]
+        )
+
+    def given(self, seen: Seen, page: Tensor) -> Walk:
+        """The chances of a page that is known; a place of -1 is taken as certain."""
+        return self.walk(seen, page.shape[1], lambda place, logits: page[:, place].clamp(min=0))
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Supervised
+
+
+def warm(policy: PagePolicy, lists: Lists, known: Things, *, run: Run) -> dict[str, Any]:
+    """Learn to choose as better pages have it; facts of the descent."""
+    c = policy.config
+    policy.inputs.scale(lists)
+
+    def made(rows: Array, rng: np.random.Generator) -> tuple[Seen, Tensor]:
+        seen = Seen.of(lists.take(rows), known)
+        return seen, torch.from_numpy(better(seen.engaged.numpy(), seen.present.numpy(), c.places, rng))
+
+    def step(batch: tuple[Seen, Tensor]) -> Tensor:
+        seen, page = batch
+        if c.imitation == 0:  # what follows what was gone for has no say
+            page = page[:, : int(seen.engaged.sum(dim=1).max())]
+        wanted = picked(seen.engaged, page) & (page >= 0)
+        weight = torch.where(wanted, 1.0, c.imitation) * torch.from_numpy(discount(page.shape[1]))
+        return -(policy.given(seen, page).said * weight).sum(dim=1).mean()
+
+    return descend(step, policy, shuffled(len(lists), c.descent.batch, made), descent=c.descent, run=run, name="warm")
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Reinforced
+
+
+class Spread:
+    """The mean and the spread of all numbers met so far (Welford, by batches)."""
+
+    def __init__(self) -> None:
+        self.n, self.mean, self.square = 0, 0.0, 0.0
+
+    def meet(self, values: Tensor) -> None:
+        n, mean = values.numel(), float(values.mean())
+        square = float(((values - mean) ** 2).sum())
+        apart, total = mean - self.mean, self.n + n
+        self.square += square + apart**2 * self.n * n / max(total, 1)
+        self.mean += apart * n / max(total, 1)
+        self.n = total
+
+    @property
+    def sd(self) -> float:
+        return max((self.square / max(self.n - 1, 1)) ** 0.5, 1e-6)
+
+
+@dataclass
+class Mixed:
+    """share * z(page) + (1 - share) * z(items), with running means and spreads."""
+
+    rewards: Rewards
+    share: float
+    page: Spread = field(default_factory=Spread)
+    item: Spread = field(default_factory=Spread)
+
+    @torch.no_grad()
+    def parts(self, seen: Seen, page: Tensor) -> tuple[Tensor, Tensor]:
+        """(R_p float[b], w_k g float[b, k])."""
+        return self.rewards.page(seen, [page])[0], by_place(self.rewards.item(seen), page)
+
+    def meet(self, whole: Tensor, places: Tensor) -> None:
+        self.page.meet(whole)
+        self.item.meet(places.sum(dim=1))
+
+    def slots(self, places: Tensor) -> Tensor:
+        """The item reward's part of what each place earns, [b, k]."""
+        return (1 - self.share) * (places - self.item.mean / max(places.shape[1], 1)) / self.item.sd
+
+    def steps(self, whole: Tensor, places: Tensor) -> Tensor:
+        """What each place earns, [b, k]: its sum is the mixed reward."""
+        out = self.slots(places)
+        last = torch.zeros_like(out)
+        last[:, -1] = self.share * (whole - self.page.mean) / self.page.sd
+        return out + last
+
+
+def advantages(reward: Tensor, value: Tensor, trace: float) -> Tensor:
+    """Generalised advantages without discounting: A_k = delta_k + trace * A_(k+1), [b, k].
+
+    >>> advantages(torch.tensor([[0.0, 1.0]]), torch.tensor([[0.5, 0.5]]), 1.0)  # with trace 1: the rest minus value
+    tensor([[0.5000, 0.5000]])
+    """
+    after = torch.cat([value[:, 1:], torch.zeros_like(value[:, :1])], dim=1)
+    delta, out = reward + after - value, torch.zeros_like(value)
+    running = torch.zeros_like(value[:, 0])
+    for k in range(value.shape[1] - 1, -1, -1):
+        running = delta[:, k] + trace * running
+        out[:, k] = running
+    return out
+
+
+def ppo(
+    policy: PagePolicy, mixed: Mixed, lists: Lists, check: Lists, known: Things, *, run: Run
+) -> dict[str, Any]:  # fmt: skip
+    """Raise the mixed reward of drawn pages; afterwards the policy is the best one by the people held out.
+
+    The best is the one with the highest mixed reward of those whose ndcg on `check` is within `slack` of the highest,
+    the supervised one among them. Facts: a row for every round and for every check.
+    """
+    c = policy.config
+    rounds = c.rounds if run.epochs is None else min(c.rounds, run.epochs)
+    reference = copy.deepcopy(policy).eval()
+    policy.eval()  # the same network draws and learns: no dropout
+    optimiser = torch.optim.Adam(policy.parameters(), lr=c.rate)
+    rng, price = np.random.default_rng([run.seed, 31]), c.price
+    log: list[dict[str, float]] = []
+    with seeded(run.seed):
+        draws = torch.Generator().manual_seed(run.seed)
+        held = [_checked(policy, mixed, check, known, 0)]
+        for number in range(1, rounds + 1):
+            rows = rng.permutation(len(lists))[: c.pages]
+            told = _round(policy, reference, mixed, lists.take(rows), known, optimiser, price, rng, draws)
+            log.append({"round": number, "price": price, **told})
+            price *= (
+                1.5 if told["divergence"] > 1.5 * c.wanted else 1 / 1.5 if told["divergence"] < c.wanted / 1.5 else 1
+            )
+            run.progress("ppo", log[-1])
+            stop = told["divergence"] > c.most
+            if number % c.every == 0 or number == rounds or stop:
+                held.append(_checked(policy, mixed, check, known, number))
+            if stop:
+                break
+    best = max(h["ndcg"] for h, _ in held)
+    able = [(h, kept) for h, kept in held if h["ndcg"] >= (1 - c.slack) * best]
+
+    def reward(h: dict[str, float]) -> float:
+        by_item = (h["item"] - mixed.item.mean) / mixed.item.sd
+        return c.share * (h["page"] - mixed.page.mean) / mixed.page.sd + (1 - c.share) * by_item
+
+    chosen, kept = max(able, key=lambda one: reward(one[0]))
+    policy.load_state_dict(kept)
+    return {"rounds": log, "checks": [h for h, _ in held], "chosen": chosen["round"]}
+
+
+def _round(
+    policy: PagePolicy, reference: PagePolicy, mixed: Mixed, lists: Lists, known: Things,
+    optimiser: torch.optim.Optimizer, price: float, rng: np.random.Generator, draws: torch.Generator,
+) -> dict[str, float]:  # fmt: skip
+    """One round: pages are drawn, judged, and learnt from a few times."""
+    c = policy.config
+    seen = Seen.of(lists, known)
+    with torch.no_grad():
+        drawn = policy.drawn(seen, c.places, draws)
+        apart = drawn.said - reference.given(seen, drawn.page).said
+        whole, places = mixed.parts(seen, drawn.page)
+        mixed.meet(whole, places)
+        earned = mixed.steps(whole, places)
+        advantage = advantages(earned - price * apart, drawn.value, c.trace)
+        target = advantage + drawn.value
+        there = drawn.page >= 0
+        scale = advantage[there].std().clamp(min=1e-6) if int(there.sum()) > 1 else torch.ones(())
+        advantage = (advantage - advantage[there].mean()) / scale
+    clipped, entropies = [], []
+    for _ in range(c.passes):
+        order = rng.permutation(len(lists))
+        for lo in range(0, len(order), c.batch):
+            rows = torch.from_numpy(order[lo : lo + c.batch])
+            part = Seen(**{name: getattr(seen, name)[rows] for name in seen.__dataclass_fields__})
+            now = policy.given(part, drawn.page[rows])
+            flag = there[rows]
+            ratio = (now.said - drawn.said[rows]).exp()
+            gain = torch.minimum(ratio * advantage[rows], ratio.clamp(1 - c.clip, 1 + c.clip) * advantage[rows])
+            error = (now.value - target[rows]) ** 2
+            loss = (0.5 * error - gain - c.bonus * now.entropy)[flag].mean()
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
+            optimiser.step()
+            clipped.append(float(((ratio - 1).abs() > c.clip)[flag].float().mean()))
+            entropies.append(float(now.entropy[flag].mean()))
+    return {
+        "reward": float(earned.sum(dim=1).mean()), "page": float(whole.mean()), "item": float(places.sum(1).mean()),
+        "divergence": float(apart.sum(dim=1).mean()), "entropy": float(np.mean(entropies)),
+        "clipped": float(np.mean(clipped)),
+    }  # fmt: skip
+
+
+@torch.no_grad()
+def _checked(
+    policy: PagePolicy, mixed: Mixed, check: Lists, known: Things, number: int
+) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """How greedy pages do for people held out, and the parameters that made them."""
+    told: dict[str, list[float]] = {"ndcg": [], "page": [], "item": []}
+    for lo in range(0, len(check), 256):
+        seen = Seen.of(check.take(np.arange(lo, min(lo + 256, len(check)))), known)
+        page = policy.greedy(seen, policy.config.places)
+        whole, places = mixed.parts(seen, page)
+        told["ndcg"] += gains(seen, page).tolist()
+        told["page"] += whole.tolist()
+        told["item"] += places.sum(dim=1).tolist()
+    means = {name: float(np.mean(values)) if values else 0.0 for name, values in told.items()}
+    return {"round": number, **means}, {k: v.detach().clone() for k, v in policy.state_dict().items()}
+
+
+def gains(seen: Seen, page: Tensor) -> Tensor:
+    """float[b]: ndcg of a page for what was gone for."""
+    weight = torch.from_numpy(discount(page.shape[1]))
+    gain = (picked(seen.engaged, page) & (page >= 0)).float() @ weight
+    most = seen.engaged.sum(dim=1).clamp(max=page.shape[1])
+    ideal = torch.cat([torch.zeros(1), weight.cumsum(0)])[most]
+    return gain / ideal.clamp(min=1e-9)

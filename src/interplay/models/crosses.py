@@ -1,0 +1,264 @@
+"""Click predictors over fields: how pairs and larger crosses of fields are modelled, and what is left to a network.
+
+lr         logistic regression                      one weight a value
+fm         Rendle, ICDM 2010                        every pair by the product of two vectors
+dnn        Covington et al., RecSys 2016            embeddings side by side into a network
+deepfm     Guo et al., IJCAI 2017                   both, over the same embeddings
+dcn-v2     Wang et al., WWW 2021                    explicit crosses beside a network
+autoint    Song et al., CIKM 2019                   fields attend to each other, beside a network and weights (AutoInt+)
+finalmlp   Mao et al., AAAI 2023                    two networks, each with a gate on its inputs, fused bilinearly
+
+Learns one vector of `dim` for each value of each field: about 4 * values * dim bytes (thrice that while learning), and
+the network. Settings follow the open benchmark of Zhu et al. (CIKM 2021, SIGIR 2022): batch norm, Adam at .001 in
+batches of 4,096, the embedding table shrunk as a whole, an early stop by the AUC of the validation part.
+
+Departs from the papers: numbers are embedded as bent lines of their quantile (learn/tabular.py), and several tasks are
+several outputs of one network. finalmlp's gates read a learnt vector beside the embeddings that they gate, since which
+fields are its "user" and "item" contexts is a choice by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (torch's own custom)
+from torch import Tensor, nn
+
+from interplay.data.coder import Coder
+from interplay.data.examples import Examples
+from interplay.data.features import FeatureView
+from interplay.errors import unknown
+from interplay.learn.tabular import Batch, Tables, Tabular, TabularConfig, learn
+from interplay.types import Array, Dataset, Requests, Run, Slates, State, World
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossesConfig(TabularConfig):
+    network: str = "dnn"  # a name in NETWORKS
+    layers: tuple[int, ...] = (400, 400, 400)
+    second: tuple[int, ...] = (800,)  # finalmlp: the widths of its other network
+    dropout: float = 0.2
+    crosses: int = 3  # dcn-v2: cross layers; autoint: layers of attention
+    heads: int = 2  # autoint: of attention; finalmlp: of the bilinear fusion
+
+
+class Crosses:
+    def __init__(self, config: CrossesConfig = CrossesConfig()) -> None:
+        if config.network not in NETWORKS:
+            raise unknown("network", config.network, NETWORKS)
+        self.config = config
+
+    def fit(self, dataset: Dataset, *, run: Run = Run(), world: World | None = None) -> Crosses:
+        examples = self.examples(dataset)
+        self.learnt = learn(examples, self.config, self._build, run, n_users=dataset.n_users)
+        return self
+
+    def examples(self, dataset: Dataset) -> Examples:
+        """What it learns from and is judged on."""
+        return Examples.of(dataset, negatives=self.config.negatives, tasks=self.config.tasks)
+
+    def _build(self, coder: Coder) -> nn.Module:
+        return NETWORKS[self.config.network](coder, self.config)
+
+    @property
+    def fitted(self) -> dict[str, Any]:
+        return self.learnt.fitted
+
+    def predict(self, examples: Examples) -> dict[str, Array]:
+        return self.learnt.predict(examples)
+
+    def rank(self, requests: Requests, slates: Slates, features: FeatureView | None) -> Slates:
+        return self.learnt.rank(requests, slates, features, self.config.weights)
+
+    def forget(self, users: Array) -> None:
+        self.learnt.forget(users)
+
+    def state(self) -> State:
+        return self.learnt.state()
+
+    def restore(self, state: State) -> Crosses:
+        self.learnt = Tabular.restore(state, self._build)
+        return self
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Parts
+
+
+def deep(sizes: list[int], dropout: float) -> nn.Sequential:
+    """Linear, batch norm, ReLU and dropout for each width after the first."""
+    parts: list[nn.Module] = []
+    for wide, out in pairwise(sizes):
+        parts += [nn.Linear(wide, out), nn.BatchNorm1d(out), nn.ReLU()]
+        parts += [nn.Dropout(dropout)] if dropout > 0 else []
+    return nn.Sequential(*parts)
+
+
+class Weights(nn.Module):
+    """One weight for each value and task, and a bias: a logistic regression's logit."""
+
+    def __init__(self, coder: Coder) -> None:
+        super().__init__()
+        self.tables = Tables(coder, len(coder.tasks))
+        self.bias = nn.Parameter(torch.zeros(len(coder.tasks)))
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.tables(batch).sum(dim=1) + self.bias
+
+
+def pairs(vectors: Tensor) -> Tensor:
+    """float[n, dim]: the sum over all pairs of the products of their vectors [n, fields, dim] (FM's identity)."""
+    return 0.5 * (vectors.sum(dim=1).square() - vectors.square().sum(dim=1))
+
+
+class Head(nn.Module):
+    """A network over the embeddings side by side, and an output for each task."""
+
+    def __init__(self, tables: Tables, coder: Coder, config: CrossesConfig) -> None:
+        super().__init__()
+        wide = tables.width * config.dim
+        self.deep = deep([wide, *config.layers], config.dropout)
+        self.out = nn.Linear([wide, *config.layers][-1], len(coder.tasks))
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        return self.out(self.deep(vectors.flatten(1)))  # type: ignore[no-any-return]
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Networks: float[n, tasks] logits of a batch
+
+
+class Linear(nn.Module):
+    """lr"""
+
+    def __init__(self, coder: Coder, config: CrossesConfig) -> None:
+        super().__init__()
+        self.weights = Weights(coder)
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.weights(batch)  # type: ignore[no-any-return]
+
+
+class Factors(nn.Module):
+    """fm: every task has vectors of its own."""
+
+    def __init__(self, coder: Coder, config: CrossesConfig) -> None:
+        super().__init__()
+        self.weights = Weights(coder)
+        self.tasks = len(coder.tasks)
+        self.tables = Tables(coder, config.dim * self.tasks)
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.weights(batch) + pairs(self.tables(batch)).unflatten(1, (self.tasks, -1)).sum(dim=2)  # type: ignore[no-any-return]
+
+
+class Deep(nn.Module):
+    """dnn"""
+
+    def __init__(self, coder: Coder, config: CrossesConfig) -> None:
+        super().__init__()
+        self.tables = Tables(coder, config.dim)
+        self.head = Head(self.tables, coder, config)
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.head(self.tables(batch))  # type: ignore[no-any-return]
+
+
+class DeepFactors(nn.Module):
+    """deepfm: weights, pairs and a network over the same vectors; a task weighs the dimensions of the pairs."""
+
+    def __init__(self, coder: Coder, config: CrossesConfig) -> None:
+        super().__init__()
+        self.weights = Weights(coder)
+        self.tables = Tables(coder, config.dim)
+        self.head = Head(self.tables, coder, config)
+        self.tasks = len(coder.tasks)
+        self.mix = nn.Parameter(torch.ones(config.dim, self.tasks)) if self.tasks > 1 else None
+
+    def forward(self, batch: Batch) -> Tensor:
+        vectors = self.tables(batch)
+        products = pairs(vectors)
+        paired = products.sum(dim=1, keepdim=True) if self.mix is None else products @ self.mix
+        return self.weights(batch) + paired + self.head(vectors)  # type: ignore[no-any-return]
+
+
+class CrossNet(nn.Module):
+    """dcn-v2: x_l+1 = x_0 * (W x_l + b) + x_l (eq. 1), beside a network ("parallel")."""
+
+    def __init__(self, coder: Coder, config: CrossesConfig) -> None:
+        super().__init__()
+        self.tables = Tables(coder, config.dim)
+        wide = self.tables.width * config.dim
+        self.crosses = nn.ModuleList(nn.Linear(wide, wide) for _ in range(config.crosses))
+        self.deep = deep([wide, *config.layers], config.dropout)
+        self.out = nn.Linear(wide + [wide, *config.layers][-1], len(coder.tasks))
+
+    def forward(self, batch: Batch) -> Tensor:
+        first = self.tables(batch).flatten(1)
+        x = first
+        for cross in self.crosses:
+            x = first * cross(x) + x
+        return self.out(torch.cat([x, self.deep(first)], dim=1))  # type: ignore[no-any-return]
+
+
+class AutoInt(nn.Module):
+    """autoint: fields attend to each other, layer after layer, and are weighed; AutoInt+ adds a network and weights."""
+
+    def __init__(self, coder: Coder, config: CrossesConfig) -> None:
+        super().__init__()
+        self.weights = Weights(coder)
+        self.tables = Tables(coder, config.dim)
+        self.head = Head(self.tables, coder, config)
+        self.heads, d = config.heads, config.dim
+        if d % config.heads:
+            raise ValueError(f"dim must be a multiple of heads; found dim {d} and heads {config.heads}")
+        self.joint = nn.ModuleList(nn.Linear(d, 4 * d, bias=False) for _ in range(config.crosses))
+        self.out = nn.Linear(self.tables.width * d, len(coder.tasks))
+
+    def forward(self, batch: Batch) -> Tensor:
+        vectors = self.tables(batch)
+        x = vectors
+        for joint in self.joint:
+            query, key, value, kept = joint(x).chunk(4, dim=-1)
+            split = [part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (query, key, value)]
+            seen = F.scaled_dot_product_attention(*split).transpose(1, 2).flatten(2)
+            x = torch.relu(seen + kept)
+        return self.weights(batch) + self.out(x.flatten(1)) + self.head(vectors)  # type: ignore[no-any-return]
+
+
+class TwoStreams(nn.Module):
+    """finalmlp: logit = w1 h1 + w2 h2 + sum over heads of h1 W h2, with h1, h2 from gated inputs."""
+
+    def __init__(self, coder: Coder, config: CrossesConfig) -> None:
+        super().__init__()
+        self.tables = Tables(coder, config.dim)
+        wide, tasks = self.tables.width * config.dim, len(coder.tasks)
+        self.gates = nn.ModuleList(nn.Linear(config.dim, wide) for _ in range(2))
+        self.contexts = nn.Parameter(torch.zeros(2, config.dim))
+        self.first = deep([wide, *config.layers], config.dropout)
+        self.other = deep([wide, *config.second], config.dropout)
+        a, b = [wide, *config.layers][-1], [wide, *config.second][-1]
+        if a % config.heads or b % config.heads:
+            raise ValueError(f"the last of layers ({a}) and of second ({b}) must be multiples of heads {config.heads}")
+        self.heads = config.heads
+        self.sums = nn.ModuleList([nn.Linear(a, tasks), nn.Linear(b, tasks)])
+        self.products = nn.Parameter(torch.empty(config.heads, a // config.heads, b // config.heads, tasks))
+        nn.init.xavier_normal_(self.products)
+
+    def forward(self, batch: Batch) -> Tensor:
+        x = self.tables(batch).flatten(1)
+        gated = [x * 2.0 * torch.sigmoid(g(c)) for g, c in zip(self.gates, self.contexts, strict=True)]
+        one, two = self.first(gated[0]), self.other(gated[1])
+        split = one.unflatten(1, (self.heads, -1)), two.unflatten(1, (self.heads, -1))
+        fused = torch.einsum("nha,habt,nhb->nt", split[0], self.products, split[1])
+        return self.sums[0](one) + self.sums[1](two) + fused  # type: ignore[no-any-return]
+
+
+NETWORKS: Mapping[str, Callable[[Coder, CrossesConfig], nn.Module]] = {
+    "lr": Linear, "fm": Factors, "dnn": Deep, "deepfm": DeepFactors, "dcn-v2": CrossNet, "autoint": AutoInt,
+    "finalmlp": TwoStreams,
+}  # fmt: skip

@@ -1,0 +1,307 @@
+"""The whole page as one thing: which of the candidates, in what order, each place knowing what stands above it.
+
+pagellm   Xu et al., "Enhanced Whole Page Optimization via Mixed-Grained Reward", arXiv 2506.09084, 2025
+
+Learns from lists that a base ranker gives people it was not fitted on: two rewards from pairs of pages
+(learn/page_rewards.py), then a policy that is supervised first and reinforced by both (learn/page_policy.py). Keeps
+for each item what it says, who took it, how often and its group: about 4 * 130 numbers; nothing of people.
+
+Departs from the paper: a pointer network over candidates stands in the place of a language model, whose weights are
+not to be had. Where a text model is configured (`proposals` above 0), it proposes orders beside the policy's and the
+base's, and the same rewards choose among them; no weight of it is updated. Pairs, networks and sizes are ours. A tenth
+of the people is held out: rewards and policy are checked on them, and where their ndcg says so, the base order stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+from torch import nn
+
+from interplay.data.lists import Lists, Things, described, folded, things
+from interplay.errors import BadData, BadSetting, Unsupported, unknown
+from interplay.learn.descend import seeded
+from interplay.learn.page_policy import Mixed, PagePolicy, PolicyConfig, gains, ppo, warm
+from interplay.learn.page_rewards import FAMILIES, RewardConfig, Rewards, Seen, crowding
+from interplay.llm import Endpoint, NoReply, TextModel
+from interplay.types import Array, Dataset, Requests, Run, Slates, State, World
+
+FEWEST = 50  # lists below which nothing is learnt, and the base order stays
+BLOCK = 256  # pages arranged at once
+TOLD = 20  # items of a history that a text model is told
+
+
+@dataclass(frozen=True, kw_only=True)
+class PagesConfig:
+    places: int = 20  # places that are arranged; what follows keeps the base order
+    pool: int = 100  # candidates they are chosen from
+    vectors: str = "text"  # a table of item vectors of the data set, or "text": titles, texts and categories by MiniLM
+    dim: int = 64  # of what is kept of an item, twice
+    groups: int = 64  # clusters of items that stand for categories where the catalogue has none
+    folds: int = 3  # of people; the base ranker is fitted once for each, on the others
+    moments: int = 60_000  # past moments that are asked about, at most
+    check: float = 0.1  # share of people held out of all learning here
+    reward: RewardConfig = field(default_factory=RewardConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    proposals: int = 0  # orders that a text model is asked for, where one is configured
+    seed: int | None = None  # of learning; None takes the run's
+
+    def __post_init__(self) -> None:
+        for name in self.reward.margins:
+            if name not in FAMILIES:
+                raise unknown("family of pairs", name, FAMILIES)
+        if min(self.places, self.pool) < 1 or self.folds < 2:
+            raise BadSetting(
+                f"a page needs places and pool of at least 1 and folds of at least 2; found {self.places}, {self.pool} "
+                f"and {self.folds}"
+            )
+        if not 0 < self.check < 1:
+            raise BadSetting(f"check is {self.check}; expected a share of people, between 0 and 1")
+
+
+class Proposals(BaseModel):
+    """What a text model answers: orders of the candidates' numbers, each best first."""
+
+    orders: list[list[int]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Arranged:
+    """How the candidates of each request stand now."""
+
+    order: Array  # int64[n, m]: position in the base order of what stands at each place; a permutation of every row
+    columns: Mapping[str, Array]  # by place: `slot` (what the item earns there), `alike` (to the nearest above)
+    before: Array  # float32[n]: mixed reward of the base order's first page
+    after: Array  # ... of this one
+    by: tuple[str, ...]  # who made it: "policy", "base" or "text model"
+
+
+class Pages:
+    """Orders the first page of what others found; its verbs are fit, arrange, attend, state and restore."""
+
+    def __init__(self, config: PagesConfig = PagesConfig()) -> None:
+        places = config.places
+        self.config = replace(
+            config, reward=replace(config.reward, places=places), policy=replace(config.policy, places=places)
+        )
+        self.text_model: TextModel | None = Endpoint.of_environment() if config.proposals else None
+        self.texts: Sequence[str] = ()  # of the items, for a text model; `attend` brings them
+
+    # -------------------------------------------------------------------------------------------------------- learning
+
+    def fit(
+        self, dataset: Dataset, *, run: Run = Run(), world: World | None = None, base: Callable[[], Any] | None = None
+    ) -> Pages:
+        """Learn to arrange what `base()` finds: a new ranker with the verbs fit and retrieve at each call."""
+        if base is None:
+            raise Unsupported("pagellm orders what others found; name it as [arranger] in a recipe, beside its sources")
+        if not len(dataset.events):
+            raise BadData(f"{dataset.name!r} has no events; a page is learnt from what people went for next")
+        c = self.config
+        run = replace(run, checkpoint=None, validation=None) if c.seed is None else replace(
+            run, checkpoint=None, validation=None, seed=c.seed
+        )  # fmt: skip
+        self.things = things(
+            dataset, vectors=c.vectors, dim=c.dim, groups=c.groups, seed=run.seed, progress=run.progress
+        )
+        parts = list(
+            folded(
+                dataset, self.things, base, pool=c.pool, folds=c.folds, most=c.moments, dim=c.dim, run=run,
+            )
+        )  # fmt: skip
+        self._build(run.seed)
+        self.trusted, self.fitted = False, {"lists": sum(map(len, parts))}
+        if parts and self.fitted["lists"] >= FEWEST:
+            self._learn(Lists.joined(parts), run)
+        return self.attend(dataset)
+
+    def _build(self, seed: int) -> None:
+        c, width = self.config, self.things.content.shape[1]
+        self.rewards = Rewards(c.reward, width, seed)
+        with seeded(seed):
+            self.policy = PagePolicy(c.policy, width).eval()
+        self.mixed = Mixed(self.rewards, c.policy.share)
+
+    def _learn(self, lists: Lists, run: Run) -> None:
+        c = self.config
+        people = np.unique(lists.user)
+        apart = people[np.random.default_rng([run.seed, 37]).random(len(people)) < c.check]
+        out = np.isin(lists.user, apart)
+        train, check = lists.take(np.flatnonzero(~out)), lists.take(np.flatnonzero(out))
+        losses = self.rewards.learn(train, self.things, run=run)
+        self.fitted |= {"held_out": len(check), "losses": losses}
+        if not len(check):
+            return
+        self.fitted["accuracy"] = self.rewards.accuracy(check, self.things, seed=run.seed)
+        if c.reward.shuffled:  # a control has nothing to reinforce by
+            return
+        told = warm(self.policy, train, self.things, run=run)
+        supervised = self._ndcg(check)
+        facts = ppo(self.policy, self.mixed, train, check, self.things, run=run)
+        base, now = self._ndcg(check, base=True), self._ndcg(check)
+        self.trusted = now >= base
+        self.fitted |= {
+            "warm": told["losses"], "ndcg": {"base": base, "supervised": supervised, "policy": now}, "ppo": facts,
+            "trusted": self.trusted,
+        }  # fmt: skip
+
+    @torch.no_grad()
+    def _ndcg(self, lists: Lists, *, base: bool = False) -> float:
+        total, k = 0.0, self.config.places
+        for lo in range(0, len(lists), BLOCK):
+            seen = Seen.of(lists.take(np.arange(lo, min(lo + BLOCK, len(lists)))), self.things)
+            page = _first(seen.present.numpy(), k) if base else self.policy.greedy(seen, k)
+            total += float(gains(seen, page).sum())
+        return total / max(len(lists), 1)
+
+    def attend(self, dataset: Dataset) -> Pages:
+        """Take over the texts of a newer catalogue, where a text model is asked."""
+        self.texts = dataset.texts() if self.config.proposals else ()
+        return self
+
+    # ------------------------------------------------------------------------------------------------------- arranging
+
+    @torch.no_grad()
+    def arrange(self, requests: Requests, slates: Slates, n: int) -> Arranged:
+        """Another order of every list: its first `n` places, at most `places`, chosen as one page.
+
+        The base order stays where nothing was learnt, or where people held out were better served by it.
+        """
+        items, k = slates.items, min(n, self.config.places)
+        held = items >= 0
+        order = np.tile(np.arange(items.shape[1]), (len(items), 1))
+        columns = {name: np.zeros(items.shape, np.float32) for name in ("slot", "alike")}
+        before, after, by = np.zeros(len(items), np.float32), np.zeros(len(items), np.float32), ["base"] * len(items)
+        if self.trusted and items.shape[1] and k > 0:
+            pool = min(self.config.pool, items.shape[1])
+            lists = described(self.things, requests, slates.first(pool))
+            for lo in range(0, len(items), BLOCK):
+                rows = np.arange(lo, min(lo + BLOCK, len(items)))
+                seen = Seen.of(lists.take(rows), self.things)
+                first = _first(seen.present.numpy(), k)
+                page = self.policy.greedy(seen, k)
+                names = ["policy"] * len(rows)
+                if self.text_model is not None and self.config.proposals:
+                    page, names = self._chosen(requests.take(rows), slates.items[rows, :pool], seen, first, page)
+                whole, places = self.mixed.parts(seen, page)
+                after[rows] = self.mixed.steps(whole, places).sum(dim=1).numpy()
+                before[rows] = self.mixed.steps(*self.mixed.parts(seen, first)).sum(dim=1).numpy()
+                got = page.shape[1]
+                columns["slot"][rows, :got] = self.mixed.slots(places).numpy()
+                columns["alike"][rows, :got] = _nearest(seen, page)
+                order[rows] = _laid(page.numpy(), held[rows])
+                by[lo : lo + len(rows)] = names
+        return Arranged(order=order, columns=columns, before=before, after=after, by=tuple(by))
+
+    def _chosen(
+        self, requests: Requests, items: Array, seen: Seen, first: torch.Tensor, page: torch.Tensor
+    ) -> tuple[torch.Tensor, list[str]]:
+        """For each request the best, by the mixed reward, of the policy's page, the base's, and a text model's."""
+        page, names, k = page.clone(), ["policy"] * len(page), page.shape[1]
+        for i in range(len(page)):
+            asked = proposed(
+                self.text_model, self.texts, requests.history.row(i)["item"], items[i], k, self.config.proposals
+            )
+            rivals = [page[i], first[i], *(torch.from_numpy(completed(order, page[i].numpy())) for order in asked)]
+            one = Seen(**{name: getattr(seen, name)[[i] * len(rivals)] for name in seen.__dataclass_fields__})
+            worth = self.mixed.steps(*self.mixed.parts(one, torch.stack(rivals))).sum(dim=1)
+            at = int(worth.argmax())
+            page[i], names[i] = rivals[at], ("policy", "base")[at] if at < 2 else "text model"
+        return page, names
+
+    # ----------------------------------------------------------------------------------------------------- remembering
+
+    def state(self) -> State:
+        nets = {"page": self.rewards.page, "item": self.rewards.item, "policy": self.policy}
+        spreads = {name: vars(getattr(self.mixed, name)) for name in ("page", "item")}
+        return State.joined(
+            things=self.things.state(), facts=State(facts={"trusted": self.trusted, "spreads": spreads}),
+            **{name: State(arrays={k: v.numpy() for k, v in net.state_dict().items()}) for name, net in nets.items()},
+        )  # fmt: skip
+
+    def restore(self, state: State) -> Pages:
+        """What another instance of the same settings knew; `attend` brings the texts that a text model is told."""
+        self.things, self.fitted = Things.restore(state.within("things")), {}
+        self._build(0)
+        nets: dict[str, nn.Module] = {"page": self.rewards.page, "item": self.rewards.item, "policy": self.policy}
+        for name, net in nets.items():
+            net.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in state.within(name).arrays.items()})
+        facts = state.within("facts").facts
+        self.trusted = bool(facts["trusted"])
+        for name, held in facts["spreads"].items():
+            vars(getattr(self.mixed, name)).update(held)
+        return self
+
+    def forget(self, users: Array) -> None:
+        """Nothing of single people is kept."""
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Parts
+
+
+def _first(held: Array, k: int) -> torch.Tensor:
+    """int64[b, k]: the base order's own page."""
+    order = np.argsort(~held, axis=1, kind="stable")[:, :k]
+    return torch.from_numpy(np.where(np.take_along_axis(held, order, 1), order, -1))
+
+
+def _laid(page: Array, held: Array) -> Array:
+    """int64[b, m]: the page, then the other candidates in their order, then padding."""
+    m = held.shape[1]
+    key = np.where(held, np.arange(m), 2 * m + np.arange(m)).astype(np.int64)
+    row, place = np.nonzero(page >= 0)
+    key[row, page[row, place]] = place - page.shape[1]
+    return np.argsort(key, axis=1, kind="stable")
+
+
+def _nearest(seen: Seen, page: torch.Tensor) -> Array:
+    return np.where(page.numpy() >= 0, crowding(seen, page)[:, :, 0].numpy(), 0).astype(np.float32)
+
+
+def proposed(
+    model: TextModel | None, texts: Sequence[str], past: Array, items: Array, k: int, n: int
+) -> list[list[int]]:
+    """At most n orders of candidates (positions in `items`) that a text model proposes; none where it gives no answer.
+
+    Numbers that name no candidate, and repeats, are dropped.
+    """
+
+    def told(item: int) -> str:
+        return texts[item] if 0 <= item < len(texts) and texts[item] else "(no text)"
+
+    held = np.flatnonzero(items >= 0)
+    if model is None or not len(held):
+        return []
+    task = (
+        f"Arrange a page of {k} places from the candidates for a person with this history: the likeliest to be wanted "
+        f"first, different things, no near-duplicates. Propose {n} different orders of candidate numbers."
+    )
+    data = {
+        "history": [told(int(i)) for i in past[-TOLD:]],
+        "candidates": [{"number": int(at) + 1, "text": told(int(items[at]))} for at in held],
+        "places": k, "proposals": n,
+    }  # fmt: skip
+    try:
+        answer = model.reply(task, data, Proposals)
+    except NoReply:
+        return []
+    known = set((held + 1).tolist())
+    orders = [[number - 1 for number in dict.fromkeys(order) if number in known] for order in answer.orders[:n]]
+    return [order for order in orders if order]
+
+
+def completed(order: Sequence[int], page: Array) -> Array:
+    """int64[k]: a proposed order as a page, filled up with what else stands on `page`.
+
+    >>> completed([5], np.array([3, 5, 9])).tolist()
+    [5, 3, 9]
+    """
+    k = int((page >= 0).sum())
+    out = [*order[:k], *(at for at in page[:k].tolist() if at not in set(order[:k]))][:k]
+    return np.array(out + [-1] * (len(page) - k), np.int64)

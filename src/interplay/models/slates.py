@@ -1,0 +1,506 @@
+"""Slates: what is chosen competes only with what stood beside it and with choosing nothing; doubt becomes trying.
+
+dynamic-slate   Eide, Leslie, Frigessi, Rishaug, Jenssen and Verrewaere, DMKD 2022 (arXiv 2104.15046)
+
+Learns a Gaussian belief about item vectors, which are drawn around the mean of their group, about how a person's state
+moves with each click, and about what choosing nothing is worth beside each number of items: 8 * items * dim bytes,
+and 4 * particles * items * dim while answering. Keeps nothing of people: a state is the walk through a history.
+
+P(i | slate) = exp(s_i) / (exp(nothing[length]) + sum over the slate of exp(s_j)), s_i = -|z - v_i| or z . v_i + b_i
+
+greedy     the items that the mean of the belief holds best
+together   one draw of the belief for a whole page (Thompson sampling)
+apart      one draw for each place (in-slate Thompson sampling): the same doubt, but the places do not share it
+
+Chances at a place are exact, since a belief answers from `particles` draws that are fixed by the fit (ops/choosing.py).
+A log without impressions, or candidates = "all", is learnt from clicked items beside uniformly drawn ones.
+
+Departs from the paper: everybody starts from one learnt state (`start = "prior"`), or from the first clicks before the
+pages that are learnt from (`start = "past"`), where the released code looks at all clicks of the training part, later
+ones too; z . v has a number for each item beside it; a bias for each place is an option; the likelihood's weight is
+`power`, 30 to 100 in the paper, which makes the belief far too narrow: `widen`, fitted by `calibrate`, multiplies its
+scales. Items that were never shown are drawn from their group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from interplay.data.pages import Choices, Pages
+from interplay.errors import BadData, BadSetting, unknown
+from interplay.learn.descend import Descent, descend, seeded
+from interplay.learn.variational import Gaussians
+from interplay.ops.choosing import Caps, Chooser, Greedy, Shares, Together, chances, choose, page_of, places
+from interplay.ops.topk import best_dot
+from interplay.types import Array, Dataset, Ragged, Requests, Rows, Run, Slates, State, World
+
+SCORES, USERS, STARTS = ("distance", "dot"), ("gru", "linear"), ("prior", "past")
+CANDIDATES, WAYS = ("shown", "all"), ("apart", "together", "greedy")
+LONGEST = 100  # items of a slate, at most
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlatesConfig:
+    user: str = "gru"  # a name in USERS: how the state moves
+    score: str = "distance"  # a name in SCORES
+    start: str = "prior"  # a name in STARTS
+    candidates: str = "shown"  # a name in CANDIDATES: what a click competes with
+    groups: str = "categories"  # catalogue column whose values group the items; "" puts all into one group
+    places: bool = False  # whether each place of a slate has a bias
+    dim: int = 25
+    window: int = 20  # last clicks that move the state
+    stretch: int = 20  # pages of a person that are learnt from at once
+    negatives: int = 100  # candidates = "all": items drawn beside the clicked one
+    power: float = 30.0  # weight of the likelihood against the prior
+    particles: int = 32  # draws that stand for the belief
+    way: str = "apart"  # a name in WAYS: how a page is chosen
+    floor: float = 0.0  # share of places at which any candidate may come
+    widen: float = 1.0  # factor on the scales of the belief when answering
+    group_spread: float = 4.6  # prior: standard deviation of the group means
+    item_spread: float = 0.8  # ... of an item around its group, as far as it is not learnt
+    state_spread: float = 0.5  # ... of the state at the start
+    weight_spread: float = 7.0  # ... of the weights that move the state
+    scale: float = 0.1  # where the scales of the belief start
+    linear_epochs: int = 5  # gru: epochs in which a linear state places the items first
+    kinds: tuple[str, ...] = ("click",)  # events that answer a page and move the state
+    descent: Descent = field(
+        default_factory=lambda: Descent(rate=0.01, batch=256, epochs=60, patience=4, schedule="cosine", clip=10.0)
+    )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """b stretches of pages: clicks before them, slates of t pages, and what was chosen."""
+
+    items: Tensor  # int64[d]: the distinct items of the batch
+    past: Tensor  # int64[b, w]: clicks before, oldest first, as places in `items`, -1 pads at the front
+    slate: Tensor  # int64[b, t, s]: places in `items`, -1 pads
+    chosen: Tensor  # int64[b, t]: place in the slate, -1 for nothing, -2 where there is no page
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# How a state moves and what it holds of a slate: functions of drawn values
+
+
+def moved(values: dict[str, Tensor], user: str, h: Tensor, v: Tensor) -> Tensor:
+    """The state after a click on an item with vector v."""
+    if user == "linear":
+        keep = values["keep"]
+        return keep * h + (1 - keep) * v
+    r = (v @ values["ir"].T + h @ values["hr"].T).sigmoid()
+    u = (v @ values["iu"].T + h @ values["hu"].T).sigmoid()
+    n = (v @ values["in"].T + r * (h @ values["hn"].T)).tanh()
+    return (1 - u) * n + u * h
+
+
+def seen_as(values: dict[str, Tensor], user: str, h: Tensor) -> Tensor:
+    """What the state looks for, in the space of items."""
+    return h if user == "linear" else h @ values["out"].T
+
+
+def scored(z: Tensor, v: Tensor, bias: Tensor, score: str) -> Tensor:
+    """float[...]: how much each item (v[..., s, dim]) is wanted in state z[..., dim]."""
+    if score == "dot":
+        return ((z.unsqueeze(-2) * v).sum(-1) + bias).clamp(-100, 20)
+    return -((z.unsqueeze(-2) - v) ** 2).sum(-1).add(1e-6).sqrt().clamp(max=100)
+
+
+def started(values: dict[str, Tensor], start: str, vectors: Tensor, known: Tensor) -> Tensor:
+    """float[n, dim]: the state before anything that is learnt from.
+
+    `vectors` [n, w, dim] are clicks, oldest first, of which only those flagged in `known` bool[n, w] are looked at. The
+    r-th of them has weight 1 / r^4; without any, everybody starts at the same place.
+    """
+    first = values["start"].expand(len(vectors), -1)
+    if start == "prior" or not vectors.shape[1]:
+        return first
+    weight = known / known.cumsum(dim=1).clamp(min=1) ** 4.0
+    total = weight.sum(dim=1, keepdim=True)
+    own = (weight.unsqueeze(-1) * vectors).sum(dim=1) / total.clamp(min=1e-9)
+    return torch.where(total > 0, own, first)
+
+
+class DynamicSlate:
+    """A belief about items and people from what was shown and chosen, and pages that act on its doubt."""
+
+    def __init__(self, config: SlatesConfig = SlatesConfig()) -> None:
+        self.config = config
+
+    # -------------------------------------------------------------------------------------------------------- learning
+
+    def fit(self, dataset: Dataset, *, run: Run = Run(), world: World | None = None) -> DynamicSlate:
+        c = self.config
+        for what, given, known in (
+            ("user model", c.user, USERS), ("score", c.score, SCORES), ("start", c.start, STARTS),
+            ("candidates", c.candidates, CANDIDATES), ("way of choosing", c.way, WAYS),
+        ):  # fmt: skip
+            if given not in known:
+                raise unknown(what, given, known)
+        if c.power <= 0 or c.widen < 0 or c.particles < 1 or not 0 <= c.floor <= 1:
+            raise BadSetting(
+                "dynamic-slate needs power > 0, widen >= 0, particles >= 1 and floor from 0 to 1; found "
+                f"{c.power}, {c.widen}, {c.particles} and {c.floor}"
+            )
+        if not len(dataset.events):
+            raise BadData(f"{dataset.name!r} has no events; slates are learnt from what was chosen")
+        self.rows, self.clicks = Rows.of(dataset), [i for i, kind in enumerate(dataset.events.kinds) if kind in c.kinds]
+        self.widen = c.widen
+        self.group = grouped(dataset, c.groups)
+        self.shown, choices = self._choices(dataset)
+        met = np.unique(choices.slate)
+        self.met = np.zeros(dataset.n_items, bool)  # shown while learning
+        self.met[met[met >= 0]] = True
+        lengths = (choices.slate >= 0).sum(axis=1)
+        self.lengths = np.bincount(lengths, minlength=LONGEST + 1)[: LONGEST + 1].astype(np.int64)
+        with seeded(run.seed):
+            self.belief = self._start(int(self.group.max(initial=0)) + 1, dataset.n_items, choices.slate.shape[1])
+        stretches = self._stretches(dataset, choices)
+        self.learnt = len(choices)
+        self.fitted: dict[str, Any] = descend(
+            self.loss, self.belief, lambda e, g: self._batches(choices, stretches, e, g), descent=c.descent, run=run,
+            belongs=f"{dataset.fingerprint} {asdict(c)}",
+            judge=lambda: run.validation(self._placed()) if run.validation else 0.0,
+        )  # fmt: skip
+        self.fitted |= {"choices": len(choices), "slates": "shown" if self.shown else "drawn"}
+        return self._placed()
+
+    def _choices(self, dataset: Dataset) -> tuple[bool, Choices]:
+        """Whether what stood beside a choice is known, and the choices."""
+        c = self.config
+        if c.candidates == "shown" and "impressions" in dataset.tables:
+            pages = Pages.of(dataset, c.kinds)
+            choices = Choices.of(pages)
+            return True, replace(choices, slate=choices.slate[:, :LONGEST])
+        e = dataset.events
+        kept = np.isin(e.kind, self.clicks) if self.clicks and e.kind is not None else np.ones(len(e), bool)
+        at = np.arange(len(e), dtype=np.int64) if e.time is None else e.time
+        return False, Choices(
+            user=e.user[kept], at=at[kept], slate=e.item[kept][:, None], chosen=np.zeros(int(kept.sum()), np.int64)
+        )
+
+    def _stretches(self, dataset: Dataset, choices: Choices) -> Ragged:
+        """Rows of at most `stretch` choices of one person in order; a stranger's page is a row of its own."""
+        order = np.argsort(choices.at, kind="stable")
+        order = order[np.argsort(choices.user[order], kind="stable")]
+        user = choices.user[order]
+        fresh = np.concatenate([[True], (user[1:] != user[:-1]) | (user[1:] < 0)]) if len(user) else np.zeros(0, bool)
+        first = np.maximum.accumulate(np.where(fresh, np.arange(len(user)), 0)) if len(user) else fresh
+        fresh |= (np.arange(len(user)) - first) % self.config.stretch == 0
+        return Ragged.grouped(np.cumsum(fresh) - 1, int(fresh.sum()), at=order, first=first)
+
+    def _start(self, groups: int, n_items: int, longest: int) -> Gaussians:
+        d, s = self.config.dim, torch.randn
+        group = 0.5 * s(groups, d)
+        own = group[torch.from_numpy(self.group.astype(np.int64))] + 0.1 * s(n_items, d)
+        means = {
+            "group": group, "width": torch.full((groups, d), self.config.item_spread), "vectors": own,
+            "bias": torch.zeros(n_items), "nothing": torch.zeros(min(longest, LONGEST) + 1), "start": 0.1 * s(d),
+            "keep": torch.full((1,), 0.5),
+        }  # fmt: skip
+        if self.config.score == "distance":
+            means["nothing"] -= 2.0
+        if self.config.places:
+            means["place"] = torch.zeros(min(longest, LONGEST))
+        if self.config.user == "gru":
+            means |= {name: 0.3 * s(d, d) / d**0.5 for name in ("ir", "iu", "hr", "hu", "hn")}
+            means |= {"in": torch.eye(d), "out": torch.eye(d)}
+        return Gaussians(means, scale=self.config.scale)
+
+    def _batches(
+        self, choices: Choices, stretches: Ragged, epoch: int, generator: np.random.Generator
+    ) -> Iterable[Batch]:
+        """Stretches in random order; the state is linear in the first epochs, to place the items."""
+        c = self.config
+        self.user = "linear" if c.user == "linear" or epoch < c.linear_epochs else "gru"
+        order = generator.permutation(len(stretches))
+        return [  # a list, so that the schedule knows how long an epoch is
+            self._batch(choices, stretches.take(order[lo : lo + c.descent.batch]), generator)
+            for lo in range(0, len(order), c.descent.batch)
+        ]
+
+    def _batch(self, choices: Choices, rows: Ragged, generator: np.random.Generator) -> Batch:
+        c, n = self.config, len(rows)
+        place = np.arange(len(rows["at"])) - np.repeat(rows.offsets[:-1], rows.lengths)
+        long, wide = int(rows.lengths.max(initial=0)), choices.slate.shape[1]
+        slate, chosen = np.full((n, long, wide), -1, np.int64), np.full((n, long), -2, np.int64)
+        slate[rows.owner, place], chosen[rows.owner, place] = choices.slate[rows["at"]], choices.chosen[rows["at"]]
+        if not self.shown:
+            drawn = generator.integers(0, self.rows.n_items, (n, long, c.negatives))
+            drawn[drawn == slate[:, :, :1]] = -1  # what was chosen stands there once
+            slate = np.concatenate([slate, np.where(slate[:, :, :1] >= 0, drawn, -1)], axis=2)
+        past = self._before(choices, rows)
+        items, at = np.unique(np.concatenate([past.ravel(), slate.ravel()]), return_inverse=True)
+        at = at - (1 if len(items) and items[0] < 0 else 0)
+        items = items[items >= 0]
+        columns = items, at[: past.size].reshape(past.shape), at[past.size :].reshape(slate.shape), chosen
+        return Batch(*(torch.from_numpy(np.ascontiguousarray(column)) for column in columns))
+
+    def _before(self, choices: Choices, rows: Ragged) -> Array:
+        """int64[n, w]: the last clicks of the same person before each stretch, padded at the front."""
+        if not hasattr(self, "_sorted") or self._sorted[0] is not choices:
+            order = np.argsort(choices.at, kind="stable")
+            order = order[np.argsort(choices.user[order], kind="stable")]
+            self._sorted = choices, order, np.argsort(order, kind="stable")
+        _, order, rank = self._sorted
+        begin = rank[rows["at"][rows.offsets[:-1]]] if len(rows) else np.zeros(0, np.int64)
+        back = begin[:, None] - np.arange(4 * self.config.window, 0, -1)[None, :]  # pages; not all were clicked
+        inside = back >= rows["first"][rows.offsets[:-1]][:, None] if len(rows) else back >= 0
+        at = order[np.maximum(back, 0)]
+        hit = inside & (choices.chosen[at] >= 0)
+        item = np.where(hit, choices.slate[at, np.maximum(choices.chosen[at], 0)], -1)
+        front = np.argsort(hit, axis=1, kind="stable")  # clicks move to the end, in order
+        item = np.take_along_axis(item, front, 1)[:, -self.config.window :].astype(np.int64)
+        return item[:, item.shape[1] - int((item >= 0).sum(axis=1).max(initial=0)) :]
+
+    def loss(self, batch: Batch) -> Tensor:
+        """- (mean log-likelihood of the choices) + KL / (power * choices): the evidence bound, tempered."""
+        c, values = self.config, self.belief.draw()
+        told = self.told(values, batch, self.user)
+        return -told.sum() / max(int((batch.chosen > -2).sum()), 1) + self._kl(values) / (c.power * max(self.learnt, 1))
+
+    def _kl(self, values: dict[str, Tensor]) -> Tensor:
+        c, kl = self.config, self.belief.kl
+        group = torch.from_numpy(self.group.astype(np.int64))
+        width = values["width"].abs().clamp(min=1e-3)
+        total = kl("group", 0.0, c.group_spread) + kl("width", 0.0, c.item_spread)
+        total = total + kl("vectors", values["group"][group], width[group]) + kl("start", 0.0, c.state_spread)
+        total = total + kl("bias", 0.0, 1.0) + kl("nothing", 0.0, 5.0) + kl("keep", 0.5, 0.3)
+        for name in ("ir", "iu", "in", "hr", "hu", "hn", "out"):
+            if name in self.belief.mean:
+                total = total + kl(name, 0.0, c.weight_spread)
+        return total + kl("place", 0.0, 1.0) if "place" in self.belief.mean else total
+
+    def told(self, values: dict[str, Tensor], batch: Batch, user: str) -> Tensor:
+        """float[b, t]: log-likelihood of each choice, 0 where there is no page."""
+        vectors, bias = values["vectors"][batch.items], values["bias"][batch.items]
+        h = self._walk(values, user, vectors, batch.past)
+        states = []
+        for t in range(batch.chosen.shape[1]):
+            states.append(seen_as(values, user, h))
+            chosen = batch.chosen[:, t]
+            item = batch.slate[:, t].gather(1, chosen.clamp(min=0)[:, None])[:, 0]
+            h = torch.where((chosen >= 0)[:, None], moved(values, user, h, vectors[item.clamp(min=0)]), h)
+        z, held = torch.stack(states, dim=1), batch.slate >= 0
+        at = batch.slate.clamp(min=0)
+        logits = self._logits(values, scored(z, vectors[at], bias[at], self.config.score), held)
+        return torch.where(batch.chosen > -2, logits.gather(2, (batch.chosen + 1).clamp(min=0)[..., None])[..., 0], 0.0)
+
+    def _walk(self, values: dict[str, Tensor], user: str, vectors: Tensor, past: Tensor) -> Tensor:
+        """float[n, dim]: the state after the clicks in `past` (int64[n, w], places in `vectors`, -1 pads)."""
+        known = past >= 0
+        clicked = vectors[past.clamp(min=0)] if len(vectors) else torch.zeros(*past.shape, self.config.dim)
+        h = started(values, self.config.start, clicked, known)
+        for w in range(past.shape[1]):
+            h = torch.where(known[:, w, None], moved(values, user, h, clicked[:, w]), h)
+        return h
+
+    def _logits(self, values: dict[str, Tensor], scores: Tensor, held: Tensor) -> Tensor:
+        """float[..., 1 + s]: log of the chance of nothing and of each place of a slate."""
+        if "place" in values:
+            place = torch.arange(scores.shape[-1]).clamp(max=len(values["place"]) - 1)
+            scores = scores + values["place"][place]
+        scores = scores.masked_fill(~held, -torch.inf)
+        if not self.shown:  # only clicked items were learnt from: nothing is no choice
+            nothing = torch.full((*scores.shape[:-1], 1), -torch.inf)
+        else:
+            nothing = values["nothing"][self._length(held.sum(-1), len(values["nothing"]))].unsqueeze(-1)
+        both = torch.cat([nothing, scores], dim=-1)
+        empty = ~held.any(dim=-1, keepdim=True)  # nothing to choose from: nothing is certain
+        first = torch.zeros_like(both).masked_fill(torch.arange(both.shape[-1]) > 0, -torch.inf)
+        return torch.where(empty, first, both.masked_fill(empty, 0.0).log_softmax(dim=-1))
+
+    def _length(self, length: Tensor, most: int) -> Tensor:
+        """The nearest length of a slate that was met while learning."""
+        met = np.flatnonzero(self.lengths[:most])
+        met = met if len(met) else np.zeros(1, np.int64)
+        table = met[np.abs(np.arange(LONGEST + 1)[:, None] - met[None, :]).argmin(axis=1)]
+        return torch.from_numpy(table)[length.clamp(max=LONGEST)]
+
+    # ------------------------------------------------------------------------------------------------------ answering
+
+    def _placed(self) -> DynamicSlate:
+        """Ready to answer: the mean of the belief; never-shown items stand where their group does."""
+        self.user = self.config.user
+        self.__dict__.pop("drawn", None)
+        with torch.no_grad():
+            self.mean = {name: value.detach().clone() for name, value in self.belief.means().items()}
+            group = torch.from_numpy(self.group.astype(np.int64))
+            met = torch.from_numpy(self.met)[:, None]
+            self.mean["vectors"] = torch.where(met, self.mean["vectors"], self.mean["group"][group])
+        return self
+
+    @cached_property
+    def drawn(self) -> list[dict[str, Tensor]]:
+        """The particles: draws of the belief, the same for the same fit."""
+        out = []
+        with torch.no_grad():
+            group = torch.from_numpy(self.group.astype(np.int64))
+            met = torch.from_numpy(self.met)[:, None]
+            for p in range(self.config.particles):
+                generator = torch.Generator().manual_seed(p)
+                values = self.belief.draw(spread=self.widen, generator=generator)
+                width = self.belief.mean["width"].abs().clamp(min=1e-3)[group]
+                fresh = torch.randn(values["vectors"].shape, generator=generator)
+                unmet = values["group"][group] + min(self.widen, 1.0) * width * fresh
+                values["vectors"] = torch.where(met, values["vectors"], unmet)
+                out.append(values)
+        return out
+
+    def states(self, requests: Requests, values: dict[str, Tensor] | None = None) -> Tensor:
+        """float[n, dim]: what each person looks for after their history; strangers stand at the start."""
+        values = self.mean if values is None else values
+        history = requests.history
+        keep = (history["item"] >= 0) & (history["item"] < self.rows.n_items)
+        if self.clicks and "kind" in history:
+            keep &= np.isin(history["kind"], self.clicks)
+        history = history.where(keep).last(self.config.window)
+        past = np.full((len(requests), int(history.lengths.max(initial=0))), -1, np.int64)
+        place = np.arange(len(history["item"])) - np.repeat(history.offsets[1:], history.lengths)
+        past[history.owner, past.shape[1] + place] = history["item"]
+        with torch.no_grad():
+            h = self._walk(values, self.user, values["vectors"], torch.from_numpy(past))
+            return seen_as(values, self.user, h)
+
+    def scores(self, requests: Requests, items: Array, values: dict[str, Tensor] | None = None) -> Array:
+        """float32[n, m]: how much each item (int[n, m], -1 pads) is wanted."""
+        values = self.mean if values is None else values
+        known = (items >= 0) & (items < self.rows.n_items)
+        at = torch.from_numpy(np.where(known, items, 0).astype(np.int64))
+        with torch.no_grad():
+            s = scored(self.states(requests, values), values["vectors"][at], values["bias"][at], self.config.score)
+        return np.where(known, s.numpy(), -1e30).astype(np.float32)
+
+    def click_probability(self, requests: Requests, slates: Slates, values: dict[str, Tensor] | None = None) -> Array:
+        """float64[n, k]: the chance that each item of a slate is the one that is chosen."""
+        values = self.mean if values is None else values
+        s = torch.from_numpy(self.scores(requests, slates.items, values))
+        with torch.no_grad():
+            logits = self._logits(values, s, torch.from_numpy(slates.items >= 0))
+        return logits[:, 1:].exp().double().numpy()
+
+    def interval(self, requests: Requests, slates: Slates, level: float = 0.9) -> tuple[Array, Array]:
+        """(low, high), float64[n] each: where the chance of any click on a slate lies, by the belief."""
+        each = np.stack([self.click_probability(requests, slates, v).sum(axis=1) for v in self.drawn])
+        low, high = np.quantile(each, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        return low, high
+
+    def retrieve(self, requests: Requests, n: int) -> Slates:
+        """The items wanted most by the mean of the belief."""
+        z, v = self.states(requests).numpy(), self.mean["vectors"].numpy()
+        if self.config.score == "dot":
+            return best_dot(z, v, requests, n, self.rows, bias=self.mean["bias"].numpy())
+        return best_dot(2 * z, v, requests, n, self.rows, bias=-(v**2).sum(axis=1))  # |z|^2 - |z - v|^2
+
+    def similar_items(self, items: Array, n: int) -> Slates:
+        """The nearest in the space of items."""
+        items, v = np.asarray(items), self.mean["vectors"].numpy()
+        known = np.flatnonzero((items >= 0) & (items < self.rows.n_items))
+        out = Slates.empty(len(items), min(n, max(self.rows.n_items, 1)))
+        own = v[items[known]]
+        asked = Requests.strangers(list(items[known][:, None]))
+        found = best_dot(2 * own, v, asked, n, self.rows, bias=-(v**2).sum(axis=1))
+        out.items[known], out.scores[known] = found.items, found.scores
+        return out
+
+    # ------------------------------------------------------------------------------------------------------- choosing
+
+    def choose(self, requests: Requests, candidates: Slates, k: int, caps: Caps = ()) -> Slates:
+        """k of the candidates of each request, with the columns propensity and explored; greedy without a draw."""
+        free = candidates.items >= 0
+        best = Greedy(self.scores(requests, candidates.items))
+        draw = requests.draw if requests.draw is not None else np.zeros(len(requests), np.uint64)
+        chooser = best if requests.draw is None else self._chooser(requests, candidates)
+        chosen = choose(chooser, free, k, draw, caps)
+        return page_of(candidates, chosen, best, free, caps)
+
+    def propensities(self, requests: Requests, candidates: Slates) -> Array:
+        """float64[n, m]: the chance that each candidate takes the first place; 0 for padding."""
+        return self._chooser(requests, candidates).next(candidates.items >= 0)
+
+    def chances(self, requests: Requests, candidates: Slates, shown: Array, caps: Caps = ()) -> Array:
+        """float64[n, k]: the chance that these items (int[n, k], -1 pads) take these places, each given those above."""
+        at = places(shown, candidates.items)
+        return chances(self._chooser(requests, candidates), candidates.items >= 0, at, caps)
+
+    def _chooser(self, requests: Requests, candidates: Slates) -> Chooser:
+        c = self.config
+        if c.way == "greedy":
+            return Greedy(self.scores(requests, candidates.items), c.floor)
+        each = np.stack([self.scores(requests, candidates.items, values) for values in self.drawn])
+        return (Together if c.way == "together" else Shares)(each, c.floor)
+
+    # ----------------------------------------------------------------------------------------------------- calibration
+
+    def calibrate(self, requests: Requests, pages: Pages, *, level: float = 0.9, seed: int = 0) -> DynamicSlate:
+        """Set `widen` so that `level` of the people clicked a number of these held-out pages that was to be expected.
+
+        A person's count of clicked pages is compared with what the belief and chance together predict, by its place in
+        the predicted distribution, randomised within a count.
+        """
+        slates = Slates(items=pages.line().items[:, 0], scores=np.zeros(pages.line().items[:, 0].shape, np.float32))
+        clicked = pages.clicked.any(axis=(1, 2))
+        who = np.unique(requests.user, return_inverse=True)[1]
+        inside = {}
+        for widen in (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0):
+            self.widen = widen
+            self.__dict__.pop("drawn", None)
+            rng = np.random.default_rng(seed)
+            each = np.stack([self.click_probability(requests, slates, v).sum(axis=1) for v in self.drawn])
+            counts = np.stack([np.bincount(who, rng.random(len(p)) < p) for p in each for _ in range(8)])
+            real = np.bincount(who, clicked)
+            below, at = (counts < real).mean(axis=0), (counts == real).mean(axis=0)
+            place = below + rng.random(len(real)) * at
+            inside[widen] = float((np.abs(place - 0.5) <= level / 2).mean())
+        self.widen = min(inside, key=lambda w: (abs(inside[w] - level), w))
+        self.fitted["inside"] = inside
+        self.fitted["widen"] = self.widen
+        self.__dict__.pop("drawn", None)
+        return self
+
+    # -------------------------------------------------------------------------------------------------------- keeping
+
+    def forget(self, users: Array) -> DynamicSlate:
+        """Nothing is kept of people but how many events each had at the fit."""
+        events = self.rows.events.copy()
+        events[np.asarray(users)[(np.asarray(users) >= 0) & (np.asarray(users) < self.rows.n_users)]] = 0
+        self.rows = replace(self.rows, events=events)
+        return self
+
+    def state(self) -> State:
+        held = {name: tensor.detach().numpy() for name, tensor in self.belief.state_dict().items()}
+        own = State(
+            arrays={"group": self.group, "lengths": self.lengths, "met": self.met},
+            facts={"shown": self.shown, "clicks": self.clicks, "widen": self.widen, "learnt": self.learnt},
+        )
+        return State.joined(rows=self.rows.state(), belief=State(arrays=held), own=own, fit=State(facts=self.fitted))
+
+    def restore(self, state: State) -> DynamicSlate:
+        self.rows, own, held = Rows.restore(state.within("rows")), state.within("own"), state.within("belief").arrays
+        self.group, self.lengths, self.met = own.arrays["group"], own.arrays["lengths"], own.arrays["met"]
+        self.shown, self.clicks, self.widen = own.facts["shown"], list(own.facts["clicks"]), own.facts["widen"]
+        self.learnt, self.fitted = own.facts["learnt"], dict(state.within("fit").facts)
+        learnt = {name: torch.from_numpy(np.array(array)) for name, array in held.items()}
+        self.belief = Gaussians({k.removeprefix("mean."): v for k, v in learnt.items() if k.startswith("mean.")})
+        self.belief.load_state_dict(learnt)
+        return self._placed()
+
+
+def grouped(dataset: Dataset, column: str) -> Array:
+    """int32[n_items]: the first value of a catalogue column, numbered; items without one share a group."""
+    out = np.zeros(dataset.n_items, np.int32)
+    if not column or dataset.catalogue is None or column not in dataset.catalogue.columns:
+        return out
+    values = dataset.catalogue[column]
+    if isinstance(values.dtype, pl.List):
+        values = values.list.first()
+    codes = values.cast(pl.String).rank("dense").fill_null(0).to_numpy()
+    out[:] = codes
+    return out
