@@ -1,6 +1,6 @@
 """What another recipe would have earned: the truth where the log can tell, a sentence where it cannot.
 
-The log is the market's: its people and things, their true chances of a click, pages by a policy whose chances are known.
+The log is the market's: its people, things and true chances of a click, and pages by a policy whose chances are known.
 """
 
 from __future__ import annotations

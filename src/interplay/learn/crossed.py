@@ -82,6 +82,14 @@ class Crossed:
         hidden = self.once[ids] & (generator.random(len(ids)) < blind)[:, None]
         return np.where(hidden, np.arange(len(self.pairs), dtype=np.int32), ids)
 
+    def most(self, n: int) -> Crossed:
+        """The same without the rarest combinations, so that at most `n` stay; of equally rare ones all go."""
+        if len(self.keys) <= n:
+            return self
+        floor = int(np.sort(self.counts)[-n]) + (np.sum(self.counts >= np.sort(self.counts)[-n]) > n)
+        kept = self.counts >= floor
+        return Crossed(pairs=self.pairs, sizes=self.sizes, keys=self.keys[kept], counts=self.counts[kept])
+
     def of(self, chosen: Array) -> Crossed:
         """The same for some of the pairs (int[])."""
         keys, counts, moved, start = [], [], self.pairs[chosen], 0

@@ -127,36 +127,68 @@ def cross_entropy(logits: Tensor, batch: Batch) -> Tensor:
     return (each.sum(dim=0) / batch.mask.sum(dim=0).clamp_min(1.0)).sum()
 
 
-def learn(
-    examples: Examples, config: TabularConfig, build: Callable[[Coder], nn.Module], run: Run, *, n_users: int = 0
-) -> Tabular:
-    """Fit a network to the training part, stopped early by the mean AUC of the validation part, then calibrated on it.
+class Prepared(NamedTuple):
+    """What a fit begins with."""
 
-    With `run.epochs` set, all rows are learnt from for exactly so many epochs, and nothing is calibrated.
+    coder: Coder
+    coded: Coded  # the rows to learn from
+    valid: Coded  # the rows to stop and calibrate by; none in a refit, or where examples are few
+
+
+def prepared(examples: Examples, config: TabularConfig, run: Run, *, n_users: int = 0) -> Prepared:
+    """The training and the validation part, coded by vocabularies of the former; with `run.epochs` all rows are learnt.
+
     Errors: BadData without examples, or with a task of which no label is known.
     """
     rows, held = (np.arange(len(examples)), np.zeros(0, np.int64)) if run.epochs else divided(examples, run.seed)
     train = examples.take(rows)
     coder = Coder.fit(train, floor=config.floor, window=config.window, n_users=n_users)
     weights_of(config.weights, coder.tasks)
-    coded, valid = coder.code(train), coder.code(examples.take(held))
+    coded = coder.code(train)
     for task, known in zip(coder.tasks, coded.mask.any(axis=0), strict=True):
         if not known:
             raise BadData(f"no label of the task {task!r} is known in the training part; leave its column out")
+    return Prepared(coder, coded, coder.code(examples.take(held)))
+
+
+def learn(
+    examples: Examples, config: TabularConfig, build: Callable[[Coder], nn.Module], run: Run, *, n_users: int = 0
+) -> Tabular:
+    """Fit a network to the training part, stopped early by the mean AUC of the validation part, then calibrated on it.
+
+    With `run.epochs` set, all rows are learnt from for exactly so many epochs, and nothing is calibrated. Errors: as
+    `prepared`.
+    """
+    begun = prepared(examples, config, run, n_users=n_users)
     with seeded(run.seed):
-        net = build(coder).to(run.device)
+        net = build(begun.coder)
+    return taught(net, begun, config, run)
+
+
+def taught(
+    net: nn.Module, begun: Prepared, config: TabularConfig, run: Run, *,
+    changed: Callable[[Batch, np.random.Generator], Batch] | None = None, name: str = "descent",
+) -> Tabular:  # fmt: skip
+    """The network, fitted; `changed` may alter every training batch, such as by hiding something."""
+    coder, coded, valid = begun
+    net = net.to(run.device)
     learnt = Tabular(coder, net, device=run.device)
     loss = getattr(net, "loss", lambda batch: cross_entropy(net(batch), batch))
+
+    def made(rows: Array, generator: np.random.Generator) -> Batch:
+        rows = np.repeat(rows, 2) if len(rows) == 1 else rows  # a batch norm needs two
+        batch = batch_of(coded, rows, run.device)
+        return batch if changed is None else changed(batch, generator)
 
     def step(batch: Batch) -> Tensor:
         value: Tensor = loss(batch)
         return value + config.ridge * shrinkage(net) if config.ridge > 0 else value
 
-    descent = config.descent if len(held) else replace(config.descent, epochs=min(config.descent.epochs, UNJUDGED))
-    judged = replace(run, validation=(lambda model: 0.0) if len(held) else None)
+    descent = config.descent if len(valid) else replace(config.descent, epochs=min(config.descent.epochs, UNJUDGED))
+    judged = replace(run, validation=(lambda model: 0.0) if len(valid) else None)
     learnt.fitted = descend(
-        step, net, shuffled(len(coded), descent.batch, lambda at, _: batch_of(coded, at, run.device)),
-        descent=descent, run=judged, judge=lambda: judged_by_auc(valid, learnt.logits(valid)), belongs=repr(config),
+        step, net, shuffled(len(coded), descent.batch, made), descent=descent, run=judged,
+        judge=lambda: judged_by_auc(valid, learnt.logits(valid)), belongs=repr(config), name=name,
     )  # fmt: skip
     learnt.calibrate(valid)
     return learnt

@@ -1,0 +1,341 @@
+"""Click prediction that decides, for each pair of fields, whether to remember it, to factorize it or to leave it be.
+
+optinter       Lyu et al., ICDE 2022 (arXiv 2108.01265)   searched, then learnt anew with what was found
+optinter-m     the same, every pair remembered
+optinter-f     the same, every pair factorized
+optinter-random  the same, drawn by lot
+
+A remembered pair has a vector for each combination that training held, a factorized one the product of two vectors of a
+second table, a naive one nothing. Their vectors stand beside the embeddings of the fields, before a network with layer
+norm. Search: a narrow network in which every pair is all three, weighed by a softmax of alpha whose temperature falls
+(the code's, without Gumbel noise). Learns 4 * rows * cross_dim bytes for remembered combinations.
+
+Ours, beside the paper: alpha is learnt on one half of the validation rows ("two" levels; "one" is the paper's, on the
+training batch); a cost term on the share of rows that is remembered, and a ceiling on it (`budget`: the pairs whose
+alpha gains least for each row give way); and `blind` (learn/crossed.py): a combination that one training row made is met
+as a rare one that often while learning, since it would otherwise tell its own label and teach the network to trust it.
+Of 30 million rows and more, `most` combinations are kept, the most frequent. Shrinking is of the embedding table as a
+whole, of remembered rows as they are looked up.
+
+What is remembered of a person goes with them: `forget` takes out all combinations with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import combinations, pairwise
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 (torch's own custom)
+from torch import Tensor, nn
+
+from interplay.data.coder import Coded, Coder
+from interplay.data.examples import USER, Examples, candidates
+from interplay.data.features import FeatureView
+from interplay.errors import unknown
+from interplay.learn.crossed import Crossed
+from interplay.learn.descend import Descent, seeded
+from interplay.learn.tabular import (
+    Batch,
+    Prepared,
+    Tables,
+    Tabular,
+    TabularConfig,
+    batch_of,
+    cross_entropy,
+    prepared,
+    shrinkage,
+    taught,
+)
+from interplay.types import Array, Dataset, Requests, Run, Slates, State, World
+
+REMEMBER, FACTORIZE, NAIVE = range(3)
+METHODS = ("memorize", "factorize", "naive")
+CROSSES = "crosses"  # where a batch carries the rows of its combinations
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossingConfig(TabularConfig):
+    method: str = "two"  # how pairs are decided: two or one level of search, or memorize, factorize, naive, random
+    cross_dim: int = 4
+    layers: tuple[int, ...] = (400, 400, 400)
+    dropout: float = 0.2
+    cross_floor: int = 1  # combinations seen less often in training are rare
+    most: int = 2_000_000  # combinations in all
+    blind: float = 0.5  # how often a combination is hidden from the one row that made it
+    cross_ridge: float = 0.0  # on remembered rows as they are looked up
+    scout: tuple[int, ...] = (128, 128)  # the network of the search
+    epochs: int = 4  # of the search
+    alpha_rate: float = 0.02
+    cost: float = 0.02  # in nats, of remembering every combination there is
+    budget: float = 0.5  # largest share of all combinations that is remembered after a search
+    descent: Descent = field(default_factory=lambda: Descent(batch=4096, epochs=100, patience=2, plateau=0.1))
+
+
+class Crossing:
+    def __init__(self, config: CrossingConfig = CrossingConfig()) -> None:
+        known = ("two", "one", "random", *METHODS)
+        if config.method not in known:
+            raise unknown("method of deciding pairs", config.method, known)
+        self.config = config
+
+    def examples(self, dataset: Dataset) -> Examples:
+        """What it learns from and is judged on."""
+        return Examples.of(dataset, negatives=self.config.negatives)
+
+    def fit(self, dataset: Dataset, *, run: Run = Run(), world: World | None = None) -> Crossing:
+        c = self.config
+        begun = prepared(self.examples(dataset), c, run, n_users=dataset.n_users)
+        pairs = np.array(list(combinations(range(len(begun.coder.fields)), 2)), np.int32).reshape(-1, 2)
+        whole = Crossed.fit(begun.coded.fields, begun.coder.sizes, pairs, c.cross_floor).most(c.most)
+        self.methods, self.path = self._decided(begun, whole, run)
+        self.pairs, self.all_rows = pairs, len(whole.keys)
+        self.crossed = whole.of(np.flatnonzero(self.methods == REMEMBER))
+        with seeded(run.seed):
+            net = self._build(begun.coder)
+        told = Prepared(begun.coder, _with(begun.coded, self.crossed), _with(begun.valid, self.crossed))
+        self.learnt = taught(net, told, c, run, changed=lambda b, g: _blinded(b, self.crossed, c.blind, g))
+        self.learnt.fitted |= {"chosen": self.chosen(), "rows": len(self.crossed.keys), "all_rows": self.all_rows,
+                               "alpha": self.path}  # fmt: skip
+        return self
+
+    # ------------------------------------------------------------------------------------------------------ searching
+
+    def _decided(self, begun: Prepared, whole: Crossed, run: Run) -> tuple[Array, list[Any]]:
+        """int[P] the method of each pair, and alpha's shares along the way."""
+        n, method = len(whole.pairs), self.config.method
+        if method in METHODS:
+            return np.full(n, METHODS.index(method)), []
+        if method == "random" or not n:
+            return np.random.default_rng([run.seed, 13]).integers(0, 3, n), []
+        alpha, path = self._searched(begun, whole, run)
+        return self._within(alpha, whole), path
+
+    def _searched(self, begun: Prepared, whole: Crossed, run: Run) -> tuple[Array, list[Any]]:
+        """float[P, 3] alpha after the search, and its softmax after each epoch."""
+        c, rng = self.config, np.random.default_rng([run.seed, 17])
+        coded, valid = _with(begun.coded, whole), _with(begun.valid, whole)
+        half = np.flatnonzero(rng.random(len(valid)) < 0.5)
+        two = c.method == "two" and len(half) > 0
+        with seeded(run.seed):
+            net = Network(begun.coder, c, whole, np.full(len(whole.pairs), -1), c.scout)
+            share = torch.from_numpy(whole.rows_of / max(len(whole.keys), 1)).float()
+            weights = [p for name, p in net.named_parameters() if name != "alpha"]
+            adam = torch.optim.Adam(weights, lr=c.descent.rate)
+            other = torch.optim.Adam([net.alpha], lr=c.alpha_rate)
+            size = c.descent.batch
+            steps, done = c.epochs * -(-len(coded) // size), 0
+            path: list[Any] = []
+            for _ in range(c.epochs):
+                order = rng.permutation(len(coded))
+                for lo in range(0, len(order), size):
+                    net.heat = max(1.0 - done / steps, 0.05)
+                    batch = _blinded(batch_of(coded, order[lo : lo + size]), whole, c.blind, rng)
+                    adam.zero_grad(), other.zero_grad()
+                    self._loss(net, batch, share).backward()  # type: ignore[no-untyped-call]
+                    adam.step()
+                    if two:
+                        other.zero_grad()
+                        rows = rng.choice(half, min(size, len(half)), replace=False)
+                        self._loss(net, batch_of(valid, rows), share).backward()  # type: ignore[no-untyped-call]
+                    other.step()
+                    done += 1
+                path.append(net.shares().detach().numpy().round(3).tolist())
+                run.progress("search", {"epoch": len(path), "of": c.epochs})
+        return net.alpha.detach().numpy(), path
+
+    def _loss(self, net: Network, batch: Batch, share: Tensor) -> Tensor:
+        loss = net.loss(batch) + self.config.cost * (net.shares()[:, REMEMBER] * share).sum()
+        return loss + self.config.ridge * shrinkage(net) if self.config.ridge > 0 else loss
+
+    def _within(self, alpha: Array, whole: Crossed) -> Array:
+        """The best method of each pair, once the pairs that gain least for each row have left the budget in peace."""
+        methods = alpha.argmax(axis=1)
+        rows = whole.rows_of
+        gain = (alpha[:, REMEMBER] - alpha[:, 1:].max(axis=1)) / np.maximum(rows, 1)
+        for p in np.argsort(gain):
+            if rows[methods == REMEMBER].sum() <= self.config.budget * len(whole.keys):
+                break
+            if methods[p] == REMEMBER:
+                methods[p] = 1 + alpha[p, 1:].argmax()
+        return methods
+
+    # ------------------------------------------------------------------------------------------------------- answering
+
+    def _build(self, coder: Coder) -> Network:
+        return Network(coder, self.config, self.crossed, self.methods, self.config.layers)
+
+    @property
+    def fitted(self) -> dict[str, Any]:
+        return self.learnt.fitted
+
+    def chosen(self) -> dict[str, str]:
+        """The method of each pair, by name."""
+        names = self.learnt.coder.fields
+        return {f"{names[a]} x {names[b]}": METHODS[m] for (a, b), m in zip(self.pairs, self.methods, strict=True)}
+
+    def predict(self, examples: Examples) -> dict[str, Array]:
+        return self.learnt.predict(examples)
+
+    def rank(self, requests: Requests, slates: Slates, features: FeatureView | None) -> Slates:
+        return self.learnt.rank(requests, slates, features, self.config.weights)
+
+    def explain(self, examples: Examples, n: int = 3) -> list[list[dict[str, Any]]]:
+        """For each example the `n` crosses that move its first task's logit most: fields, method, by how much.
+
+        A cross's effect is what the logit loses when a remembered combination is taken for an unknown one, or when a
+        product is nothing; `seen` is how many training rows had the combination.
+        """
+        coder, net = self.learnt.coder, self.learnt.net
+        coded, rows, names = coder.code(examples), len(examples), coder.fields
+        ids = self.crossed.ids(coded.fields)
+        which = np.flatnonzero(self.methods != NAIVE)
+        if not len(which) or not rows:
+            return [[] for _ in range(rows)]
+        effects = np.zeros((rows, len(which)))
+        with torch.inference_mode():
+            batch = batch_of(_with(coded, self.crossed), slice(None))
+            own = net(batch)[:, 0]
+            for place, p in enumerate(which):
+                effects[:, place] = (own - net(batch, without=int(p))[:, 0]).numpy() / self.learnt.temperatures[0]
+        remembered = np.flatnonzero(self.methods == REMEMBER).tolist()
+        out = []
+        for i in range(rows):
+            told = []
+            for place in np.argsort(-np.abs(effects[i]))[:n].tolist():
+                p = int(which[place])
+                a, b = self.pairs[p]
+                said = {"cross": f"{names[a]} x {names[b]}", "method": METHODS[self.methods[p]],
+                        "effect": round(float(effects[i, place]), 4)}  # fmt: skip
+                if p in remembered:
+                    row = int(ids[i, remembered.index(p)]) - len(remembered)
+                    said["seen"] = int(self.crossed.counts[row]) if row >= 0 else 0
+                told.append(said)
+            out.append(told)
+        return out
+
+    def explain_candidates(
+        self, requests: Requests, items: Array, features: FeatureView | None, n: int = 3
+    ) -> list[list[dict[str, Any]]]:
+        """The same for every place of `items` (int[requests, k]), row by row."""
+        coder = self.learnt.coder
+        return self.explain(candidates(features, requests, items, fields=coder.fields, numbers=coder.numbers), n)
+
+    # --------------------------------------------------------------------------------------------------------- keeping
+
+    def forget(self, users: Array) -> None:
+        """Take out these users' rows and every combination with them."""
+        coder = self.learnt.coder
+        if USER in coder.fields:
+            users = np.asarray(users)
+            codes = coder.users[users[(users >= 0) & (users < len(coder.users))]]
+            self.crossed, rows = self.crossed.without(coder.fields.index(USER), codes[codes > 0])
+            self.learnt.net.keep(self.crossed, rows)
+        self.learnt.forget(users)
+
+    def state(self) -> State:
+        own = State(arrays={"methods": self.methods, "pairs": self.pairs}, facts={"all_rows": self.all_rows})
+        return State.joined(learnt=self.learnt.state(), crossed=self.crossed.state(), own=own)
+
+    def restore(self, state: State) -> Crossing:
+        own = state.within("own")
+        self.methods, self.pairs, self.all_rows = own.arrays["methods"], own.arrays["pairs"], own.facts["all_rows"]
+        self.crossed, self.path = Crossed.restore(state.within("crossed")), []
+        self.learnt = Tabular.restore(state.within("learnt"), self._build)
+        return self
+
+
+def _with(coded: Coded, crossed: Crossed) -> Coded:
+    """Coded rows that carry the rows of their combinations."""
+    return replace(coded, sequences={**coded.sequences, CROSSES: crossed.ids(coded.fields)})
+
+
+def _blinded(batch: Batch, crossed: Crossed, blind: float, generator: np.random.Generator) -> Batch:
+    ids = crossed.blinded(batch.sequences[CROSSES].cpu().numpy(), blind, generator)
+    hidden = torch.from_numpy(ids.astype(np.int64)).to(batch.fields.device)
+    return batch._replace(sequences={**batch.sequences, CROSSES: hidden})
+
+
+class Network(nn.Module):
+    """Embeddings and the vectors of all pairs into layers with layer norm; `methods` -1 is undecided: all three at once."""
+
+    def __init__(
+        self, coder: Coder, config: CrossingConfig, crossed: Crossed, methods: Array, layers: tuple[int, ...]
+    ) -> None:
+        super().__init__()
+        self.config, self.crossed = config, crossed
+        fields = np.array(list(combinations(range(len(coder.fields)), 2)), np.int64).reshape(-1, 2)
+        self.methods = methods
+        self.remembered = np.flatnonzero((methods == REMEMBER) | (methods < 0))
+        self.factored = np.flatnonzero((methods == FACTORIZE) | (methods < 0))
+        self.one, self.other = fields[self.factored].T
+        self.tables = Tables(coder, config.dim)
+        self.second = Tables(replace_numbers(coder), config.cross_dim, 1e-2) if len(self.factored) else None
+        self.cross = nn.Parameter(torch.randn(crossed.rows, config.cross_dim) * 1e-2)
+        self.alpha = nn.Parameter(torch.zeros(len(methods), 3), requires_grad=bool((methods < 0).any()))
+        self.heat = 1.0
+        blocks = len(methods) if (methods < 0).any() else len(self.remembered) + len(self.factored)
+        sizes = [self.tables.width * config.dim + blocks * config.cross_dim, *layers]
+        parts: list[nn.Module] = []
+        for wide, out in pairwise(sizes):
+            parts += [nn.Linear(wide, out), nn.LayerNorm(out), nn.ReLU(), nn.Dropout(config.dropout)]
+        self.deep = nn.Sequential(*parts, nn.Linear(sizes[-1], len(coder.tasks)))
+
+    def shares(self) -> Tensor:
+        """float[P, 3]: the softmax of alpha at the present temperature."""
+        return torch.softmax(self.alpha / self.heat, dim=1)
+
+    def forward(self, batch: Batch, without: int | None = None) -> Tensor:
+        """float[n, tasks]; `without`: as if one pair were unknown."""
+        ids = batch.sequences.get(CROSSES)
+        if ids is None:
+            ids = torch.from_numpy(self.crossed.ids(batch.fields.cpu().numpy()).astype(np.int64)).to(self.cross.device)
+        if without is not None and without in self.remembered:
+            ids = ids.clone()
+            place = int(np.searchsorted(self.remembered, without))
+            ids[:, place] = place
+        remembered = F.embedding(ids, self.cross)
+        parts = [self.tables(batch).flatten(1)]
+        products = remembered[:, :0]
+        if self.second is not None:
+            vectors = self.second(batch)
+            products = vectors[:, self.one] * vectors[:, self.other]
+            if without is not None and without in self.factored:
+                products[:, int(np.searchsorted(self.factored, without))] = 0.0
+        if self.alpha.requires_grad:
+            p = self.shares()
+            parts.append((remembered * p[:, REMEMBER, None] + products * p[:, FACTORIZE, None]).flatten(1))
+        else:
+            parts += [remembered.flatten(1), products.flatten(1)]
+        return self.deep(torch.cat(parts, dim=1))  # type: ignore[no-any-return]
+
+    def loss(self, batch: Batch) -> Tensor:
+        loss = cross_entropy(self(batch), batch)
+        if self.config.cross_ridge > 0:
+            rows = F.embedding(batch.sequences[CROSSES], self.cross)
+            loss = loss + 0.5 * self.config.cross_ridge * rows.square().sum(dim=(1, 2)).mean()
+        return loss
+
+    def keep(self, crossed: Crossed, rows: Array) -> None:
+        """Go on with some of the remembered rows (int[])."""
+        self.crossed = crossed
+        self.cross = nn.Parameter(self.cross.detach()[torch.from_numpy(rows)])
+
+
+def replace_numbers(coder: Coder) -> Coder:
+    """The same fields without numbers, which are in no pair."""
+    return replace(coder, numbers=(), knots={})
+
+
+def explained(effects: Mapping[str, Any]) -> str:
+    """One cross in words.
+
+    >>> explained({"cross": "user x item", "method": "memorize", "effect": 1.25, "seen": 3})
+    'user x item, remembered from 3 earlier rows: +1.25'
+    """
+    seen = effects.get("seen")
+    how = "as a product of vectors" if seen is None else f"remembered from {seen} earlier row{'s' * (seen != 1)}"
+    return f"{effects['cross']}, {how if seen != 0 else 'never met before'}: {effects['effect']:+.2f}"
