@@ -33,7 +33,7 @@ system = "popular"
 [explore]
 system = "epsilon-greedy"
 pool = 12
-epsilon = 0.3
+epsilon = 0.8
 [serving]
 withhold = "nothing"
 """
@@ -114,7 +114,7 @@ def truth(store: Store, name: str, places: int) -> float:
 def test_an_exploring_recipe_is_told_the_truth(logged, recipe):
     told = estimate(logged, [recipe])[0]
     wanted = truth(logged, recipe, told.places)
-    assert told.places == PLACES and told.pages == PAGES // 2
+    assert told.places == PLACES and told.pages == pytest.approx(PAGES // 2, abs=1)
     assert told.interval.low < wanted < told.interval.high, (told.said, wanted)
     assert told.logged == pytest.approx(pages(0, False)[3][PAGES // 2 :].sum() / (PAGES // 2))
 

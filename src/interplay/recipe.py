@@ -15,8 +15,12 @@
     [page]                             # cascade/page.py: PageConfig, for feeds
     [search.fusion]                    # laid over [fusion] when there is a query
     [search.page]                      # the page of a search; [page] has no say in it
+    [arranger]                         # what chooses a feed's first page as a whole: system = "pagellm" (a row of
+                                       # kind arranger), serves, seconds; all else is a setting of the system
     [explore]                          # what fills the page to learn from it: system = "lin-ts" (a row of kind policy),
                                        # pool, serves (cascade/cascade.py: Explore); all else is a setting of the system
+    [longterm]                         # what a pair of person and maker is worth over weeks lifts the score: system =
+                                       # "rliv-ua", serves (cascade/cascade.py: Lasting); all else is a setting of it
     [wishes]                           # SteerConfig (dialogue/steer.py): with this table soft wishes are obeyed too
     [serving]                          # ServingConfig: what may come back, who is held out
     [learning]                         # LearningConfig: how `interplay train` judges, promotes and repeats itself
@@ -33,7 +37,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from interplay.cascade.cascade import WISHES, Cascade, CascadeConfig, Explore, Manner, Ranking, Source
+from interplay.cascade.cascade import WISHES, Arranging, Cascade, CascadeConfig, Explore, Lasting, Manner, Ranking, Source
 from interplay.cascade.fuse import FusionConfig
 from interplay.cascade.index import Index, IndexConfig
 from interplay.cascade.page import PageConfig
@@ -42,7 +46,10 @@ from interplay.dialogue.steer import Steer, SteerConfig
 from interplay.errors import BadData, BadSetting, UnknownName, nearest, unknown
 from interplay.systems import ROWS, system
 
-TABLES = ("about", "where", "source", "fusion", "ranker", "page", "search", "explore", "wishes", "serving", "learning")
+TABLES = (
+    "about", "where", "source", "fusion", "ranker", "page", "search", "arranger", "explore", "longterm", "wishes",
+    "serving", "learning",
+)  # fmt: skip
 OF_SOURCE = tuple(f.name for f in fields(Source) if f.name != "retriever")
 
 
@@ -108,6 +115,14 @@ class _Tried:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Laid:
+    """The part of [arranger] that is not a setting of its system."""
+
+    serves: str = Arranging.serves
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A recipe as written: `build` makes an unfitted cascade of it."""
 
@@ -132,7 +147,7 @@ class Recipe:
 
     def _check(self, tables: Mapping[str, Any]) -> None:
         _known(self.name, tables, TABLES)
-        for table in ("explore", "source", "fusion", "ranker", "page", "search", "wishes", "serving", "learning"):
+        for table in (name for name in TABLES if name not in ("about", "where")):
             if not isinstance(tables.get(table, {}), Mapping):
                 raise BadData(f"{self.name}: {table!r} is {tables[table]!r}; expected a table, as in [{table}]")
         _known(f"{self.name} [search]", tables.get("search", {}), ("fusion", "page"))
@@ -183,7 +198,31 @@ class Recipe:
             steer=Steer(configured(SteerConfig, tables["wishes"])) if "wishes" in tables else None,
             ranking=self._ranking(tables["ranker"]) if "ranker" in tables else None,
             explore=self._explore(tables["explore"]) if "explore" in tables else None,
+            arranging=self._arranging(tables["arranger"]) if "arranger" in tables else None,
+            lasting=self._lasting(tables["longterm"]) if "longterm" in tables else None,
         )
+
+    def _lasting(self, table: Mapping[str, Any]) -> Lasting:
+        able = [row.name for row in ROWS if row.kind == "lifter"]
+        if table.get("system") not in able:
+            raise BadData(f'{self.name} [longterm] needs system = "..."; there are: {", ".join(able)}')
+        settings = {k: v for k, v in table.items() if k not in ("serves", "system")}
+        try:
+            model = system(table["system"]).build(settings)
+            return Lasting(model=model, name=table["system"], serves=table.get("serves", Lasting.serves))
+        except (UnknownName, BadSetting) as problem:
+            raise type(problem)(f"{self.name} [longterm]: {problem}") from None
+
+    def _arranging(self, table: Mapping[str, Any]) -> Arranging:
+        able = [row.name for row in ROWS if row.kind == "arranger"]
+        if table.get("system") not in able:
+            raise BadData(f'{self.name} [arranger] needs system = "..."; arrangers: {", ".join(able)}')
+        asked = configured(_Laid, {k: v for k, v in table.items() if k in ("serves", "seconds")})
+        settings = {k: v for k, v in table.items() if k not in ("serves", "seconds", "system")}
+        try:
+            return Arranging(arranger=system(table["system"]).build(settings), name=table["system"], **vars(asked))
+        except (UnknownName, BadSetting) as problem:
+            raise type(problem)(f"{self.name} [arranger]: {problem}") from None
 
     def _ranking(self, table: Mapping[str, Any]) -> Ranking:
         settings = {k: v for k, v in table.items() if k not in ("system", "serves")}

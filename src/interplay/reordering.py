@@ -2,7 +2,7 @@
 
     next-*           one taken item and one drawn item of the same person while learning; judged among 99 drawn items,
                      and by putting the first 100 of a base ranker in a new order
-    search-phones    the first 200 of BM25 in a new order, for people who bought before
+    search-phones    the first 200 of BM25 in a new order, for people who bought before (purchases.py)
 
 A model is judged on everybody and on newcomers: people with few events, and the same requests with all but the last few
 events of their history cut off.
@@ -26,21 +26,21 @@ from interplay.data.split import Split, split
 from interplay.evaluate.compare import Comparison, compare
 from interplay.fitted import built
 from interplay.learn.negatives import taken, uniform
+from interplay.purchases import purchases
 from interplay.ranking import milliseconds
-from interplay.types import TEST, TRAIN, VALID, Array, Dataset, Ragged, Requests, Run
+from interplay.types import TEST, TRAIN, VALID, Array, Ragged, Requests, Run
 
-EVENTS = 150_000  # events learnt from at most
-PEOPLE = 4000  # people judged at most
+EVENTS = 60_000  # events learnt from at most
+PEOPLE = 3000  # people judged at most
 DRAWN = 99  # items beside the one that was taken
 FIRST = 100  # of the base ranker
 FEW = 5  # training events that a newcomer has at most
 COMMON: Mapping[str, Any] = {"window": 20, "descent": {"batch": 1024}}
-MEASURES = ("auc", "ndcg", "auc_few", "ndcg_few", "auc_cut", "ndcg_cut", "reranked")
 
 
 def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
     """One row: its metrics, protocol, facts, and a value per person for the paired tests."""
-    return _phones(page, entry, seed) if page.name.startswith("search") else _next(page, entry, seed)
+    return purchases(page, entry, seed) if page.name.startswith("search") else _next(page, entry, seed)
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -74,8 +74,8 @@ def _next(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
             "learnt": f"Learnt from at most {EVENTS:,} training events, each beside one drawn item that the person has "
                       "not taken, stopped by the AUC of the validation events",
             "judged": f"auc and ndcg (at 10) are of the taken item among {DRAWN} evenly drawn ones: sampled measures, "
-                      f"which say little of a whole catalogue. reranked: ndcg@10 of the first {FIRST} of `markov` in the "
-                      f"model's order; in markov's own it is {metrics['base']:.4f}",
+                      f"which say little of a whole catalogue. reranked: ndcg@10 of the first {FIRST} of `markov` in "
+                      f"the model's order; in markov's own it is {metrics['base']:.4f}",
         },
         "facts": {
             "epochs": model.fitted["best_epoch"], "parameters": sum(p.numel() for p in model.learnt.net.parameters()),
@@ -176,3 +176,46 @@ def gain(score: Array, right: Array) -> Array:
     order = np.argsort(-score, axis=1, kind="stable")[:, :10]
     hit = np.take_along_axis(right, order, axis=1)
     return (hit / np.log2(2.0 + np.arange(hit.shape[1]))).sum(axis=1)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The table
+
+
+def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: Path) -> str:
+    """Rows of figures, and the paired test of each against the baseline in every figure that has a value per person."""
+    rows = {e.label: [r for (label, _), r in held.items() if label == e.label] for e in page.entries}
+    rows = {label: own for label, own in rows.items() if own}
+    base = page.baseline if page.baseline in rows else next(iter(rows))
+    tested = [m for m in page.metrics if not m.endswith("_few") and m in next(iter(rows.values()))[0]["metrics"]]
+    read = {label: [_kept(root, r) for r in own] for label, own in rows.items()}
+    verdicts = compare(read, metrics=tested, baseline=base)
+    newest = list(held.values())[-1]
+    head = ["row", *(m.replace("_", " ") for m in page.metrics), f"against {base}", "parameters", "ms", "epochs", "s"]
+    lines = [page.about, "", " ".join(f"{v}." for v in newest["protocol"].values()), ""]
+    lines += ["| " + " | ".join(head) + " |", "|" + "|".join("---" for _ in head) + "|"]
+    for group in page.columns():
+        lines += [f"| **{group}** |" + " |" * (len(head) - 1)] if group else []
+        for entry in page.entries:
+            if entry.column == group and entry.label in rows:
+                lines.append("| " + " | ".join(_cells(page, entry, rows[entry.label], verdicts, base)) + " |")
+    return "\n".join([*lines, "", page.note] if page.note else lines)
+
+
+def _kept(root: Path, record: Mapping[str, Any]) -> dict[str, Array]:
+    return {c.name: c.to_numpy().astype(np.float64) for c in pl.read_parquet(root / record["users"]["file"])}
+
+
+def _cells(page: Bench, entry: Entry, own: Sequence[Mapping[str, Any]], verdicts: Comparison, base: str) -> list[str]:
+    cells = [entry.shown + (f" ({len(own)} seeds)" if len(own) > 1 else "")]
+    for m in page.metrics:
+        figures = [r["metrics"][m] for r in own if m in r["metrics"]]
+        spread = f" ± {np.std(figures, ddof=1):.4f}".replace("0.", ".", 1) if len(figures) > 1 else ""
+        cells.append(f"{np.mean(figures):.4f}".replace("0.", ".", 1) + spread if figures else "")
+    row = verdicts[entry.label]
+    told = "; ".join(f"{m} {v} ({row.difference[m]:+.4f})" for m, v in row.verdicts.items())
+    cells.append("" if entry.label == base else told)
+    for fact, shape in (("parameters", ",.0f"), ("ms", ".1f"), ("epochs", ".1f")):
+        known = [r["facts"][fact] for r in own if fact in r["facts"]]
+        cells.append(format(float(np.mean(known)), shape) if known else "")
+    return [*cells, f"{np.mean([r['seconds']['all'] for r in own]):.0f}"]

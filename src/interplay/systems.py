@@ -26,7 +26,7 @@ class System:
     preset: Mapping[str, Any] = field(default_factory=dict)
     recipe: str = ""  # instead of a class: a file in recipes/
     paper: str = ""
-    kind: str = "model"  # model, policy, world, judge, benchmark, checklist
+    kind: str = "model"  # model, policy, arranger, lifter, world, judge, benchmark, checklist
     needs: frozenset[str] = frozenset(
         {"interactions"}
     )  # tables or columns: interactions, timestamp, order, texts, queries, examples
@@ -604,6 +604,42 @@ ROWS: tuple[System, ...] = (
         preset={"belief": "items"},
         kind="policy",
         paper="Chapelle and Li, NeurIPS 2011",
+    ),
+    System(
+        name="pagellm",
+        about="The first page chosen as a whole, by rewards learnt from what people went for",
+        model="pages:Pages",
+        config="PagesConfig",
+        kind="arranger",
+        paper="Xu et al., arXiv 2506.09084, 2025",
+    ),
+    System(
+        name="dynamic-slate",
+        about="What is chosen competes only with what stood beside it; doubt about it becomes trying",
+        model="slates:DynamicSlate",
+        config="SlatesConfig",
+        paper="Eide et al., DMKD 2022",
+        needs=frozenset({"interactions", "order"}),
+        epochs=True,
+    ),
+    System(
+        name="dynamic-slate-linear",
+        about="The same with a state that is a running mean of what was chosen",
+        model="slates:DynamicSlate",
+        config="SlatesConfig",
+        preset={"user": "linear"},
+        paper="Eide et al., DMKD 2022",
+        needs=frozenset({"interactions", "order"}),
+        epochs=True,
+    ),
+    System(
+        name="rliv-ua",
+        about="What a person and a maker will be to each other over weeks, as a factor in the ranking",
+        model="longterm:LongTerm",
+        config="LongTermConfig",
+        kind="lifter",
+        paper="RLIV-UA, arXiv 2507.16253, 2025; of which the abstract is all we know",
+        needs=frozenset({"interactions", "timestamp", "makers"}),
     ),
 )
 

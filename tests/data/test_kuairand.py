@@ -67,6 +67,7 @@ def test_every_answer_is_a_task_of_the_rankers(tmp_path: Path):
 
 def test_random_exposures_come_when_asked_for(tmp_path: Path, monkeypatch):
     folder = written(tmp_path)
+    assert len(load(folder).events) == 4, "a folder is known by its files"
     d = kuairand(folder, random=True)
     assert len(d.tables["impressions"]) == 5 and int(np.sum(d.tables["impressions"]["explored"].to_numpy())) == 1
     folder.rename(tmp_path / "kuairand")

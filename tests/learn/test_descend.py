@@ -197,3 +197,17 @@ def test_unknown_parts_are_refused():
         trained(Run(), optimiser="adan")
     with pytest.raises(BadSetting, match="rate > 0"):
         descend(lambda b: b, {}, lambda e, g: [], descent=Descent(rate=-1.0), run=Run())
+
+
+def test_after_a_judgement_without_a_better_one_the_rate_falls():
+    moved, values = [], iter([1.0, 0.5, 0.4, 0.3])
+    weight = torch.zeros(1, requires_grad=True)
+
+    def step(_):
+        moved.append(float(weight.detach()))
+        return weight.sum()
+
+    slow = Descent(optimiser="sgd", rate=1.0, plateau=0.1, epochs=4, patience=0)
+    judged = Run(validation=lambda model: 0.0)
+    descend(step, {"w": weight}, lambda epoch, _: [None], descent=slow, run=judged, judge=lambda: next(values))
+    np.testing.assert_allclose(np.diff(moved), [-1.0, -1.0, -0.1], atol=1e-6)

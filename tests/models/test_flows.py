@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from interplay.errors import BadSetting, UnknownName
 from interplay.models.flows import Block, CrossAttention, Flow, FlowNet, FlowsConfig, Gate
@@ -158,3 +159,12 @@ def test_cross_attention_with_heads_is_each_head_on_its_own_slice():
     q, k, v = two.query(queries)[0], two.key(tokens)[0], two.value(tokens)[0]
     slow = [torch.softmax(q[:, h] @ k[:, h].T / 2**0.5, dim=1) @ v[:, h] for h in (slice(0, 2), slice(2, 4))]
     torch.testing.assert_close(two(queries, tokens)[0][0], torch.cat(slow, dim=1))
+
+
+def test_the_cost_grows_linearly_with_the_length_of_the_histories():
+    one, counts = net(), []
+    for length in (50, 200, 350):
+        with FlopCounterMode(display=False) as counted:
+            one(FIELDS, torch.randn(2, 2, length, 4), torch.ones(2, 2, length, dtype=torch.bool))
+        counts.append(counted.get_total_flops())
+    assert counts[1] - counts[0] == counts[2] - counts[1] > 0

@@ -6,7 +6,8 @@
     rank         the lists are fused; a ranker, where there is one, orders the candidates anew; soft wishes and boosts
                  move them
     rules        (the trace counts what each rule hides; nothing is filtered after the fact)
-    page         variety, caps and pins; where the recipe explores, a policy fills the places from the arranged list,
+    page         an arranger, where there is one, chooses the first page as a whole; variety, caps and pins; where the
+                 recipe explores, a policy fills the places from the arranged list,
                  and the chance of each item at its place stands in the column `propensity`
 
 Learns nothing itself: it fits its sources. `retrieve` answers as it would be served and lets a source's error through;
@@ -55,6 +56,7 @@ log = logging.getLogger("interplay.cascade")
 
 FEED, SEARCH = "feed", "search"
 WISHES = "wishes"  # the source that finds what soft wishes ask for
+ARRANGER = "the arranger"  # what a trace calls it where it is missing
 WISHED = 600  # candidates of a request with wishes
 
 
@@ -107,6 +109,39 @@ class Ranking:
             raise BadSetting(f"a ranker serves {self.serves!r}; expected 'feed', 'search' or 'both'")
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Arranging:
+    """What arranges the first page as a whole, in the place of variety; the base order stays where it is late or fails.
+
+    It has the verbs of models/pages.py: fit, arrange, attend, state, restore, forget.
+    """
+
+    arranger: Any
+    name: str = ""  # what the trace calls it
+    serves: str = FEED  # "feed", "search" or "both"
+    seconds: float | None = None  # later than this it is left out of a served answer
+
+    def __post_init__(self) -> None:
+        if self.serves not in ("both", FEED, SEARCH):
+            raise BadSetting(f"an arranger serves {self.serves!r}; expected 'feed', 'search' or 'both'")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lasting:
+    """What lifts candidates whose maker a person may come back to: a ranker whose scores build on those it is given.
+
+    It has the verbs of models/longterm.py: fit, rank, update, state, restore, forget.
+    """
+
+    model: Any
+    name: str = ""  # what the trace calls it
+    serves: str = FEED  # "feed", "search" or "both"
+
+    def __post_init__(self) -> None:
+        if self.serves not in ("both", FEED, SEARCH):
+            raise BadSetting(f"longterm.serves is {self.serves!r}; expected 'feed', 'search' or 'both'")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manner:
     """How one kind of request is answered."""
@@ -137,6 +172,7 @@ class Answer:
     seconds: dict[str, float] = field(default_factory=dict)  # per source and stage, for the whole batch
     dropped: dict[str, str] = field(default_factory=dict)  # source -> why it is missing
     ranked: Slates | None = None  # candidates before the page
+    arranged: Any = None  # what the arranger made of them, where there is one
     slates: Slates | None = None  # the page
     pool: tuple[Slates, Caps] | None = None  # what a policy chose the page from, where one explores
 
@@ -152,13 +188,15 @@ class Cascade:
         ranking: Ranking | None = None,
         steer: Any = None,
         explore: Explore | None = None,
+        lasting: Lasting | None = None,
+        arranging: Arranging | None = None,
     ) -> None:
         """`steer` weighs soft wishes and lets go of what cannot be met (dialogue/steer.py); without it only hard wishes
         are obeyed."""
         if not sources:
             raise BadSetting("a cascade needs at least one source")
         self.sources, self.config, self.ranking, self.steer = dict(sources), config, ranking, steer
-        self.explore = explore
+        self.explore, self.arranging, self.lasting = explore, arranging, lasting
         if steer is not None:
             says = "It meets what you asked for"
             self.sources[WISHES] = Source(retriever=steer, serves=FEED, says=says, stranger=says)
@@ -173,6 +211,7 @@ class Cascade:
     def fit(self, dataset: Dataset, *, run: Run = Run(), world: World | None = None) -> Cascade:
         """Fit every source, then the page; a source marked optional is left out where its tables are missing."""
         begun, self.fitted = time.perf_counter(), {}
+        unfitted = self._unfitted()
         self.left_out: dict[str, str] = {}
         for i, (name, source) in enumerate(self.sources.items()):
             run.progress(f"fitting {name}", {"source": i + 1, "of": len(self.sources)})
@@ -199,6 +238,14 @@ class Cascade:
             own = replace(run, checkpoint=None if run.checkpoint is None else run.checkpoint / "ranker")
             self.ranking.ranker.fit(dataset, run=own, world=world)
             self.fitted["ranker"] = getattr(self.ranking.ranker, "fitted", {})
+        if self.arranging is not None:
+            run.progress("fitting the arranger", {})
+            self.arranging.arranger.fit(dataset, run=run, world=world, base=lambda: copy.deepcopy(unfitted))
+            self.fitted["arranger"] = getattr(self.arranging.arranger, "fitted", {})
+        if self.lasting is not None:
+            run.progress("fitting what pairs are worth", {})
+            self.lasting.model.fit(dataset, run=replace(run, checkpoint=None), world=world)
+            self.fitted["longterm"] = self.lasting.model.fitted
         if self.explore is not None:
             run.progress("fitting what explores", {})
             self.explore.policy.fit(dataset, run=run, world=world)
@@ -211,6 +258,8 @@ class Cascade:
         From a Dataset the ranker's features come too: what its log and tables say of people and things.
         """
         self.catalogue = Catalogue.of(source)
+        if self.arranging is not None and isinstance(source, Dataset):
+            self.arranging.arranger.attend(source)
         if self.ranking is not None and isinstance(source, Dataset):
             self.features = FeatureView(source)
         if self.steer is not None:
@@ -220,6 +269,14 @@ class Cascade:
             masks = [self.catalogue.mask(w, strict=False)[: self.rows.n_items] for w in self.config.where]
             self.standing = RuleSet(masks=np.stack(masks), names=self.config.where, withhold_seen=False)
         return self
+
+    def _unfitted(self) -> Cascade | None:
+        """What an arranger learns from: the same path up to the page, before anything is fitted."""
+        if self.arranging is None:
+            return None
+        plain = replace(self.config, feed=replace(self.config.feed, page=PageConfig()))
+        sources = {n: s for n, s in self.sources.items() if n != WISHES and s.serves in ("both", FEED)}
+        return copy.deepcopy(Cascade(sources, config=plain, ranking=self.ranking))
 
     def attended(self, dataset: Dataset, changed: Array) -> Cascade:
         """A cascade over a catalogue in which the texts of `changed` items (int[]) are new.
@@ -255,6 +312,8 @@ class Cascade:
         for source in self.active().values():
             if hasattr(source.retriever, "partial_fit"):
                 source.retriever.partial_fit(events)
+        if self.lasting is not None:
+            self.lasting.model.update(events)
         return self
 
     def forget(self, users: Array) -> Cascade:
@@ -268,12 +327,18 @@ class Cascade:
                 source.retriever.forget(users)
         if self.explore is not None:
             self.explore.policy.forget(users)
+        if self.lasting is not None:
+            self.lasting.model.forget(users)
+        if self.arranging is not None:
+            self.arranging.arranger.forget(users)
         return self
 
     def state(self) -> State:
         standing = {} if self.standing.masks is None else {"masks": self.standing.masks}
         ranker = {} if self.ranking is None else {"ranker": self.ranking.ranker.state()}
         ranker |= {} if self.explore is None else {"explore": self.explore.policy.state()}
+        ranker |= {} if self.lasting is None else {"longterm": self.lasting.model.state()}
+        ranker |= {} if self.arranging is None else {"arranger": self.arranging.arranger.state()}
         return State.joined(
             rows=self.rows.state(), path=State(arrays=standing, facts={"left_out": self.left_out}),
             source=State.joined(**{n: s.retriever.state() for n, s in self.active().items()}),
@@ -292,6 +357,10 @@ class Cascade:
             self.ranking.ranker.restore(state.within("ranker"))
         if self.explore is not None:
             self.explore.policy.restore(state.within("explore"))
+        if self.lasting is not None:
+            self.lasting.model.restore(state.within("longterm"))
+        if self.arranging is not None:
+            self.arranging.arranger.restore(state.within("arranger"))
         self.standing = EVERYTHING
         if "masks" in path.arrays:
             masks = path.arrays["masks"]
@@ -355,7 +424,7 @@ class Cascade:
                 answer = self._understand(kind, rows, requests if whole else requests.take(rows))
                 self._retrieve(answer, n, forgiving, seconds)
                 self._rank(answer, n)
-                self._page(answer, n)
+                self._page(answer, n, forgiving)
                 answers.append(answer)
         return answers
 
@@ -483,19 +552,22 @@ class Cascade:
             answer.ranked = _carried(answer.ranked, ranked)
             if boosted:
                 answer.ranked = leant(answer.ranked, answer.requests, self.catalogue)
+        if self.lasting is not None and self.lasting.serves in ("both", answer.kind):
+            answer.ranked = self.lasting.model.rank(answer.requests, answer.ranked, self.features)
         if answer.steered is not None:
             answer.ranked = self.steer.rank(answer.requests, answer.ranked, self.features)
         answer.seconds["rank"] = time.perf_counter() - begun
 
-    def _page(self, answer: Answer, n: int) -> None:
-        begun, page, ranked = time.perf_counter(), answer.page, answer.ranked
-        assert ranked is not None
+    def _page(self, answer: Answer, n: int, forgiving: bool = True) -> None:
+        begun, page = time.perf_counter(), answer.page
+        ranked, places = self._arranged(answer, n, forgiving)
         explore = None if self.explore is None or self.explore.serves not in ("both", answer.kind) else self.explore
         order = page.order(ranked.items, ranked.scores, self._width(n if explore is None else max(n, explore.pool)))
         held = order >= 0
         at = np.maximum(order, 0)
         columns = {k: np.take_along_axis(c, at, 1) for k, c in ranked.columns.items()}
-        columns["ranked"] = np.where(held, order, -1).astype(np.int32)  # place before the page; -1 for a pin
+        before = order if places is None else np.take_along_axis(places, at, 1)
+        columns["ranked"] = np.where(held, before, -1).astype(np.int32)  # place before the page; -1 for a pin
         slates = Slates(
             items=np.where(held, np.take_along_axis(ranked.items, at, 1), -1),
             scores=np.where(held, np.take_along_axis(ranked.scores, at, 1), -np.inf).astype(np.float32),
@@ -510,6 +582,34 @@ class Cascade:
                 slates = _pinned(slates, int(item), int(place), may)
         answer.slates = slates
         answer.seconds["page"] = time.perf_counter() - begun
+
+    def _arranged(self, answer: Answer, n: int, forgiving: bool) -> tuple[Slates, Array | None]:
+        """The candidates as the arranger has them, and where each stood before; as ranked, and None, without one.
+
+        A wish for variety, a person's own or the recipe's, goes before it.
+        """
+        wanted, ranked, answer.arranged = self.arranging, answer.ranked, None
+        assert ranked is not None
+        if wanted is None or wanted.serves not in ("both", answer.kind) or answer.page.config.variety != "relevance":
+            return ranked, None
+        try:
+            if forgiving and wanted.seconds is not None:
+                work = _pool().submit(wanted.arranger.arrange, answer.requests, ranked, n)
+                made = work.result(timeout=wanted.seconds)
+            else:
+                made = wanted.arranger.arrange(answer.requests, ranked, n)
+        except Exception as problem:
+            if not forgiving:
+                raise
+            late = isinstance(problem, TimeoutError) and wanted.seconds is not None
+            why = f"later than {wanted.seconds:g} s" if late else f"{type(problem).__name__}: {problem}"
+            answer.dropped[ARRANGER] = why
+            log.warning("the arranger is left out of an answer: %s", why)
+            return ranked, None
+        answer.arranged, order = made, made.order
+        columns = {k: np.take_along_axis(c, order, 1) for k, c in ranked.columns.items()}
+        items, scores = np.take_along_axis(ranked.items, order, 1), np.take_along_axis(ranked.scores, order, 1)
+        return Slates(items=items, scores=scores, columns={**columns, **made.columns}), order
 
     def _explored(self, explore: Explore, answer: Answer, slates: Slates, n: int, pinned: Array) -> Slates:
         """The page that the policy chooses from the arranged list; what is pinned is left to its pin."""

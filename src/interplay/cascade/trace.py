@@ -174,6 +174,15 @@ def _paged(cascade: Cascade, answer: Answer, i: int, items: Sequence[Mapping[str
         "variety": page.variety, "balance": page.balance, "caps": dict(page.caps), "moved": moved, "pinned": pinned,
         "passed_over": passed,
     }  # fmt: skip
+    if answer.arranged is not None and cascade.arranging is not None:
+        name, made = cascade.arranging.name or type(cascade.arranging.arranger).__name__, answer.arranged
+        parts[0] = f"{name} ({made.by[i]})"
+        facts |= {
+            "arranger": name, "by": made.by[i], "before": float(made.before[i]), "after": float(made.after[i]),
+        }  # fmt: skip
+    elif "the arranger" in answer.dropped:
+        facts["left_out"] = answer.dropped["the arranger"]
+        parts[0] += f" (the arranger is missing: {answer.dropped['the arranger']})"
     columns = {} if answer.slates is None else answer.slates.columns
     if "explored" in columns and cascade.explore is not None:
         tried = int(columns["explored"][i].sum())
@@ -221,14 +230,35 @@ def shown(cascade: Cascade, answer: Answer, i: int) -> list[dict[str, Any]]:
                 "score": scores[place],
                 "ranked": ranked or None,
                 "sources": sources,
-                "reason": _reason(cascade, sources, place + 1, ranked, page.variety, known, boost),
+                "reason": _reason(cascade, sources, place + 1, ranked, page.variety, known, boost)
+                + (_moved(slates, i, place, ranked) if answer.arranged is not None else ""),
             }
+            | (_slot(slates, i, place) if answer.arranged is not None else {})
             | ({"boost": boost} if boost != 1 else {})
             | ({"predicted": {n: float(slates.columns[f"p_{n}"][i, place]) for n in predicted}} if predicted else {})
             | _tried(slates, i, place)
             | (_wished(wishes, met[item], slates, i, place) if wishes else {})
         )
     return out
+
+
+ALIKE = 0.7  # likeness from which on an item is said to resemble one above it
+
+
+def _moved(slates: Slates, i: int, place: int, ranked: int) -> str:
+    """Where the arranger moved an item from, and what speaks for its place."""
+    if not ranked or ranked == place + 1:
+        return ""
+    alike = float(slates.columns["alike"][i, place])
+    if place + 1 < ranked:
+        why = "unlike what stands above it" if place and alike < ALIKE else "it fits your history better"
+        return f"; moved up from place {ranked}: {why}"
+    return f"; moved down from place {ranked}" + (": it resembles one above it" if alike >= ALIKE else "")
+
+
+def _slot(slates: Slates, i: int, place: int) -> dict[str, Any]:
+    """What an item earns at its place, and how near it comes to what stands above it."""
+    return {name: float(slates.columns[name][i, place]) for name in ("slot", "alike")}
 
 
 def _tried(slates: Slates, i: int, place: int) -> dict[str, Any]:

@@ -84,14 +84,15 @@ class Examples:
 
     @staticmethod
     def of(dataset: Dataset, *, negatives: int = 2, seed: int = 0, tasks: Mapping[str, str] = EMPTY) -> Examples:
-        """From the first of these that the dataset has: examples, impressions, ratings with two sides, a log.
+        """From the first of these that the dataset has: examples, impressions with outcomes, ratings, a log.
 
         `tasks` are rules for ratings (`of_log`); of examples and impressions only the tasks named there are kept.
         Errors: BadData where it has none of them.
         """
         if "examples" in dataset.tables:
             return Examples.of_table(dataset).only(tasks)
-        if "impressions" in dataset.tables and len(dataset.tables["impressions"]):
+        shown = dataset.tables.get("impressions", ())
+        if len(shown) and "request_id" in dataset.events.context:  # else nothing says what followed them
             return Examples.of_impressions(dataset).only(tasks)
         if not len(dataset.events):
             raise BadData(f"{dataset.name!r} has no examples, no impressions and no events; a ranker needs one of them")

@@ -1,4 +1,4 @@
-"""Files that people already have: RecBole atomic files, MovieLens, Amazon reviews, BEIR. Each becomes a Dataset.
+"""Files that people already have: RecBole atomic files, MovieLens, Amazon reviews, BEIR, KuaiRand; each is a Dataset.
 
 Every reader takes `(path, *, name, bad, report)` as `from_frames` does. Their times are converted here, explicitly:
 RecBole and MovieLens write seconds, Amazon reviews seconds (2014, 2018) or milliseconds (2023).
@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from interplay.data.files import typed
+from interplay.data.kuairand import kuairand
 from interplay.data.report import Report
 from interplay.data.tables import from_frames
 from interplay.errors import BadData
@@ -39,6 +40,8 @@ def recognised(path: Path) -> Callable[..., Dataset] | None:
             return movielens
         if "corpus.jsonl" in names:
             return beir
+        if any(path.glob("log_standard_*.csv")) or any(path.glob("data/log_standard_*.csv")):
+            return kuairand
     if any(n.endswith((".json", ".json.gz", ".jsonl", ".jsonl.gz")) and _is_reviews(path, n) for n in names):
         return amazon_reviews
     return None

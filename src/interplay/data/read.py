@@ -320,6 +320,18 @@ def _product_search(path: Path, name: str, variant: str, seed: int) -> Dataset:
     return from_frames(name, log, items.join(texts, on="item_id", how="left"), tables=tables)
 
 
+def _phones(path: Path, name: str, variant: str, seed: int) -> Dataset:
+    """The training part alone, which has times; the other parts have none. A brand that is not told is missing."""
+    log = _log(path / "train.parquet", "user", "item").with_columns(event_type=pl.lit("buy"))
+    items = _items(path / "items.parquet", "item")
+    if items is not None:
+        brand = pl.col("brand").str.strip_chars()
+        items = items.drop("gid", strict=False).with_columns(
+            brand=pl.when(brand.is_in(["", "Unknown"])).then(None).otherwise(brand)
+        )
+    return from_frames(name, log, items)
+
+
 def _kuairand(path: Path, name: str, variant: str, seed: int) -> Dataset:
     return kuairand(path, name=name, random=variant == "random")
 
@@ -401,6 +413,13 @@ SOURCES: dict[str, Source] = {
         licence="research use", read=_product_search, marks=("queries.parquet",),
         layout="queries.parquet (query_id, text), interactions.parquet (user_id, query_id, item_id, split), "
                "items.parquet (item_id, asin)",
+    ),
+    "amazon-phone-colarec": Source(
+        about="Amazon 2014 Cell Phones: 27,879 people, 10,429 items with brands, 137,277 purchases with days",
+        source="Junewang0614/ColaRec (CIKM 2024); McAuley et al. 2014", licence="research use", read=_phones,
+        marks=("train.parquet",),
+        layout="train.parquet (user, item, timestamp in unix seconds at day resolution), items.parquet (item, title, "
+               "brand, categories)",
     ),
     "frappe_x1": Source(
         about="Frappe: 288,609 labelled uses of 4,082 apps by 957 people in 8 contexts, two drawn apps beside each use",

@@ -23,18 +23,18 @@ _BELOW = (
     r"under|below|beneath|less than|fewer than|lower than|smaller than|no more than|not more than|at most"
     r"|max(?:imum)?(?: of)?|maximally|up to|not over|not above|never over|within|before|until|till|by|prior to"
     r"|no later than|not later than|not after|not exceeding|pre|predating|capped at|cap (?:it|them|that|this) at"
-    r"|the latest|latest|or older than|ending (?:in|at|with)|as far as"
+    r"|the latest|latest|or older than|ending (?:in|at|with)|as far as|<=?|≤"
 )
 _ABOVE = (
     r"over|above|more than|greater than|higher than|at least|min(?:imum)?(?: of)?|no less than|not less than|not under"
     r"|not below|(?:starting|beginning) (?:at|from|with|in)|from|since|after|no earlier than|not before|beyond|exceeding"
-    r"|past|post|postdating|as of|the earliest|earliest|the oldest|oldest|at least (?:from|of)|no (?:further|farther) back than"
+    r"|past|post|postdating|as of|>=?|≥|(?:at least )?as (?:new|recent|young) as|the earliest|earliest|the oldest|oldest|at least (?:from|of)|no (?:further|farther) back than"
 )
 _STRICT = frozenset(
     [
         "under", "below", "beneath", "less than", "fewer than", "lower than", "smaller than", "before", "prior to",
         "pre", "predating", "over", "above", "more than", "greater than", "higher than", "after", "beyond", "exceeding",
-        "past", "post", "postdating",
+        "past", "post", "postdating", "<", ">",
     ]  # fmt: skip
 )
 _AFTER_BELOW = (
@@ -44,7 +44,8 @@ _AFTER_BELOW = (
 )
 _AFTER_ABOVE = (
     r"(?:or|and) (?:more|above|over|later|newer|up|upwards?|after|longer|higher|greater|onwards?|younger)|upwards?"
-    r"|onwards?|at least|min(?:imum)?|plus|\+|up(?! to)|forward|at (?:the )?(?:very )?(?:earliest|oldest|least)"
+    r"|onwards?|at least|min(?:imum)?|plus|\+|up(?! to)|forward|on(?=\W*$|\W*[,;!?])|(?:and|or) (?:so )?(?:on|beyond|forward|up)"
+    r"|(?:till|until|to|up to|and) (?:now|today|the present|this day|date)|at (?:the )?(?:very )?(?:earliest|oldest|least)"
     r"|(?:is|'s|being) (?:(?:my|the|our) )?(?:absolute )?(?:floor|minimum|min|least|lower limit|oldest|earliest)"
 )
 _LIMIT = r"(?:budget|limit|spend|pay|cost|afford|maximum)"
@@ -140,12 +141,13 @@ def _made(match: re.Match[str], plain: str, lexicon: Lexicon) -> Amount | None:
     towards = lexicon.direction(compared) if compared else None
     if compared and towards is None and f"{compared} than" not in {*_BELOW.split("|"), *_ABOVE.split("|")}:
         return None
-    follows = re.match(r"\s*([a-z]+)", plain[match.end() :])
-    if not unit and follows and follows[1] not in SMALL and stem(follows[1]) not in lexicon.known:
-        return None  # so many of something that this catalogue does not have
     number, factor = _column(values[0], unit, towards[0] if towards else None, match, plain, lexicon)
     if number is None or (worded and not unit):
         return None
+    follows = re.match(r"\s*([a-z]+)", plain[match.end() :])
+    if not unit and number.family != "year" and follows and follows[1] not in SMALL:
+        if stem(follows[1]) not in lexicon.known:
+            return None  # so many of something that this catalogue does not have
     values = [v * factor for v in values]
     if not number.family and not unit and not (held.get("pre") or held.get("post") or held.get("between")):
         return None

@@ -42,7 +42,7 @@ class ActivationUnit(nn.Module):
             read = torch.baddbmm(shift[:, None], events, matrix)
         else:
             read = F.linear(events, event) + shift[:, None]
-        return self.net[1:](read) * present[..., None]  # type: ignore[no-any-return]
+        return self.net[1:](read) * present[..., None]
 
 
 class Evenly(nn.Module):

@@ -194,7 +194,7 @@ class Spread:
 
     @property
     def sd(self) -> float:
-        return max((self.square / max(self.n - 1, 1)) ** 0.5, 1e-6)
+        return max((self.square / (self.n - 1)) ** 0.5, 1e-6) if self.n > 1 else 1.0
 
 
 @dataclass

@@ -12,10 +12,10 @@ norm. Search: a narrow network in which every pair is all three, weighed by a so
 
 Ours, beside the paper: alpha is learnt on one half of the validation rows ("two" levels; "one" is the paper's, on the
 training batch); a cost term on the share of rows that is remembered, and a ceiling on it (`budget`: the pairs whose
-alpha gains least for each row give way); and `blind` (learn/crossed.py): a combination that one training row made is met
-as a rare one that often while learning, since it would otherwise tell its own label and teach the network to trust it.
-Of 30 million rows and more, `most` combinations are kept, the most frequent. Shrinking is of the embedding table as a
-whole, of remembered rows as they are looked up.
+alpha gains least for each row give way); and `blind` (learn/crossed.py): a combination that one training row made is
+met as a rare one that often while learning, since it would otherwise tell its own label and teach the network to trust
+it. No more than `most` combinations are kept, the most frequent. The embedding table is shrunk as a whole, remembered
+rows as they are looked up.
 
 What is remembered of a person goes with them: `forget` takes out all combinations with them.
 """
@@ -61,7 +61,7 @@ CROSSES = "crosses"  # where a batch carries the rows of its combinations
 class CrossingConfig(TabularConfig):
     method: str = "two"  # how pairs are decided: two or one level of search, or memorize, factorize, naive, random
     cross_dim: int = 4
-    layers: tuple[int, ...] = (400, 400, 400)
+    layers: tuple[int, ...] = (128, 128)  # what is remembered needs no wide network
     dropout: float = 0.2
     cross_floor: int = 1  # combinations seen less often in training are rare
     most: int = 2_000_000  # combinations in all
@@ -260,7 +260,7 @@ def _blinded(batch: Batch, crossed: Crossed, blind: float, generator: np.random.
 
 
 class Network(nn.Module):
-    """Embeddings and the vectors of all pairs into layers with layer norm; `methods` -1 is undecided: all three at once."""
+    """Embeddings and the vectors of all pairs into layers with layer norm; a pair of method -1 is all three at once."""
 
     def __init__(
         self, coder: Coder, config: CrossingConfig, crossed: Crossed, methods: Array, layers: tuple[int, ...]

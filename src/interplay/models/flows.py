@@ -273,9 +273,9 @@ class Net(nn.Module):
         fields = self.tables(batch)
         if not self.names:
             nothing = fields.new_zeros(len(fields), 0, 0, fields.shape[2])
-            return self.flow.looked(fields, nothing, nothing[..., 0].bool())  # type: ignore[no-any-return]
+            return self.flow.looked(fields, nothing, nothing[..., 0].bool())
         codes = torch.stack([batch.sequences[name] for name in self.names], dim=1)
-        return self.flow.looked(fields, self.tables.of(ITEM, codes), codes > 0)  # type: ignore[no-any-return]
+        return self.flow.looked(fields, self.tables.of(ITEM, codes), codes > 0)
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -142,7 +142,7 @@ class Net(nn.Module):
         self.heads = Heads(len(coder.tasks), [c.hidden[-1], c.head, 1])
 
     def forward(self, batch: Batch) -> Tensor:
-        return self.heads(self.body(self.read(batch)))  # type: ignore[no-any-return]
+        return self.heads(self.body(self.read(batch)))
 
     def read(self, batch: Batch) -> Tensor:
         """float[n, wide]: everything side by side."""

@@ -40,7 +40,7 @@ TOLD = 20  # items of a history that a text model is told
 class PagesConfig:
     places: int = 20  # places that are arranged; what follows keeps the base order
     pool: int = 100  # candidates they are chosen from
-    vectors: str = "text"  # a table of item vectors of the data set, or "text": titles, texts and categories by MiniLM
+    vectors: str = "words"  # a table of item vectors, or how titles and texts are read: "words", or "text" by MiniLM
     dim: int = 64  # of what is kept of an item, twice
     groups: int = 64  # clusters of items that stand for categories where the catalogue has none
     folds: int = 3  # of people; the base ranker is fitted once for each, on the others
@@ -103,22 +103,29 @@ class Pages:
         if not len(dataset.events):
             raise BadData(f"{dataset.name!r} has no events; a page is learnt from what people went for next")
         c = self.config
-        run = replace(run, checkpoint=None, validation=None) if c.seed is None else replace(
-            run, checkpoint=None, validation=None, seed=c.seed
-        )  # fmt: skip
+        run = replace(run, checkpoint=None, validation=None, seed=run.seed if c.seed is None else c.seed)
+        train, check = self.gather(dataset, base, run=run)
+        if len(train) + len(check) >= FEWEST and len(train) and len(check):
+            self.reward(train, check, run=run)
+            if not c.reward.shuffled:  # a control has nothing to reinforce by
+                self.supervise(train, run=run)
+                self.reinforce(train, check, run=run)
+        return self.attend(dataset)
+
+    def gather(self, dataset: Dataset, base: Callable[[], Any], *, run: Run = Run()) -> tuple[Lists, Lists]:
+        """What is known of things, and the lists to learn from and those of the people held out."""
+        c = self.config
         self.things = things(
             dataset, vectors=c.vectors, dim=c.dim, groups=c.groups, seed=run.seed, progress=run.progress
         )
-        parts = list(
-            folded(
-                dataset, self.things, base, pool=c.pool, folds=c.folds, most=c.moments, dim=c.dim, run=run,
-            )
-        )  # fmt: skip
+        parts = list(folded(dataset, self.things, base, pool=c.pool, folds=c.folds, most=c.moments, dim=c.dim, run=run))
         self._build(run.seed)
         self.trusted, self.fitted = False, {"lists": sum(map(len, parts))}
-        if parts and self.fitted["lists"] >= FEWEST:
-            self._learn(Lists.joined(parts), run)
-        return self.attend(dataset)
+        lists = Lists.joined(parts) if parts else described(self.things, Requests.strangers([]), Slates.empty(0, 1))
+        people = np.unique(lists.user)
+        apart = people[np.random.default_rng([run.seed, 37]).random(len(people)) < c.check]
+        out = np.isin(lists.user, apart)
+        return lists.take(np.flatnonzero(~out)), lists.take(np.flatnonzero(out))
 
     def _build(self, seed: int) -> None:
         c, width = self.config, self.things.content.shape[1]
@@ -127,31 +134,27 @@ class Pages:
             self.policy = PagePolicy(c.policy, width).eval()
         self.mixed = Mixed(self.rewards, c.policy.share)
 
-    def _learn(self, lists: Lists, run: Run) -> None:
-        c = self.config
-        people = np.unique(lists.user)
-        apart = people[np.random.default_rng([run.seed, 37]).random(len(people)) < c.check]
-        out = np.isin(lists.user, apart)
-        train, check = lists.take(np.flatnonzero(~out)), lists.take(np.flatnonzero(out))
+    def reward(self, train: Lists, check: Lists, *, run: Run = Run()) -> None:
+        """Learn both rewards, and how often they are right about people held out."""
         losses = self.rewards.learn(train, self.things, run=run)
-        self.fitted |= {"held_out": len(check), "losses": losses}
-        if not len(check):
-            return
-        self.fitted["accuracy"] = self.rewards.accuracy(check, self.things, seed=run.seed)
-        if c.reward.shuffled:  # a control has nothing to reinforce by
-            return
-        told = warm(self.policy, train, self.things, run=run)
-        supervised = self._ndcg(check)
+        accuracy = self.rewards.accuracy(check, self.things, seed=run.seed)
+        self.fitted |= {"held_out": len(check), "losses": losses, "accuracy": accuracy}
+
+    def supervise(self, train: Lists, *, run: Run = Run()) -> None:
+        """The policy that reinforcement starts from, and stays near to."""
+        self.fitted["warm"] = warm(self.policy, train, self.things, run=run)["losses"]
+
+    def reinforce(self, train: Lists, check: Lists, *, run: Run = Run()) -> None:
+        """Raise the reward of pages; the policy is trusted where it serves people held out no worse than the base."""
+        supervised = self.ndcg(check)
         facts = ppo(self.policy, self.mixed, train, check, self.things, run=run)
-        base, now = self._ndcg(check, base=True), self._ndcg(check)
-        self.trusted = now >= base
-        self.fitted |= {
-            "warm": told["losses"], "ndcg": {"base": base, "supervised": supervised, "policy": now}, "ppo": facts,
-            "trusted": self.trusted,
-        }  # fmt: skip
+        told = {"base": self.ndcg(check, base=True), "supervised": supervised, "policy": self.ndcg(check)}
+        self.trusted = told["policy"] >= told["base"]
+        self.fitted |= {"ndcg": told, "ppo": facts, "trusted": self.trusted}
 
     @torch.no_grad()
-    def _ndcg(self, lists: Lists, *, base: bool = False) -> float:
+    def ndcg(self, lists: Lists, *, base: bool = False) -> float:
+        """Of greedy pages, or of the base order's, for what was gone for."""
         total, k = 0.0, self.config.places
         for lo in range(0, len(lists), BLOCK):
             seen = Seen.of(lists.take(np.arange(lo, min(lo + BLOCK, len(lists)))), self.things)

@@ -55,24 +55,24 @@ class SlatesConfig:
     candidates: str = "shown"  # a name in CANDIDATES: what a click competes with
     groups: str = "categories"  # catalogue column whose values group the items; "" puts all into one group
     places: bool = False  # whether each place of a slate has a bias
-    dim: int = 25
+    dim: int = 12
     window: int = 20  # last clicks that move the state
     stretch: int = 20  # pages of a person that are learnt from at once
     negatives: int = 100  # candidates = "all": items drawn beside the clicked one
-    power: float = 30.0  # weight of the likelihood against the prior
+    power: float = 3.0  # weight of the likelihood against the prior
     particles: int = 32  # draws that stand for the belief
     way: str = "apart"  # a name in WAYS: how a page is chosen
     floor: float = 0.0  # share of places at which any candidate may come
     widen: float = 1.0  # factor on the scales of the belief when answering
-    group_spread: float = 4.6  # prior: standard deviation of the group means
-    item_spread: float = 0.8  # ... of an item around its group, as far as it is not learnt
+    group_spread: float = 1.0  # prior: standard deviation of the group means
+    item_spread: float = 0.3  # ... of an item around its group, as far as it is not learnt
     state_spread: float = 0.5  # ... of the state at the start
     weight_spread: float = 7.0  # ... of the weights that move the state
     scale: float = 0.1  # where the scales of the belief start
     linear_epochs: int = 5  # gru: epochs in which a linear state places the items first
     kinds: tuple[str, ...] = ("click",)  # events that answer a page and move the state
     descent: Descent = field(
-        default_factory=lambda: Descent(rate=0.01, batch=256, epochs=60, patience=4, schedule="cosine", clip=10.0)
+        default_factory=lambda: Descent(rate=0.01, batch=64, epochs=30, patience=4, schedule="cosine", clip=10.0)
     )
 
 
@@ -151,17 +151,26 @@ class DynamicSlate:
             )
         if not len(dataset.events):
             raise BadData(f"{dataset.name!r} has no events; slates are learnt from what was chosen")
+        self.widen, self.group = c.widen, grouped(dataset, c.groups)
+        return self._learn(dataset, run, fresh=True)
+
+    def update(self, dataset: Dataset, *, run: Run = Run()) -> DynamicSlate:
+        """Go on from what is believed, with a log of the same items that has grown."""
+        return self._learn(dataset, run, fresh=False)
+
+    def _learn(self, dataset: Dataset, run: Run, *, fresh: bool) -> DynamicSlate:
+        c = self.config
         self.rows, self.clicks = Rows.of(dataset), [i for i, kind in enumerate(dataset.events.kinds) if kind in c.kinds]
-        self.widen = c.widen
-        self.group = grouped(dataset, c.groups)
+        self.placing = c.linear_epochs if fresh and c.user == "gru" else 0
         self.shown, choices = self._choices(dataset)
         met = np.unique(choices.slate)
         self.met = np.zeros(dataset.n_items, bool)  # shown while learning
         self.met[met[met >= 0]] = True
         lengths = (choices.slate >= 0).sum(axis=1)
         self.lengths = np.bincount(lengths, minlength=LONGEST + 1)[: LONGEST + 1].astype(np.int64)
-        with seeded(run.seed):
-            self.belief = self._start(int(self.group.max(initial=0)) + 1, dataset.n_items, choices.slate.shape[1])
+        if fresh:
+            with seeded(run.seed):
+                self.belief = self._start(int(self.group.max(initial=0)) + 1, dataset.n_items, choices.slate.shape[1])
         stretches = self._stretches(dataset, choices)
         self.learnt = len(choices)
         self.fitted: dict[str, Any] = descend(
@@ -219,7 +228,7 @@ class DynamicSlate:
     ) -> Iterable[Batch]:
         """Stretches in random order; the state is linear in the first epochs, to place the items."""
         c = self.config
-        self.user = "linear" if c.user == "linear" or epoch < c.linear_epochs else "gru"
+        self.user = "linear" if epoch < self.placing else c.user
         order = generator.permutation(len(stretches))
         return [  # a list, so that the schedule knows how long an epoch is
             self._batch(choices, stretches.take(order[lo : lo + c.descent.batch]), generator)

@@ -42,7 +42,10 @@ function done({ name }, item) {
     const key = [['said-bar', 'what you said'], ['', 'what was learnt'], ['minus', 'taken away']].filter(([k]) => rows.some(([, , kind]) => kind === k));
     return `<p>Score <b class="n">${minus(item.score)}${figure(item.score)}</b>${item.ranked ? `, ${nth(item.ranked)} of those ranked` : ''}.</p>${bars(rows)}${rows === sources ? '' : `<p class="quiet small">What was learnt, by source of it:</p>${bars(sources)}`}${key.length > 1 ? `<p class="key">${key.map(([k, t]) => `<span><span class="track"><i class="${k}"></i></span>${t}</span>`).join('')}</p>` : ''}`;
   }
-  return name === 'page' ? `<p class="quiet small">It stands in place ${item.place}.</p>` : '';
+  if (name !== 'page') return '';
+  const before = item.ranked && item.ranked !== item.place ? `; before the page was arranged it was ${nth(item.ranked)}` : '';
+  const why = 'slot' in item ? bars([['Worth here', item.slot, item.slot < 0 ? 'minus' : ''], ['Like one above', item.alike]]) : '';
+  return `<p class="quiet small">It stands in place ${item.place}${before}.</p>${why}`;
 }
 
 const STATES = { edited: ['edited', 'edited by you'], again: ['rerun', 'run again'], kept: ['', 'kept as it was'] };

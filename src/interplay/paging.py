@@ -1,0 +1,225 @@
+"""Benches of whole pages: the same candidates of a base ranker, arranged by everyone in turn.
+
+A run learns once and arranges many times: the base order, variety by mmr and dpp, a supervised listwise ranker, the
+policy, and the policy with one of its parts taken away. Everybody arranges the same lists of the same people, whose
+last event nothing has read. Rewards are checked on the people held out of their learning, beside rewards that were
+taught with shuffled labels.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from interplay.benches import Bench, Entry
+from interplay.cascade.page import Vectors, arrange
+from interplay.configure import configured
+from interplay.data.lists import contents
+from interplay.data.split import Split, split
+from interplay.fitted import built
+from interplay.learn.page_rewards import FAMILIES, Rewards
+from interplay.metrics import ild, measure
+from interplay.models.pages import Pages, PagesConfig
+from interplay.ops.stats import bootstrap
+from interplay.types import TEST, Array, Dataset, Ragged, Requests, Run, Slates
+
+K, POOL, PEOPLE, TIMED = 20, 100, 5000, 60
+SPACE = 256  # directions of words by which pages are judged, four times those that are learnt from
+TWIN = 0.9  # cosine from which on two items of a page count as twins
+VARIETY = (("mmr", 0.9), ("mmr", 0.7), ("dpp", 0.9), ("dpp", 0.7))
+BASE, FULL = "base order", "pagellm"
+
+
+def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
+    """One data set and seed: metrics are named `way|measure`, accuracies `accuracy|family`."""
+    from interplay.data.read import load
+
+    told: dict[str, Any] = dict(entry.settings)
+    base, families = told.pop("base", "markov"), told.pop("families", False)
+    parts = split(load(told.pop("data", page.data)), "last-out")
+    data = parts.fitted("train+valid")
+    model = Pages(configured(PagesConfig, {"places": K, "pool": POOL}, told))
+    requests, truth = _asked(parts)
+    candidates = built(base).fit(data, run=Run(seed=seed)).retrieve(requests, POOL)
+    space = contents(data, "words", SPACE)
+    pages: dict[str, Array] = {BASE: candidates.items[:, :K]}
+    for name, balance in VARIETY:
+        order = arrange(
+            candidates.items, candidates.scores, K, variety=name, balance=balance, likeness=Vectors(space), places=K
+        )
+        pages[f"{name}, balance {balance:g}"] = np.where(
+            order >= 0, np.take_along_axis(candidates.items, np.maximum(order, 0), 1), -1
+        )
+    facts: dict[str, Any] = {}
+    accuracy: dict[str, float] = {}
+    for name, way in _ways(model, data, base, seed, families, facts, accuracy):
+        pages[name] = np.take_along_axis(candidates.items, way.arrange(requests, candidates, K).order[:, :K], 1)
+    rows = {name: _judged(items, truth, space) for name, items in pages.items()}
+    metrics = {f"{name}|{m}": float(np.nanmean(v)) for name, row in rows.items() for m, v in row.items()}
+    for name, row in rows.items():
+        for m in ("ndcg", "ild"):
+            gain = row[m] - rows[BASE][m]
+            between = bootstrap(gain[~np.isnan(gain)], seed=0)
+            metrics |= {f"{name}|{m} low": between.low, f"{name}|{m} high": between.high}
+    metrics |= {f"accuracy|{family}": value for family, value in accuracy.items()}
+    metrics["ceiling"] = float(measure(candidates, truth, f"recall@{POOL}")[f"recall@{POOL}"].mean())
+    metrics["p95 ms"] = _late(model, requests, candidates)
+    return {
+        "metrics": metrics,
+        "protocol": {
+            "judged": f"{len(requests):,} people drawn from {data.name}, each by the last event, K = {K} of the first "
+            f"{POOL} candidates of `{base}` over the whole catalogue; the base was fitted on train + valid",
+            "learnt": f"Lists of {model.config.moments:,} earlier moments at most, by a base fitted on other people "
+            f"({model.config.folds} folds), of which those are kept whose next item is among the candidates",
+            "space": f"Intra-list distance and twins (cosine above {TWIN}) in {SPACE} directions of title words",
+        },
+        "facts": facts,
+        "rows": {f"{name}|ndcg": row["ndcg"] for name, row in rows.items()},
+    }  # fmt: skip
+
+
+def _asked(parts: Split) -> tuple[Requests, Ragged]:
+    requests, truth = parts.judged(TEST)
+    some = np.sort(np.random.default_rng(0).permutation(len(requests))[:PEOPLE])
+    return requests.take(some), truth.take(some)
+
+
+def _ways(
+    model: Pages, data: Dataset, base: str, seed: int, families: bool, facts: dict[str, Any],
+    accuracy: dict[str, float],
+) -> Iterator[tuple[str, Pages]]:  # fmt: skip
+    """Each way to arrange, learnt in turn from the same lists; `model` is the full one afterwards."""
+    run, begun = Run(seed=seed), time.perf_counter()
+    train, check = model.gather(data, lambda: built(base), run=run)
+    facts["gather s"] = round(time.perf_counter() - begun, 1)
+    model.reward(train, check, run=run)
+    accuracy |= model.fitted["accuracy"]
+    control = Rewards(replace(model.config.reward, shuffled=True), model.things.content.shape[1], seed)
+    control.learn(train, model.things, run=run)
+    accuracy |= {f"{n}, shuffled": v for n, v in control.accuracy(check, model.things, seed=seed).items()}
+
+    def other(name: str, rewards: Callable[[Pages], None] | None = None, **policy: Any) -> tuple[str, Pages]:
+        """The same lists and warm policy under other settings of what follows."""
+        settings = replace(model.config, policy=replace(model.config.policy, **policy))
+        out = Pages(settings)
+        out.things, out.fitted = model.things, {}
+        out._build(seed)
+        out.rewards = out.mixed.rewards = model.rewards
+        if rewards is not None:
+            rewards(out)
+        if "imitation" in policy:
+            out.supervise(train, run=run)
+        else:
+            out.policy.load_state_dict(warm)
+        out.reinforce(train, check, run=run)
+        out.trusted = True
+        facts[name] = {k: v for k, v in out.fitted.items() if k in ("ndcg", "warm")} | {
+            "chosen": out.fitted["ppo"]["chosen"], "checks": out.fitted["ppo"]["checks"],
+            "rounds": out.fitted["ppo"]["rounds"][-1:],
+        }  # fmt: skip
+        return name, out
+
+    model.supervise(train, run=run)
+    warm = {k: v.detach().clone() for k, v in model.policy.state_dict().items()}
+    model.reinforce(train, check, run=run)
+    facts["held out"], facts["trusted"] = model.fitted["ndcg"], model.trusted
+    facts["lists"], facts["rounds"] = model.fitted["lists"], model.fitted["ppo"]["rounds"]
+    facts["checks"], facts["chosen"] = model.fitted["ppo"]["checks"], model.fitted["ppo"]["chosen"]
+    model.trusted = True  # judged as it is, also where it would step back
+    yield FULL, model
+    yield other("listwise, supervised", imitation=0.0, rounds=0)
+    yield other("without reinforcement", rounds=0)
+    yield other("without the page reward", share=0.0)
+    yield other("without the item reward", share=1.0)
+    for family in FAMILIES if families else ():
+        yield other(f"without pairs of {family}", rewards=_apart(family, model, train, run))
+    facts["learn s"] = round(time.perf_counter() - begun, 1)
+
+
+def _apart(family: str, model: Pages, train: Any, run: Run) -> Callable[[Pages], None]:
+    """Rewards taught without one family of pairs."""
+
+    def teach(out: Pages) -> None:
+        margins = {k: v for k, v in model.config.reward.margins.items() if k != family}
+        out.rewards = Rewards(replace(model.config.reward, margins=margins), model.things.content.shape[1], run.seed)
+        out.rewards.learn(train, model.things, run=run)
+        out.mixed.rewards = out.rewards
+
+    return teach
+
+
+def _judged(items: Array, truth: Ragged, space: Array) -> dict[str, Array]:
+    slates = Slates(items=items.astype(np.int32), scores=-np.arange(K, dtype=np.float32) * (items >= 0))
+    own = Vectors(space).vectors[np.maximum(items, 0)]
+    like = np.where(np.tri(K, k=-1, dtype=bool), np.matmul(own, own.transpose(0, 2, 1)), -1)
+    like = np.where(((items >= 0)[:, :, None] & (items >= 0)[:, None]), like, -1)
+    return {
+        "ndcg": measure(slates, truth, f"ndcg@{K}")[f"ndcg@{K}"], "recall": measure(slates, truth, f"recall@{K}")[
+            f"recall@{K}"
+        ],
+        "ild": ild(slates, space, K), "twins": (like.max(axis=2) > TWIN).sum(axis=1).astype(float),
+    }  # fmt: skip
+
+
+def _late(model: Pages, requests: Requests, candidates: Slates) -> float:
+    """Milliseconds that arranging adds to one request, of which one in twenty takes longer."""
+    spent = []
+    for i in range(min(TIMED, len(requests))):
+        begun = time.perf_counter()
+        model.arrange(requests.slice(i, i + 1), candidates.slice(i, i + 1), K)
+        spent.append(time.perf_counter() - begun)
+    return 1000 * float(np.quantile(spent, 0.95))
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The table
+
+
+def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: Path) -> str:
+    """For each data set: ways and what they do, what was lost without each part, and how often rewards are right."""
+    lines = [page.about, ""]
+    for entry in page.entries:
+        own = [r for (label, _), r in held.items() if label == entry.label]
+        if own:
+            lines += [f"**{entry.label}** ({len(own)} seed{'s' * (len(own) > 1)})", ""]
+            lines += [" ".join(f"{v}." for v in own[-1]["protocol"].values()), "", *_of(own), ""]
+    return "\n".join([*lines, page.note] if page.note else lines)
+
+
+def _of(own: Sequence[Mapping[str, Any]]) -> list[str]:
+    def mean(name: str) -> float:
+        return float(np.mean([r["metrics"][name] for r in own if name in r["metrics"]]))
+
+    every = list(dict.fromkeys(k for r in own for k in r["metrics"]))
+    ways = list(dict.fromkeys(k.split("|")[0] for k in every if k.endswith("|ndcg")))
+    lines = [
+        f"| way | ndcg@{K} | against the base | 95 % (first seed) | recall@{K} | intra-list distance | twins | "
+        f"against {FULL} |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for way in ways:
+        ndcg, first = mean(f"{way}|ndcg"), own[0]["metrics"]
+        spread = [r["metrics"][f"{way}|ndcg"] for r in own]
+        shown = f"{ndcg:.4f}" + (f" ± {np.std(spread, ddof=1):.4f}" if len(spread) > 1 else "")
+        low, high = first.get(f"{way}|ndcg low", 0.0), first.get(f"{way}|ndcg high", 0.0)
+        lines.append(
+            f"| {way} | {shown} | {ndcg / mean(f'{BASE}|ndcg') - 1:+.1%} | {low:+.4f} to {high:+.4f} | "
+            f"{mean(f'{way}|recall'):.4f} | {mean(f'{way}|ild'):.4f} | {mean(f'{way}|twins'):.2f} | "
+            f"{ndcg / mean(f'{FULL}|ndcg') - 1:+.1%} |"
+        )
+    told = [k.split("|")[1] for k in every if k.startswith("accuracy|") and ", shuffled" not in k and " pairs" not in k]
+    lines += ["", "| pairs, people held out | right | taught with shuffled labels | pairs |", "|---|---|---|---|"]
+    for family in told:
+        shuffled, count = f"accuracy|{family}, shuffled", f"accuracy|{family} pairs"
+        lines.append(
+            f"| {family} | {mean(f'accuracy|{family}'):.3f} | {mean(shuffled):.3f} | "
+            + (f"{mean(count):,.0f} |" if count in every else "|")
+        )
+    lines += ["", f"Of the last events {mean('ceiling'):.1%} are among the candidates: no order can find more. "
+              f"Arranging adds {mean('p95 ms'):.1f} ms to a request (95th percentile, one core)."]  # fmt: skip
+    return lines

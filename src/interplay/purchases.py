@@ -1,0 +1,185 @@
+"""Product search for people who bought before: the first of BM25, put in a new order by what each person bought.
+
+What is learnt must hold for queries that nobody has asked, so every lesson is made as if its query had not been either.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from interplay.benches import Bench, Entry
+from interplay.data.examples import Examples
+from interplay.data.read import load
+from interplay.fitted import built
+from interplay.types import TRAIN, VALID, Array, Dataset, Ragged, Run
+
+SETTINGS: Mapping[str, Any] = {"window": 20}
+LIST = 200  # of BM25 and popularity, to be put in a new order
+LESSONS = 15_000  # purchases learnt from at most
+BESIDE = 4  # things of the same list beside each purchase
+WORDS = 4  # last words of a query that are fields
+POPULARITY = 0.1  # weight of the log of purchases beside BM25
+HELD = 15  # queries that validate
+
+
+class Shop:
+    """Purchases under queries, and what could be known if one query had never been asked.
+
+    Queries of the test part never occur in training. A lesson about a training query is therefore made as if it had not
+    either: nobody had bought anything under it, and a thing is found by the other queries it was bought under.
+    """
+
+    def __init__(self, data: Dataset) -> None:
+        e = data.events
+        assert e.part is not None
+        self.data, self.n = data, data.n_items
+        query, train = e.context["query_id"].astype(np.int64), e.part == TRAIN
+        self.user, self.query, self.item = e.user[train], query[train], e.item[train]
+        self.asked = e.user[~train], query[~train], e.item[~train]
+        table = data.tables["queries"]
+        said = dict(zip(table["query_id"].to_list(), table["text"].to_list(), strict=True))
+        vocabulary = {w: i for i, w in enumerate(sorted({w for t in said.values() for w in t.split()}))}
+        n_queries = max(said) + 1
+        self.words = np.zeros((n_queries, len(vocabulary)))
+        self.last = np.full((n_queries, WORDS), -1, np.int64)  # the last words of each query, from its end
+        for q, text in said.items():
+            placed = [vocabulary[w] for w in text.split()]
+            np.add.at(self.words[q], placed, 1.0)
+            self.last[q, : len(placed)] = placed[::-1][:WORDS]
+        self.bought = np.zeros((self.n, n_queries))  # how often each thing was bought under each query
+        np.add.at(self.bought, (self.item, self.query), 1.0)
+        owned = sp.coo_array((np.ones(len(self.user)), (self.user, self.item)), shape=(data.n_users, self.n)).tocsr()
+        owned.data[:] = 1.0
+        self.owned, self.owners = owned, np.asarray(owned.sum(axis=0)).ravel()
+        scale = sp.diags_array(1.0 / np.sqrt(np.maximum(self.owners, 1.0)))
+        self.alike = (scale @ (owned.T @ owned) @ scale).tocsr()
+        self.alike.setdiag(0.0)
+        order = np.argsort(self.user, kind="stable")
+        self.log = Ragged.grouped(
+            self.user[order].astype(np.int64), data.n_users, query=self.query[order], item=self.item[order]
+        )
+
+    def known(self, q: int) -> tuple[Array, Array, Array, Array]:
+        """As if `q` had never been asked: BM25, purchases, number of queries and main query (or -1) of each thing."""
+        bought = self.bought.copy()
+        bought[:, q] = 0.0
+        words = (bought > 0) @ self.words
+        length, found = words.sum(axis=1), (words > 0).sum(axis=0)
+        rare = np.log(1 + (self.n - found + 0.5) / (found + 0.5))
+        long = 1.2 * (0.25 + 0.75 * length / max(length.mean(), 1e-9))
+        at = np.flatnonzero(self.words[q])
+        score = (self.words[q, at] * rare[at] * words[:, at] * 2.2 / (words[:, at] + long[:, None])).sum(axis=1)
+        main = np.where(bought.any(axis=1), bought.argmax(axis=1), -1)
+        return score, bought.sum(axis=1), (bought > 0).sum(axis=1), main
+
+    def lists(self, q: int) -> tuple[Array, Array]:
+        """int[n]: all things, best first by BM25 and popularity, and float[n] that score."""
+        score, count, _, _ = self.known(q)
+        whole = score + POPULARITY * np.log1p(count)
+        return np.lexsort((self.data.items.keys, -whole)), whole
+
+    def examples(self, user: Array, query: Array, items: Array, label: Array | None = None) -> Examples:
+        """One example for each place of `items` (int[n, k]), with what was known of it before the query."""
+        k = items.shape[1]
+        columns = {c: np.zeros(items.shape, np.float32) for c in ("bm25", "purchases", "queries", "together")}
+        main = np.zeros(items.shape, np.int64)
+        for q in np.unique(query):
+            rows = np.flatnonzero(query == q)
+            score, count, several, first = self.known(int(q))
+            columns["bm25"][rows], columns["purchases"][rows] = score[items[rows]], np.log1p(count[items[rows]])
+            columns["queries"][rows], main[rows] = several[items[rows]], first[items[rows]]
+        for lo in range(0, len(user), 500):
+            here, own = user[lo : lo + 500], items[lo : lo + 500]
+            near = (self.owned[here] @ self.alike).toarray()
+            columns["together"][lo : lo + 500] = np.take_along_axis(near, own, axis=1)
+        if label is not None:  # a purchase must not be evidence for itself: less one for each pair with the others
+            rows, places = np.nonzero(label == 1)
+            root = 1.0 / np.sqrt(np.maximum(self.owners, 1.0))
+            item = items[rows, places]
+            columns["together"][rows, places] -= (self.owned[user[rows]] @ root - root[item]) * root[item]
+        history = self.log.take(np.repeat(user, k))
+        mine = (history["query"] != np.repeat(query, k)[history.owner]) & (
+            history["item"] != items.reshape(-1)[history.owner]
+        )
+        past = Ragged(offsets=history.offsets, columns={"item": history["query"].astype(np.int32)}).where(mine)
+        fields = {f"query.{w + 1}": np.repeat(self.last[query, w], k) for w in range(WORDS)}
+        return Examples(
+            fields={"item": main.reshape(-1), **fields}, numbers={c: v.reshape(-1) for c, v in columns.items()},
+            sequences={"history": past}, group=np.repeat(np.arange(len(user)), k),
+        )  # fmt: skip
+
+    def lessons(self, *, seed: int = 0) -> Examples:
+        """Purchases of things that were bought under another query too, each beside others of the query's list."""
+        rng = np.random.default_rng([seed, 9])
+        able = np.flatnonzero((self.bought[self.item] > 0).sum(axis=1) > 1)
+        rows = np.sort(rng.permutation(able)[:LESSONS])
+        user, query, item = self.user[rows], self.query[rows], self.item[rows]
+        items = np.zeros((len(rows), 1 + BESIDE), np.int64)
+        items[:, 0] = item
+        for q in np.unique(query):
+            at = np.flatnonzero(query == q)
+            pool = self.lists(int(q))[0][:LIST]
+            items[at, 1:] = pool[rng.integers(0, len(pool), (len(at), BESIDE))]
+        label = np.zeros(items.shape, np.float32)
+        label[:, 0] = 1.0
+        owned = np.asarray(self.owned[np.repeat(user, BESIDE), items[:, 1:].reshape(-1)]).reshape(-1, BESIDE) > 0
+        label[:, 1:][owned] = np.nan  # bought by the same person: no negative
+        asked = np.unique(query)
+        valid = np.isin(query, rng.permutation(asked)[: min(HELD, len(asked) // 5)])
+        made = self.examples(user, query, items, label)
+        part = np.repeat(np.where(valid, VALID, TRAIN), items.shape[1]).astype(np.int8)
+        return replace(made, labels={"buy": label.reshape(-1)}, part=part)
+
+    def judged(self) -> tuple[Array, Array, list[Array]]:
+        """The distinct (user, query) of the test part, and the things bought under each."""
+        key = self.asked[0].astype(np.int64) * 10**6 + self.asked[1]
+        distinct, place = np.unique(key, return_inverse=True)
+        bought = [np.unique(self.asked[2][place == i]) for i in range(len(distinct))]
+        return distinct // 10**6, distinct % 10**6, bought
+
+
+def precision(order: Array, bought: Array) -> float:
+    """Average precision of a whole list.
+
+    >>> precision(np.array([3, 1, 2]), np.array([1, 2]))  # (1 / 2 + 2 / 3) / 2
+    0.5833333333333333
+    """
+    at = np.flatnonzero(np.isin(order, bought)) + 1
+    return float(np.mean(np.arange(1, len(at) + 1) / at)) if len(at) else 0.0
+
+
+def purchases(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
+    shop = Shop(load(page.data))
+    user, query, bought = shop.judged()
+    listed = {int(q): shop.lists(int(q))[0] for q in np.unique(query)}
+    held = [np.isin(b, listed[int(q)][:LIST]).mean() for q, b in zip(query, bought, strict=True)]
+    facts: dict[str, Any] = {"recall": float(np.mean(held))}
+    values = np.array([precision(listed[int(q)], b) for q, b in zip(query, bought, strict=True)])
+    if entry.system != "bm25":
+        model = built(entry.system, {**SETTINGS, **entry.settings})
+        model.fit(shop.data, examples=shop.lessons(), run=Run(seed=seed))
+        first = np.stack([listed[int(q)][:LIST] for q in query])
+        begun = time.perf_counter()
+        said = model.predict(shop.examples(user, query, first))["buy"].reshape(first.shape)
+        facts |= {"epochs": model.fitted["best_epoch"], "ms": round(1e6 * (time.perf_counter() - begun) / said.size, 3)}
+        facts["parameters"] = sum(p.numel() for p in model.learnt.net.parameters())
+        for i, q in enumerate(query):
+            order = np.argsort(-said[i], kind="stable")
+            values[i] = precision(np.concatenate([first[i][order], listed[int(q)][LIST:]]), bought[i])
+    return {
+        "metrics": {"map": float(values.mean())},
+        "protocol": {
+            "data": f"{len(values)} (person, query) of the test part, whose queries nobody asked in training; all "
+                    f"{shop.n:,} things are ranked: the first {LIST} of BM25 with {POPULARITY} of log popularity in "
+                    f"the model's order (they hold {facts['recall']:.0%} of what was bought), then the others",
+            "learnt": f"Learnt from {LESSONS:,} purchases, each as if its query had never been asked, beside {BESIDE} "
+                      "of the same list; events and candidates are the main query that a thing was bought under",
+        },
+        "facts": facts, "rows": {"map": values},
+    }  # fmt: skip

@@ -1,0 +1,142 @@
+"""A pointer's chances are those of its choices; reinforcement raises what it is paid for; short lists stay sound."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+import pytest
+import torch
+
+from interplay.data.lists import NUMBERS, Lists, Things, unit
+from interplay.errors import BadSetting
+from interplay.learn.descend import Descent, seeded
+from interplay.learn.page_policy import Mixed, PagePolicy, PolicyConfig, Spread, advantages, gains, ppo, warm
+from interplay.learn.page_rewards import RewardConfig, Rewards, Seen
+from interplay.types import Run
+
+K = 4
+CONFIG = PolicyConfig(
+    places=K, dim=16, dropout=0.0, rounds=12, pages=64, batch=64, every=4, slack=1.0, wanted=3.0, most=50.0,
+    descent=Descent(rate=5e-3, batch=64, epochs=4),
+)  # fmt: skip
+
+
+def lists_of(n: int, m: int, seed: int = 0) -> tuple[Lists, Things]:
+    """Lists in which what is gone for has the highest first number."""
+    rng = np.random.default_rng(seed)
+    things = Things(
+        content=unit(rng.normal(size=(30, 5))), taken=np.zeros((30, 0), np.float32),
+        popularity=np.zeros(30, np.float32), group=(np.arange(30) % 3).astype(np.int32),
+    )  # fmt: skip
+    numbers = rng.normal(size=(n, m, len(NUMBERS))).astype(np.float32)
+    engaged = np.zeros((n, m), bool)
+    engaged[np.arange(n), numbers[:, :, 0].argmax(axis=1)] = True
+    items = np.stack([rng.permutation(30)[:m] for _ in range(n)]).astype(np.int32)
+    past = rng.normal(size=(n, 5)).astype(np.float32)
+    return Lists(items=items, numbers=numbers, past=past, engaged=engaged, user=np.arange(n)), things
+
+
+def policy(seed: int = 0, stirred: float = 0.0) -> PagePolicy:
+    with seeded(seed):
+        out = PagePolicy(CONFIG, 5).eval()
+        for p in (out.query.weight, out.crowd):
+            p.data += stirred * torch.randn_like(p)
+    return out
+
+
+def test_the_chances_of_all_pages_sum_to_one_and_are_those_of_plackett_luce_before_any_learning():
+    lists, things = lists_of(1, 4)
+    pages = torch.tensor(list(permutations(range(4), 3)))
+    seen = Seen.of(lists.take(np.zeros(len(pages), int)), things)
+    for stirred in (0.0, 1.0):
+        said = policy(stirred=stirred).given(seen, pages).said.sum(dim=1).exp()
+        assert said.sum().item() == pytest.approx(1, abs=1e-5)
+    plain = policy()
+    s = plain.read(seen)[1][0].exp().detach()
+    for page, chance in zip(pages.tolist(), plain.given(seen, pages).said.sum(dim=1).exp().tolist(), strict=True):
+        left, slow = [0, 1, 2, 3], 1.0
+        for i in page:
+            slow *= float(s[i] / s[left].sum())
+            left.remove(i)
+        assert chance == pytest.approx(slow, rel=1e-4)
+
+
+def test_a_drawn_page_says_the_chance_that_it_is_given_and_repeats_nothing():
+    lists, things = lists_of(40, 9)
+    seen, p = Seen.of(lists, things), policy(stirred=1.0)
+    walk = p.drawn(seen, K, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(walk.said, p.given(seen, walk.page).said)
+    assert all(len(set(row)) == K for row in walk.page.tolist())
+
+
+def test_short_lists_and_padding_end_in_nothing():
+    lists, things = lists_of(5, 6)
+    items = np.where(np.arange(6) < np.array([0, 1, 2, 3, 6])[:, None], lists.items, -1)
+    seen = Seen.of(replace(lists, items=items, engaged=lists.engaged & (items >= 0)), things)
+    walk = policy().drawn(seen, K, torch.Generator().manual_seed(1))
+    assert (walk.page >= 0).sum(dim=1).tolist() == [0, 1, 2, 3, 4]
+    assert torch.isfinite(walk.said).all() and (walk.said[walk.page < 0] == 0).all()
+    assert policy().greedy(seen, 9).shape == (5, K)
+    assert torch.isfinite(gains(seen, walk.page)).all()
+
+
+def test_advantages_are_the_sum_of_faded_surprises():
+    reward, value, trace = torch.randn(3, 5), torch.randn(3, 5), 0.8
+    for row in range(3):
+        delta = [reward[row, k] + (value[row, k + 1] if k < 4 else 0) - value[row, k] for k in range(5)]
+        slow = [sum(trace ** (j - k) * delta[j] for j in range(k, 5)) for k in range(5)]
+        torch.testing.assert_close(advantages(reward, value, trace)[row], torch.stack(slow))
+
+
+def test_a_running_spread_is_that_of_all_numbers():
+    spread, parts = Spread(), [torch.randn(7), 3 + torch.randn(50), torch.randn(1)]
+    for part in parts:
+        spread.meet(part)
+    every = torch.cat(parts)
+    assert spread.mean == pytest.approx(float(every.mean()), abs=1e-5)
+    assert spread.sd == pytest.approx(float(every.std()), rel=1e-4)
+
+
+def test_the_mixed_reward_is_the_sum_of_what_its_places_earn():
+    lists, things = lists_of(6, 9)
+    mixed = Mixed(Rewards(RewardConfig(places=K, dim=8, layers=1), 5), share=0.3)
+    seen, page = Seen.of(lists, things), torch.arange(K).expand(6, -1)
+    whole, places = mixed.parts(seen, page)
+    mixed.meet(whole, places)
+    z = [(x - x.mean()) / x.std() for x in (whole, places.sum(dim=1))]
+    torch.testing.assert_close(mixed.steps(whole, places).sum(dim=1), 0.3 * z[0] + 0.7 * z[1])
+    torch.testing.assert_close(mixed.steps(whole, places)[:, :-1], mixed.slots(places)[:, :-1])
+
+
+def test_supervision_finds_what_was_gone_for_and_reinforcement_raises_the_reward():
+    (lists, things), (check, _) = lists_of(300, 10), lists_of(60, 10, seed=5)
+    rewards = Rewards(RewardConfig(places=K, dim=16, layers=1, descent=Descent(rate=5e-3, batch=64, epochs=3)), 5)
+    rewards.learn(lists, things, run=Run())
+    p = policy()
+    seen = Seen.of(check, things)
+    before = gains(seen, p.greedy(seen, K)).mean()
+    warm(p, lists, things, run=Run())
+    assert gains(seen, p.greedy(seen, K)).mean() > before + 0.1
+    told = ppo(p, Mixed(rewards, 0.5), lists, check, things, run=Run())
+    assert [c["round"] for c in told["checks"]] == [0, 4, 8, 12]
+    assert told["rounds"][0]["divergence"] == pytest.approx(0, abs=1e-5)
+    first, best = told["checks"][0], next(c for c in told["checks"] if c["round"] == told["chosen"])
+    assert best["item"] + best["page"] >= first["item"] + first["page"]
+    assert told["rounds"][-1]["reward"] > told["rounds"][0]["reward"]
+
+
+def test_reinforcement_may_not_cost_the_people_held_out_more_than_the_slack():
+    lists, things = lists_of(80, 10)
+    p = policy()
+    p.config = replace(CONFIG, rate=0.5, slack=0.0, rounds=2, every=1)  # a rate that ruins everything
+    told = ppo(p, Mixed(Rewards(RewardConfig(places=K, dim=8, layers=1), 5), 0.5), lists, lists, things, run=Run())
+    best = max(c["ndcg"] for c in told["checks"])
+    seen = Seen.of(lists, things)
+    assert float(gains(seen, p.greedy(seen, K)).mean()) == pytest.approx(best, abs=1e-5)
+
+
+def test_a_share_outside_its_range_is_refused():
+    with pytest.raises(BadSetting, match="items alone"):
+        PolicyConfig(share=1.2)

@@ -1,0 +1,146 @@
+"""optinter: what it decides for each pair, what it remembers, what it says of it and what it forgets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from interplay.data.examples import Examples
+from interplay.data.tables import from_frames
+from interplay.errors import UnknownName
+from interplay.learn.descend import Descent
+from interplay.learn.tabular import batch_of
+from interplay.metrics import auc, logloss
+from interplay.models.crossing import CROSSES, METHODS, Crossing, CrossingConfig, Network, explained
+from interplay.types import Dataset, Run
+
+QUICK = CrossingConfig(
+    dim=4, layers=(16,), scout=(16,), epochs=6, alpha_rate=0.1, cost=0.05, dropout=0.0,
+    descent=Descent(rate=0.02, batch=256, epochs=12, patience=3, plateau=0.3),
+)  # fmt: skip
+
+
+def shop(n: int = 4000, seed: int = 0) -> Dataset:
+    """Whether somebody takes a thing is settled once for the two of them, by lot; the weather is noise."""
+    rng = np.random.default_rng(seed)
+    user, item, weather = rng.integers(0, 30, n), rng.integers(0, 30, n), rng.integers(0, 4, n)
+    liked = np.random.default_rng(7).random((30, 30)) < 0.4
+    table = pl.DataFrame({
+        "user_id": user, "item_id": item, "weather": weather, "label": liked[user, item].astype(np.int8),
+        "split": np.where(rng.random(n) < 0.6, "train", np.where(rng.random(n) < 0.5, "valid", "test")),
+    })  # fmt: skip
+    return from_frames("shop", tables={"examples": table})
+
+
+def judged(model: Crossing, data: Dataset) -> tuple[float, float]:
+    test = model.examples(data)
+    test = test.take(test.part == 2)
+    p, label = model.predict(test)["label"], test.labels["label"]
+    return auc(label, p), logloss(label, p)
+
+
+@pytest.fixture(scope="module")
+def found() -> Crossing:
+    return Crossing(QUICK).fit(shop(), run=Run(seed=1))
+
+
+def test_the_search_remembers_the_pair_that_decides_and_keeps_to_its_budget(found):
+    assert found.chosen()["user x item"] == "memorize"
+    assert found.fitted["rows"] <= 0.5 * found.fitted["all_rows"] or found.fitted["rows"] == found.crossed.rows_of[0]
+    assert np.shape(found.path) == (6, 3, 3) and np.allclose(np.sum(found.path, axis=2), 1, atol=0.01)
+
+
+def test_remembering_answers_what_products_cannot(found):
+    data = shop()
+    area, _ = judged(found, data)
+    other, _ = judged(Crossing(replace(QUICK, method="naive")).fit(data, run=Run(seed=1)), data)
+    assert area > 0.95 and area > other + 0.03
+
+
+def test_hiding_a_combination_from_its_one_row_makes_honest_probabilities():
+    data = shop(1500)  # most combinations are met once, or never
+    blind, seeing = (
+        judged(Crossing(replace(QUICK, method="memorize", blind=b)).fit(data), data)[1] for b in (0.5, 0.0)
+    )
+    assert blind < seeing
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_block_is_its_definition(method):
+    data = shop(300)
+    model = Crossing(replace(QUICK, method=method)).fit(data, run=Run(epochs=1))
+    net, coder = model.learnt.net, model.learnt.coder
+    coded = coder.code(model.examples(data).take(np.arange(3)))
+    batch = batch_of(coded, slice(None))
+    ids, second = model.crossed.ids(coded.fields), net.second
+    slow = []
+    for n in range(3):
+        parts = [net.tables(batch)[n].flatten()]
+        for p, (a, b) in enumerate(model.pairs):
+            if method == "memorize":
+                parts.append(net.cross[ids[n, p]])
+            elif method == "factorize":
+                vectors = second(batch)[n]
+                parts.append(vectors[a] * vectors[b])
+        slow.append(net.deep(torch.cat(parts)))
+    torch.testing.assert_close(net(batch), torch.stack(slow))
+
+
+def test_while_undecided_a_pair_is_all_three_by_the_softmax_of_alpha():
+    data = shop(300)
+    model = Crossing(replace(QUICK, method="memorize")).fit(data, run=Run(epochs=1))
+    coder, whole = model.learnt.coder, model.crossed
+    net = Network(coder, QUICK, whole, np.full(3, -1), (5,)).eval()
+    with torch.no_grad():
+        net.alpha.normal_()
+    net.heat = 0.5
+    coded = coder.code(model.examples(data).take(np.arange(2)))
+    batch = batch_of(coded, slice(None))
+    share = torch.softmax(net.alpha / 0.5, dim=1)
+    vectors, ids = net.second(batch), whole.ids(coded.fields)
+    mixed = [
+        [share[p, 0] * net.cross[ids[n, p]] + share[p, 1] * vectors[n, a] * vectors[n, b]
+         for p, (a, b) in enumerate(model.pairs)]
+        for n in range(2)
+    ]  # fmt: skip
+    slow = [net.deep(torch.cat([net.tables(batch)[n].flatten(), *mixed[n]])) for n in range(2)]
+    torch.testing.assert_close(net(batch), torch.stack(slow))
+    assert CROSSES not in batch.sequences
+
+
+def test_a_score_is_explained_by_the_crosses_that_moved_it(found):
+    data = shop()
+    rows = found.examples(data).take(np.arange(20))
+    told = found.explain(rows, 2)
+    first = [max(row, key=lambda t: abs(t["effect"])) for row in told]
+    assert sum(t["cross"] == "user x item" for t in first) >= 15
+    for row, label, p in zip(told, rows.labels["label"], found.predict(rows)["label"], strict=True):
+        own = next(t for t in row if t["cross"] == "user x item")
+        if own["seen"] > 1 and abs(p - label) < 0.2:
+            assert (own["effect"] > 0) == bool(label), explained(own)
+    unheard = Examples(fields={"user": np.array([-1]), "item": np.array([3])})
+    assert np.isfinite(found.predict(unheard)["label"]).all() and found.explain(unheard)[0][0].get("seen", 0) == 0
+
+
+def test_who_is_forgotten_leaves_no_combination():
+    data = shop(600)
+    model = Crossing(replace(QUICK, method="memorize")).fit(data, run=Run(epochs=2))
+    before = model.crossed.rows
+    model.forget(np.array([4]))
+    gone = before - model.crossed.rows
+    rows = model.examples(data)
+    own = rows.fields["user"] == 4
+    made = {(i, w) for i, w in zip(rows.fields["item"][own], rows.fields["weather"][own], strict=True)}
+    assert gone == len({i for i, _ in made}) + len({w for _, w in made})
+    again = Crossing(replace(QUICK, method="memorize")).restore(model.state())
+    for p, q in zip(model.predict(rows)["label"], again.predict(rows)["label"], strict=True):
+        assert abs(p - q) < 1e-6
+
+
+def test_an_unknown_method_is_refused():
+    with pytest.raises(UnknownName, match="no method of deciding pairs called 'tow'"):
+        Crossing(CrossingConfig(method="tow"))

@@ -1,0 +1,81 @@
+"""The benches of personalised ranking: what is learnt from, who is asked, and the table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from interplay import experiment, outcomes, reordering
+from interplay.benches import BENCHES, Bench, Entry
+from interplay.data.split import split
+from interplay.types import TEST, TRAIN, VALID
+from models.test_outcomes import rated
+from small import crowd
+
+QUICK = {"descent": {"epochs": 1}}
+
+
+def test_each_event_stands_beside_an_item_that_was_never_taken():
+    data = crowd()
+    parts = split(data, "last-out")
+    told = reordering.pairs(parts, 200)
+    user, item = told.fields["user"].reshape(-1, 2), told.fields["item"].reshape(-1, 2)
+    took = {
+        u: set(data.events.item[(data.events.user == u) & (parts.part != TEST)].tolist()) for u in range(data.n_users)
+    }
+    assert all(a in took[u] and b not in took[u] for (u, _), (a, b) in zip(user.tolist(), item.tolist(), strict=True))
+    assert told.labels["take"].reshape(-1, 2).tolist() == [[1.0, 0.0]] * len(user)
+    assert set(np.unique(told.part)) == {TRAIN, VALID}
+    history = told.sequences["history"]
+    fitted = parts.fitted("train+valid")
+    for i in range(0, len(told), 37):
+        whole = fitted.histories(user.reshape(-1)[[i]])["item"].tolist()
+        past = history.row(i)["item"].tolist()
+        assert past == whole[: len(past)], "what came before, oldest first"
+
+
+def test_the_people_asked_keep_their_order_and_may_be_cut_to_newcomers():
+    parts = split(crowd(), "last-out")
+    asked = reordering.Asked.of(parts, 20)
+    assert len(asked.truth) == 20 and "time" not in asked.requests.history
+    some = reordering.drawn(asked, np.random.default_rng(0))
+    for i in range(20):
+        seen = set(asked.requests.history.row(i)["item"].tolist()) | {int(asked.truth[i])}
+        assert not seen & set(some[i].tolist())
+    cut = asked.shortened(np.full(20, 2))
+    for i in range(20):
+        assert cut.history.row(i)["item"].tolist() == asked.requests.history.row(i)["item"].tolist()[-2:]
+
+
+def test_measures_among_a_few_and_of_a_new_order():
+    area, found = reordering.among(np.array([[0.9, 0.1, 0.2], [0.1, 0.1, 0.9]]))
+    assert area.tolist() == [1.0, 0.25] and found[0] == 1.0 and found[1] == pytest.approx(1 / np.log2(3.5))
+    right = np.array([[False, True, False]])
+    assert reordering.gain(np.array([[0.1, 0.9, 0.5]]), right).tolist() == [1.0]
+    assert reordering.gain(np.zeros((1, 3)), right)[0] == pytest.approx(1 / np.log2(3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "rows"),
+    [
+        ("outcomes", "outcomes", (Entry(system="lookup"), Entry(system="infnet", settings=QUICK),
+                                  Entry(system="din", label="apart", settings={**QUICK, "apart": True}))),
+        ("reordering", "next", (Entry(system="din", settings=QUICK), Entry(system="aw-moe", settings=QUICK))),
+    ],
+)  # fmt: skip
+def test_rows_are_judged_recorded_and_shown(kind, name, rows, tmp_path, monkeypatch):
+    page = Bench(
+        name=name, version=1, about="**Small**.", data="small", kind=kind, split="time", entries=rows,
+        baseline="infnet", metrics=("auc", "ndcg", "reranked") if kind == "reordering" else ("auc",),
+    )  # fmt: skip
+    monkeypatch.setitem(BENCHES, name, page)
+    monkeypatch.setenv("INTERPLAY_RESULTS", str(tmp_path))
+    module = {"outcomes": outcomes, "reordering": reordering}[kind]
+    monkeypatch.setattr(module, "load", lambda _: rated() if kind == "outcomes" else crowd(n_items=140))
+    if kind == "reordering":
+        monkeypatch.setattr(reordering, "DRAWN", 20)
+    for entry in rows:
+        record = experiment.run_row(name, entry.label, 0)
+        assert all(np.isfinite(v) for v in record["metrics"].values())
+    shown = experiment.table(name)
+    assert all(f"`{entry.label}`" in shown for entry in rows) and "**Small**." in shown
