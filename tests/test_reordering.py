@@ -71,9 +71,7 @@ def test_rows_are_judged_recorded_and_shown(kind, name, rows, tmp_path, monkeypa
     monkeypatch.setitem(BENCHES, name, page)
     monkeypatch.setenv("INTERPLAY_RESULTS", str(tmp_path))
     module = {"outcomes": outcomes, "reordering": reordering}[kind]
-    monkeypatch.setattr(module, "load", lambda _: rated() if kind == "outcomes" else crowd(n_items=140))
-    if kind == "reordering":
-        monkeypatch.setattr(reordering, "DRAWN", 20)
+    monkeypatch.setattr(module, "load", lambda _: rated() if kind == "outcomes" else crowd())
     for entry in rows:
         record = experiment.run_row(name, entry.label, 0)
         assert all(np.isfinite(v) for v in record["metrics"].values())

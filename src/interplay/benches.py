@@ -387,7 +387,7 @@ _PRINTED = {"residual": False, "doubled": False, "gated_by": "old", "pooled": "s
 
 def _outcomes(seeds: tuple[int, ...]) -> tuple[Entry, ...]:
     """Rows of like, love and dislike; those that are only looked at once have one seed."""
-    net: dict[str, Any] = {"ridge": 0.001}
+    net: dict[str, Any] = {"ridge": 0.001, "window": 20}
     return (
         Entry(system="lookup", column="floors"),
         Entry(system="lightgbm", column="floors"),
@@ -910,10 +910,10 @@ _add(
             ),
         ),
         note="`nll` is the expected log loss of what people do on a page of the old policy, `nll_choice` of what "
-        "they choose given that they choose; every row's scores get the same two fitted numbers, a factor and the worth "
-        "of nothing. `order` is the rank correlation with true utilities over items that were shown, `order_cold` over "
-        "the tenth that never was; `clicks` the true chance of a click on the row's own page of ten, `popular` how popular "
-        "that page is (1 is most); `hits` the paper's mean count of later clicks among the first twenty.",
+        "they choose given that they choose; every row's scores get the same two fitted numbers, a factor and the "
+        "worth of nothing. `order` is the rank correlation with true utilities over items that were shown, `order_cold` over "
+        "the tenth that never was; `clicks` the true chance of a click on the row's own page of ten, `popular` how "
+        "popular that page is (1 is most); `hits` the paper's mean count of later clicks among the first twenty.",
     )
 )  # fmt: skip
 _add(
@@ -935,8 +935,8 @@ _add(
             Entry(system="dynamic-slate-linear", label="apart", settings={"way": "apart"}, seeds=tuple(range(20))),
         ),
         note="`together` is Thompson sampling with one draw a page, `apart` in-slate Thompson sampling. `regret` is "
-        "summed over the rounds, `_last` is the mean of the last ten; `entropy` of the groups on a page, `distance` is one "
-        "less the cosine of the true item vectors.",
+        "summed over the rounds, `_last` is the mean of the last ten; `entropy` of the groups on a page, `distance` is "
+        "one less the cosine of the true item vectors.",
     )
 )  # fmt: skip
 _add(

@@ -74,7 +74,7 @@ class Told:
     @property
     def said(self) -> str:
         """The answer as a person reads it."""
-        where = "a page" if self.places == self.width else f"the first {_places(self.places)} of a page"
+        where = "a page" if self.places == self.width else f"the {_places(self.places)} of a page"
         return (
             f"{self.policy} would have earned {self.value:.4g} {self.interval} {self.reward} on {where}, what was "
             f"shown earned {self.logged:.4g} {self.logged_interval}: {self.verdict} (difference {self.difference}); "
@@ -369,7 +369,7 @@ def _told(asked: Asked, traffic: Traffic, places: int | None, seed: int) -> Told
     notes = [*traffic.notes, *asked.notes]
     if places is None and wanted < width:
         notes.append(
-            f"the log cannot tell more than the first {_places(wanted)}: further down it is worth "
+            f"the log cannot tell more than the {_places(wanted)}: further down it is worth "
             f"{effective[wanted]:.0f} pages for this policy"
         )
     return Told(
@@ -417,8 +417,8 @@ def _why(
             f"the policies of the log ({', '.join(sorted(traffic.loggers))}) were certain of {sure:.0%} of what they "
             "showed there; serve with [explore] for a while and ask again"
         )
-    said = f"the log cannot tell what {asked.name} would have earned on {_places(wanted)}: {'; '.join(reasons)}"
-    return said + (f"; it can tell the first {_places(deepest)}: ask for places={deepest}" if deepest else "")
+    said = f"the log cannot tell what {asked.name} would have earned on the {_places(wanted)} of a page: {'; '.join(reasons)}"
+    return said + (f"; it can tell the {_places(deepest)}: ask for places={deepest}" if deepest else "")
 
 
 def _never(traffic: Traffic, wanted: Array, place: int) -> list[str]:
@@ -436,4 +436,4 @@ def _never(traffic: Traffic, wanted: Array, place: int) -> list[str]:
 
 
 def _places(n: int) -> str:
-    return "place" if n == 1 else f"{n} places"
+    return "first place" if n == 1 else f"first {n} places"

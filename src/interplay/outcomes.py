@@ -26,13 +26,12 @@ from interplay.ranking import Division, divide, fit_ranker, milliseconds
 from interplay.types import TEST, Array
 
 TASKS: Mapping[str, str] = {"like": ">=4", "love": ">=5", "dislike": "<=2"}
-COMMON: Mapping[str, Any] = {"window": 20}
 
 
 def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
     """One row of a bench of outcomes: its metrics, protocol, facts, and each person's AUC."""
     division = divide(load(page.data), page.split, seed=page.split_seed)
-    settings = {**COMMON, **entry.settings}
+    settings = dict(entry.settings)
     apart = settings.pop("apart", False)
     groups = [{t: rule} for t, rule in TASKS.items()] if apart else [dict(TASKS)]
     models = [fit_ranker(entry.system, division, settings={**settings, "tasks": g}, seed=seed).model for g in groups]

@@ -54,6 +54,9 @@ class Shop:
             self.last[q, : len(placed)] = placed[::-1][:WORDS]
         self.bought = np.zeros((self.n, n_queries))  # how often each thing was bought under each query
         np.add.at(self.bought, (self.item, self.query), 1.0)
+        self.written = (self.bought > 0) @ self.words  # words of the queries that each thing was bought under
+        best = np.argsort(-self.bought, axis=1, kind="stable")[:, :2]
+        self.main = np.where(np.take_along_axis(self.bought, best, axis=1) > 0, best, -1)  # its two main queries
         owned = sp.coo_array((np.ones(len(self.user)), (self.user, self.item)), shape=(data.n_users, self.n)).tocsr()
         owned.data[:] = 1.0
         self.owned, self.owners = owned, np.asarray(owned.sum(axis=0)).ravel()
@@ -67,16 +70,15 @@ class Shop:
 
     def known(self, q: int) -> tuple[Array, Array, Array, Array]:
         """As if `q` had never been asked: BM25, purchases, number of queries and main query (or -1) of each thing."""
-        bought = self.bought.copy()
-        bought[:, q] = 0.0
-        words = (bought > 0) @ self.words
+        mine = self.bought[:, q]
+        words = self.written - (mine > 0)[:, None] * self.words[q]
         length, found = words.sum(axis=1), (words > 0).sum(axis=0)
         rare = np.log(1 + (self.n - found + 0.5) / (found + 0.5))
         long = 1.2 * (0.25 + 0.75 * length / max(length.mean(), 1e-9))
         at = np.flatnonzero(self.words[q])
         score = (self.words[q, at] * rare[at] * words[:, at] * 2.2 / (words[:, at] + long[:, None])).sum(axis=1)
-        main = np.where(bought.any(axis=1), bought.argmax(axis=1), -1)
-        return score, bought.sum(axis=1), (bought > 0).sum(axis=1), main
+        main = np.where(self.main[:, 0] == q, self.main[:, 1], self.main[:, 0])
+        return score, self.bought.sum(axis=1) - mine, (self.bought > 0).sum(axis=1) - (mine > 0), main
 
     def lists(self, q: int) -> tuple[Array, Array]:
         """int[n]: all things, best first by BM25 and popularity, and float[n] that score."""

@@ -23,6 +23,7 @@ from interplay.data.examples import Examples, candidates, moments
 from interplay.data.features import FeatureView
 from interplay.data.read import load
 from interplay.data.split import Split, split
+from interplay.errors import BadData
 from interplay.evaluate.compare import Comparison, compare
 from interplay.fitted import built
 from interplay.learn.negatives import taken, uniform
@@ -140,13 +141,19 @@ class Asked:
 
 
 def drawn(asked: Asked, rng: np.random.Generator) -> Array:
-    """int64[n, DRAWN]: items that are neither the taken one nor in the history, without repetition."""
-    n_items = asked.view.dataset.n_items
-    out = np.zeros((len(asked.truth), DRAWN), np.int64)
+    """int64[n, DRAWN]: items that are neither the taken one nor in the history, without repetition.
+
+    Fewer of them where the catalogue is so small that somebody has taken nearly all of it.
+    """
+    n_items, lengths = asked.view.dataset.n_items, asked.requests.history.lengths
+    wide = min(DRAWN, n_items - 1 - int(lengths.max(initial=0)))
+    if wide < 1:
+        raise BadData(f"somebody has taken all of the {n_items} items; there is nothing to draw beside the next one")
+    out = np.zeros((len(asked.truth), wide), np.int64)
     for i, took in enumerate(asked.truth):
         gone = np.append(asked.requests.history.row(i)["item"], took)
-        left = np.setdiff1d(rng.permutation(n_items)[: DRAWN + len(gone)], gone, assume_unique=False)
-        out[i] = rng.permutation(left)[:DRAWN]
+        left = np.setdiff1d(rng.permutation(n_items)[: wide + len(gone)], gone)
+        out[i] = rng.permutation(left)[:wide]
     return out
 
 

@@ -631,6 +631,7 @@ ROWS: tuple[System, ...] = (
         paper="Eide et al., DMKD 2022",
         needs=frozenset({"interactions", "order"}),
         epochs=True,
+        solves=frozenset({"switch"}),
     ),
     System(
         name="rliv-ua",

@@ -155,6 +155,12 @@ def test_pages_come_from_impressions_and_what_was_clicked_on_them() -> None:
     assert Pages.of(small(), kinds=("buy",)).clicked[:, 0].tolist() == [[False] * 2, [False, True]]
 
 
+def test_what_was_not_seen_is_not_on_the_page() -> None:
+    data = small()
+    shown = data.tables["impressions"].with_columns(seen=pl.Series([None, True, True, True, False, True]))
+    assert Pages.of(replace(data, tables={"impressions": shown})).items[:, 0].tolist() == [[0, 1], [1, -1]]
+
+
 def test_impossible_propensities_and_clicks_without_a_page_are_refused() -> None:
     data = small()
     for wrong in (0.0, 1.5):

@@ -14,6 +14,7 @@ from interplay.configure import configured
 from interplay.data.lists import Lists, described, folded, things
 from interplay.errors import BadData, BadSetting, UnknownName, Unsupported
 from interplay.fitted import Fitted, built
+from interplay.learn.page_rewards import Seen
 from interplay.llm import NoReply, Scripted
 from interplay.models.pages import Pages, PagesConfig, completed, proposed
 from interplay.recipe import Recipe
@@ -169,17 +170,22 @@ def test_proposals_name_candidates_alone_and_no_answer_means_none():
 
 
 def test_the_rewards_choose_among_the_policy_the_base_and_what_a_text_model_proposes():
-    requests, slates = (x.slice(0, 6) for x in asked())
-    alone = trusted().arrange(requests, slates, 5)
-    model = trusted(replace(fitted().config, proposals=8)).attend(log())
-    rng = np.random.default_rng(0)
-    model.text_model = Scripted(by=lambda data: {"orders": [(rng.permutation(15) + 1).tolist() for _ in range(8)]})
-    told = model.arrange(requests, slates, 5)
-    sound(told.order, slates)
-    assert (told.after >= alone.after - 1e-5).all(), "never worse by the same rewards"
-    assert "text model" in told.by
-    model.text_model = Scripted(by=lambda data: NoReply("spent"))
-    assert "text model" not in model.arrange(requests, slates, 5).by
+    config = replace(fitted().config, proposals=2, policy=replace(fitted().config.policy, share=0.0))
+    model, chosen = trusted(config).attend(log()), []
+    for i in range(6):
+        requests, slates = (x.slice(i, i + 1) for x in asked())
+        model.text_model = None
+        alone = model.arrange(requests, slates, 5)
+        seen = Seen.of(described(model.things, requests, slates), model.things)
+        best = model.rewards.item(seen).detach().numpy()[0].argsort()[::-1] + 1  # the best page by items alone
+        model.text_model = Scripted(answers=[{"orders": [best.tolist(), [15, 14]]}])
+        told = model.arrange(requests, slates, 5)
+        sound(told.order, slates)
+        assert told.after[0] >= alone.after[0] - 1e-5, "never worse by the same rewards"
+        chosen += told.by
+        model.text_model = Scripted(answers=[NoReply("spent")])
+        assert model.arrange(requests, slates, 5).by[0] != "text model"
+    assert "text model" in chosen
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -90,7 +90,8 @@ class Pages:
         """The pages of the table `impressions`; clicked is what has an event of `kinds` with the page's request_id.
 
         Where the log knows none of `kinds`, every kind counts. Pages after the last event are left out: what became of
-        them is not in this part of the log. An item that stands twice on a page counts where it stands first.
+        them is not in this part of the log. So is what is known not to have been seen (column `seen`): that it was not
+        clicked says nothing. An item that stands twice on a page counts where it stands first.
         """
         if "impressions" not in dataset.tables:
             raise BadData(f"{dataset.name!r} has no table impressions; pages are learnt from what was shown")
@@ -100,6 +101,8 @@ class Pages:
                 raise BadData(f"impressions have no column {column}; they have {shown.columns}")
         if "row" not in shown.columns:
             shown = shown.with_columns(pl.lit(0).alias("row"))
+        if "seen" in shown.columns:
+            shown = shown.filter(pl.col("seen").cast(pl.Boolean).fill_null(True))
         times = dataset.events.time
         if "timestamp" in shown.columns and times is not None and len(times):
             shown = shown.filter(pl.col("timestamp") <= int(times.max()))

@@ -319,8 +319,8 @@ def _round(
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
             optimiser.step()
-            clipped.append(float(((ratio - 1).abs() > c.clip)[flag].float().mean()))
-            entropies.append(float(now.entropy[flag].mean()))
+            clipped.append(float(((ratio.detach() - 1).abs() > c.clip)[flag].float().mean()))
+            entropies.append(float(now.entropy.detach()[flag].mean()))
     return {
         "reward": float(earned.sum(dim=1).mean()), "page": float(whole.mean()), "item": float(places.sum(1).mean()),
         "divergence": float(apart.sum(dim=1).mean()), "entropy": float(np.mean(entropies)),

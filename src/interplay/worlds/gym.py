@@ -24,6 +24,7 @@ except ImportError as missing:
     raise extra("gymnasium", "sim") from missing
 
 PAIRS = "interplay/Pairs-v0"
+FAR = 100.0  # no feature is further from 0
 TASKS = ("click", "follow", "gift")
 
 
@@ -44,7 +45,7 @@ class PairEnv(gymnasium.Env[Array, Array]):
         self.world = PairWorld(replace(config.world, people=1), levels=self.levels)
         self.places = config.world.candidates
         width = self._store().width
-        self.observation_space = spaces.Box(-np.inf, np.inf, (self.places, width), np.float32)
+        self.observation_space = spaces.Box(-FAR, FAR, (self.places, width), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (self.places,), np.float32)
 
     def _store(self) -> PairStates:
@@ -58,7 +59,7 @@ class PairEnv(gymnasium.Env[Array, Array]):
         at = asked.context["candidates"][0].astype(np.int64)
         assert asked.at is not None
         x = self.states.features(np.zeros(len(at), np.int64), at, int(asked.at[0]))
-        return np.where((at >= 0)[:, None], x, 0.0).astype(np.float32)
+        return np.where((at >= 0)[:, None], np.clip(x, -FAR, FAR), 0.0).astype(np.float32)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Another person each time; the same seed brings the same one, and the same days."""

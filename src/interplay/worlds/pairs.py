@@ -400,9 +400,9 @@ def _events(user: Array, maker: Array, time: int, did: tuple[Array, ...], amount
 
 
 @lru_cache(maxsize=32)
-def levels_of(config: PairWorldConfig, *, rounds: int = 7) -> Levels:
+def levels_of(config: PairWorldConfig, *, rounds: int = 6) -> Levels:
     """Levels at which the old policy's log has the wanted rates, found by trying on other people (seed 10^6)."""
-    want, few = config.aggregates, replace(config, people=min(config.people, 400))
+    want, few = config.aggregates, replace(config, people=min(config.people, 300))
     levels = Levels(click=float(logit(want.click)))
     unclicked = (want.like - want.like_of_clicks * want.click) / (1 - want.click)
     liked = want.follow_of_likes * want.like / want.follow  # share of follows that come with a like
