@@ -19,7 +19,7 @@ FLOORS = {
     "looks": 4, "slating": 4, "ranking": 4, "outcomes": 4, "paging": 4, "reordering": 4, "purchases": 4,
     "service": 4, "painting": 4, "sessions": 4, "readings": 4, "student": 4, "cluster": 4,
     "hindsight": 4, "hindsight_slates": 4, "estimating": 4,
-    "lasting": 4, "lasting_pairs": 4,
+    "lasting": 4, "lasting_pairs": 4, "simulating": 4,
     "serve": 5, "cli": 5,
 }  # fmt: skip
 WINGS = {room for room, floor in FLOORS.items() if floor == 3}

@@ -113,6 +113,15 @@ def test_a_recipe_ranks_by_what_it_predicts_and_the_trace_says_so(tmp_path):
     assert Fitted.load(tmp_path / "model").model.respond(requests).slates.equals(reply.slates)
 
 
+def test_the_trace_names_the_crosses_that_moved_a_score():
+    recipe = RECIPE.replace('"dnn"', '"optinter-m"').replace("[ranker]", "[ranker]\nexplained = 2")
+    data = shop()
+    fitted = Fitted.cooked(Recipe.parse(recipe), data, run=Run(seed=1))
+    requests = Requests.of(data, np.array([0]), at=np.full(1, int(data.events.time.max()) + 1), k=3)
+    for row in fitted.model.respond(requests).trace[0].items:
+        assert len(row["crosses"]) == 2 and "remembered from" in row["crosses"][0]["said"]
+
+
 def test_a_recipe_refuses_a_finder_as_ranker_and_a_ranker_as_source():
     with pytest.raises(BadSetting, match="ease finds items and ranks none"):
         Recipe.parse(RECIPE.replace('"dnn"', '"ease"')).build()

@@ -260,6 +260,31 @@ class _Verbs(Generic[R]):
         """Let the version serve that served before."""
         return self._call("POST", "/v1/models/rollback")
 
+    def experiments(self) -> R:
+        """All experiments, oldest first."""
+        return self._call("GET", "/v1/experiments")
+
+    def plan_experiment(self, name: str, arms: Sequence[Mapping[str, Any]], **more: Any) -> R:
+        """Plan one: arms of name, model (a version; 0 is live) and share; kind, reward, surface, traffic, guardrails."""
+        return self._call("POST", "/v1/experiments", body={"name": name, "arms": list(arms), **more})
+
+    def experiment(self, name: str) -> R:
+        """What came of it up to now; intervals hold however often this is asked."""
+        return self._call("GET", f"/v1/experiments/{_quoted(name)}")
+
+    def start_experiment(self, name: str) -> R:
+        """Let people into it."""
+        return self._call("POST", f"/v1/experiments/{_quoted(name)}/start")
+
+    def stop_experiment(self, name: str) -> R:
+        """Let the live model answer everybody again."""
+        return self._call("POST", f"/v1/experiments/{_quoted(name)}/stop")
+
+    def share_experiment(self, name: str, shares: Mapping[str, float] | None = None) -> R:
+        """Move traffic between the arms; by each arm's chance of being best where no shares are given."""
+        body = {} if shares is None else {"shares": dict(shares)}
+        return self._call("POST", f"/v1/experiments/{_quoted(name)}/shares", body=body)
+
     def health(self) -> R:
         """Whether the engine answers, and what it holds."""
         return self._call("GET", "/healthz")

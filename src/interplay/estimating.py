@@ -417,7 +417,8 @@ def _why(
             f"the policies of the log ({', '.join(sorted(traffic.loggers))}) were certain of {sure:.0%} of what they "
             "showed there; serve with [explore] for a while and ask again"
         )
-    said = f"the log cannot tell what {asked.name} would have earned on the {_places(wanted)} of a page: {'; '.join(reasons)}"
+    about = f"what {asked.name} would have earned on the {_places(wanted)} of a page"
+    said = f"the log cannot tell {about}: {'; '.join(reasons)}"
     return said + (f"; it can tell the {_places(deepest)}: ask for places={deepest}" if deepest else "")
 
 

@@ -302,6 +302,7 @@ def _timed(page: Bench, seed: int, *, keep: bool) -> dict[str, Any]:
 OWN = {  # kind -> the module whose `judge` judges it
     "sessions": "interplay.sessions", "readings": "interplay.readings", "offpolicy": "interplay.hindsight",
     "longterm": "interplay.lasting", "pairs": "interplay.lasting_pairs",
+    "simulators": "interplay.simulating",
     "ranking": "interplay.ranking", "looks": "interplay.looks", "slating": "interplay.slating",
     "outcomes": "interplay.outcomes", "pages": "interplay.paging", "reordering": "interplay.reordering",
 }  # fmt: skip

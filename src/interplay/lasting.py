@@ -23,7 +23,8 @@ from interplay.errors import unknown
 from interplay.learn.critics import Moves
 from interplay.models.longterm import LongTerm, LongTermConfig
 from interplay.types import Array, Events, Requests, Run
-from interplay.worlds.pairs import KINDS, START, PairWorld, PairWorldConfig, first_of
+from interplay.worlds.pairlaws import KINDS, START, PairWorldConfig
+from interplay.worlds.pairs import PairWorld, first_of
 
 LOG, SERVED = 30, 30  # days of the log, and days served
 PEOPLE, MAKERS = 600, 200
@@ -61,11 +62,11 @@ def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
     return {
         "metrics": figures,
         "protocol": {
-            "judged": f"{PEOPLE} people and {MAKERS} makers; every row learns from the same {LOG} days of an old policy "
-                      f"and serves the {SERVED} days that follow; a seed is another world",
-            "measures": f"`worth` sums log(1 + amount) of gifts, discounted by {FADE} a day; `retained` are pairs with a "
-                        "click in the last two weeks of the log and one in the last ten days served; `gini` is of "
-                        "showings over makers",
+            "judged": f"{PEOPLE} people and {MAKERS} makers; every row learns from the same {LOG} days of an old "
+                      f"policy and serves the {SERVED} days that follow; a seed is another world",
+            "measures": f"`worth` sums log(1 + amount) of gifts, discounted by {FADE} a day; `median` is a gift's; "
+                        "`retained` are pairs with a click in the last two weeks of the log and one in the last ten "
+                        "days served; `gini` is of showings over makers, `new` the share of late makers in them",
         },
         "facts": {**facts, **policy.facts},
     }  # fmt: skip
@@ -186,7 +187,7 @@ def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: 
     for group in page.columns():
         lines += [f"| **{group}** |" + " |" * (len(head) - 1)] if group else []
         rows = [e for e in page.entries if e.column == group]
-        floor = next((e.label for e in rows if e.system == AGAINST), None)
+        floor = next((e.label for e in rows if e.system == AGAINST), "")
         for entry in rows:
             own = {s: held[entry.label, s]["metrics"] for s in seeds if (entry.label, s) in held}
             if own:

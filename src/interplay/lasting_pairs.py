@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -57,12 +58,9 @@ def _biased(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
     said = model.critics(begun.moves.x)
     newest = begun.moves.time > begun.moves.end - 7 * DAY
     weights = np.asarray(config.weights)
-    figures = {
-        "delay": model.fitted["delay_days"], "used": model.fitted["used"], "censored": model.fitted["censored"]
-    }
-    for name, own, true in (
-        *((task, said[:, t], truth[:, t]) for t, task in enumerate(config.tasks)), ("all", said @ weights, truth @ weights)
-    ):  # fmt: skip
+    figures = {"delay": model.fitted["delay_days"], "used": model.fitted["used"], "censored": model.fitted["censored"]}
+    all_of = [(task, said[:, t], truth[:, t]) for t, task in enumerate(config.tasks)]
+    for name, own, true in (*all_of, ("all", said @ weights, truth @ weights)):
         figures |= {
             f"bias_{name}": float(own.mean() / true.mean() - 1),
             f"newest_{name}": float(own[newest].mean() / true[newest].mean() - 1),
@@ -73,9 +71,9 @@ def _biased(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
         "protocol": {
             "judged": f"Critics learnt from {LOG} days of the old policy, against the discounted sums that truly "
                       f"followed while it went on for {AFTER} days more",
-            "measures": "`bias` is the mean said over the mean true, less 1, `newest` the same for the log's last week; "
-                        "`rank` is Spearman's correlation over interactions; `delay` is how many days a sample waits for "
-                        "its target; `used` is the share of interactions that have one",
+            "measures": "`bias` is the mean said over the mean true, less 1, `newest` the same for the log's last "
+                        "week; `rank` is Spearman's correlation over interactions; `delay` is how many days a sample "
+                        "waits for its target; `used` is the share of interactions that have one",
         },
         "facts": {"interactions": len(begun.moves), "largest": model.fitted["largest"]},
     }  # fmt: skip
@@ -195,7 +193,7 @@ def _died(s: Scene, old: Cut, now: Cut, vectors: Array, seed: int, settings: Map
 
 
 def _boosted(s: Scene, old: Cut, now: Cut, vectors: Array, seed: int, settings: Mapping[str, Any]) -> Array:
-    """Boosted trees over the same features and times, for the expected number (Poisson)."""
+    """Boosted trees over the same features and times, for the expected number (Poisson), from four days of the past."""
     try:
         import lightgbm
     except ImportError as missing:
@@ -208,10 +206,10 @@ def _boosted(s: Scene, old: Cut, now: Cut, vectors: Array, seed: int, settings: 
         "objective": "poisson", "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 100, "verbose": -1,
         "seed": seed, "num_threads": 1, "deterministic": True,
     }  # fmt: skip
-    rng = np.random.default_rng([seed, 41])
-    held = rng.random(len(old.future)) < 0.2
-    train = lightgbm.Dataset(columns(old)[~held], old.future[~held])
-    valid = lightgbm.Dataset(columns(old)[held], old.future[held])
+    days = [old, *(cut(s, s.learnt - ago * DAY, vectors) for ago in (60, 120, 180))]
+    x, y = np.concatenate([columns(c) for c in days]), np.concatenate([c.future for c in days])
+    held = np.random.default_rng([seed, 41]).random(s.n_users)[np.concatenate([c.user for c in days])] < 0.2
+    train, valid = lightgbm.Dataset(x[~held], y[~held]), lightgbm.Dataset(x[held], y[held])
     trees = lightgbm.train(
         options, train, 400, valid_sets=[valid], callbacks=[lightgbm.early_stopping(30, verbose=False)]
     )
@@ -235,7 +233,7 @@ def monthly(s: Scene, vectors: Array, *, target: str) -> Moves:
     moments = np.arange(s.judged, begin, -step)[::-1]
     store = PairStates.empty(vectors, 1, s.n_users).update(s.met.take(np.flatnonzero(s.met.time <= moments[0])))
     x, reward, time, key = [], [], [], []
-    for at, following in zip(moments[:-1], moments[1:], strict=True):
+    for at, following in pairwise(moments):
         user, maker = store.key >> 32, store.key & ((1 << 32) - 1)
         x.append(store.features(user, maker, at))
         coming = s.met.take(np.flatnonzero((s.met.time > at) & (s.met.time <= following)))
@@ -285,12 +283,12 @@ def _foretold(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
     return {
         "metrics": foretold(said, now),
         "protocol": {
-            "judged": f"{len(now.future):,} pairs of a buyer and a brand that had met by a day {s.plan.ahead} days before "
-                      f"the end, {int((now.future > 0).sum()):,} of which met again; events that followed are discounted "
-                      f"by {s.plan.discount} a day. What is learnt ends on that day",
-            "measures": "`rank` is Spearman's correlation; `lift` is how many times more the foremost tenth holds than a "
-                        "tenth; `calibration` is all that was said over all that came; `repeated` is the rank correlation "
-                        "among pairs with two events or more",
+            "judged": f"{len(now.future):,} pairs of a buyer and a brand that had met by a day {s.plan.ahead} days "
+                      f"before the end, {int((now.future > 0).sum()):,} of which met again; events that followed are "
+                      f"discounted by {s.plan.discount} a day. What is learnt ends on that day",
+            "measures": "`rank` is Spearman's correlation; `lift` is how many times more the foremost tenth holds than "
+                        "a tenth; `calibration` is all that was said over all that came; `repeated` is the rank "
+                        "correlation among pairs with two events or more",
         },
         "facts": {"pairs": len(now.future), "learnt_pairs": len(old.future)},
     }  # fmt: skip

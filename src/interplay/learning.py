@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,8 @@ def _trained(
     live: Model | None, seed: int, progress: Progress,
 ) -> Trained:  # fmt: skip
     progress("snapshot", {"said": "reading the log"})
-    taken = snapshot(store)
+    learns = recipe is not None and bool({"ranker", "explore"} & set(recipe.tables))  # from what was shown
+    taken = snapshot(store, shown=learns)
     if not len(taken.dataset.events):
         raise BadData(f"{store.database.said} holds no events to learn from; `interplay ingest FILES --store ...`")
     progress("snapshot", {"said": f"{len(taken.dataset.events):,} events"})
@@ -191,7 +192,7 @@ def _gate(
         return _Gate(
             passes=True, verdict="not judged", said="promoted without a gate", metrics=nothing, baseline=nothing
         )
-    older = parts.fitted("train+valid")
+    older = _older(parts)
     judgeable = _judgeable(parts)
     if judgeable < FEWEST:
         said = f"only {judgeable} people in the newest {learning.slice:.0%} of the log; {FEWEST} are needed to judge"
@@ -210,6 +211,16 @@ def _gate(
         f"newest {learning.slice:.0%} of the log"
     )
     return _Gate(passes=passes, verdict=verdict, said=said, metrics=candidate.mean(), baseline=baseline.mean())
+
+
+def _older(parts: Split) -> Dataset:
+    """What is older than the slice: the events, and what was shown before it."""
+    fitted, judged = parts.fitted("train+valid"), parts.part == TEST
+    shown, time = fitted.tables.get("impressions"), parts.dataset.events.time
+    if shown is None or time is None or not judged.any():
+        return fitted
+    early = shown.filter(pl.col("timestamp") < int(time[judged].min()))
+    return replace(fitted, tables={**fitted.tables, "impressions": early})
 
 
 def _judgeable(parts: Split) -> int:

@@ -59,6 +59,7 @@ def study(seed: int) -> Pages:
     stars = rng.integers(-2, 3, (PEOPLE, len(told.genres))).astype(np.float32)
     top = np.zeros_like(stars)
     top[np.arange(PEOPLE), stars.argmax(axis=1)] = 1.0
+    assert told.pages.topic is not None
     items, topic = np.tile(told.pages.items, (PEOPLE, 1, 1)), np.tile(told.pages.topic, (PEOPLE, 1))
     user = np.repeat(np.arange(PEOPLE, dtype=np.int32), n)
     columns = items.shape[2]
@@ -104,6 +105,7 @@ def recovery(entry: Any, seed: int) -> dict[str, Any]:
     pages = replace(blank, clicked=true.simulate(blank, seed=seed + 10))
     if name == "observed":
         pages = _watched(true, blank, seed)
+    assert pages.user is not None
     mine, theirs = pages.take(pages.user < FITTED), pages.take(pages.user >= FITTED)
     told: dict[str, Array] = {}
     fitted: dict[str, Clicks] = {}
@@ -194,13 +196,15 @@ def banners(policy: str) -> Pages:
 def positions(entry: Any, seed: int) -> dict[str, Any]:
     """One model on the agents' pages and on the banners, against the click rate of each place."""
     pages = agents()
+    assert pages.user is not None
     judged = np.random.default_rng([seed, 5]).permutation(int(pages.user.max()) + 1) % 5 == 0
     held_out = judged[pages.user]
     random, learned = banners("random"), banners("bts")
     divisions: Mapping[str, tuple[Pages, Pages]] = {
         "agents": (pages.take(~held_out), pages.take(held_out)), "uniform": (learned, random), "bts": (random, learned),
     }  # fmt: skip
-    figures, facts = {}, {}
+    figures: dict[str, float] = {}
+    facts: dict[str, Any] = {}
     for name, (mine, theirs) in divisions.items():
         model = Clicks(ClicksConfig(descent=QUICK, **entry.settings)).learn(mine, run=Run(seed=seed))
         floor = Clicks(ClicksConfig(model="position", descent=QUICK)).learn(mine, run=Run(seed=seed))

@@ -20,6 +20,7 @@ from interplay.benches import Bench, Entry
 from interplay.cascade.page import Vectors, arrange
 from interplay.configure import configured
 from interplay.data.lists import contents
+from interplay.data.read import load
 from interplay.data.split import Split, split
 from interplay.fitted import built
 from interplay.learn.page_rewards import FAMILIES, Rewards
@@ -28,7 +29,7 @@ from interplay.models.pages import Pages, PagesConfig
 from interplay.ops.stats import bootstrap
 from interplay.types import TEST, Array, Dataset, Ragged, Requests, Run, Slates
 
-K, POOL, PEOPLE, TIMED = 20, 100, 5000, 60
+K, POOL, PEOPLE, TIMED = 20, 100, 4000, 60
 SPACE = 256  # directions of words by which pages are judged, four times those that are learnt from
 TWIN = 0.9  # cosine from which on two items of a page count as twins
 VARIETY = (("mmr", 0.9), ("mmr", 0.7), ("dpp", 0.9), ("dpp", 0.7))
@@ -37,8 +38,6 @@ BASE, FULL = "base order", "pagellm"
 
 def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
     """One data set and seed: metrics are named `way|measure`, accuracies `accuracy|family`."""
-    from interplay.data.read import load
-
     told: dict[str, Any] = dict(entry.settings)
     base, families = told.pop("base", "markov"), told.pop("families", False)
     parts = split(load(told.pop("data", page.data)), "last-out")
@@ -65,7 +64,7 @@ def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
         for m in ("ndcg", "ild"):
             gain = row[m] - rows[BASE][m]
             between = bootstrap(gain[~np.isnan(gain)], seed=0)
-            metrics |= {f"{name}|{m} low": between.low, f"{name}|{m} high": between.high}
+            metrics |= {f"{name}|{m} low": between.lo, f"{name}|{m} high": between.hi}
     metrics |= {f"accuracy|{family}": value for family, value in accuracy.items()}
     metrics["ceiling"] = float(measure(candidates, truth, f"recall@{POOL}")[f"recall@{POOL}"].mean())
     metrics["p95 ms"] = _late(model, requests, candidates)

@@ -117,16 +117,20 @@ class Shop:
         )  # fmt: skip
 
     def lessons(self, *, seed: int = 0) -> Examples:
-        """Purchases of things that were bought under another query too, each beside others of the query's list."""
+        """Purchases that the query's list holds, each beside others of the list; both as if it had never been asked."""
         rng = np.random.default_rng([seed, 9])
-        able = np.flatnonzero((self.bought[self.item] > 0).sum(axis=1) > 1)
+        pools = {int(q): self.lists(int(q))[0][:LIST] for q in np.unique(self.query)}
+        listed = np.zeros((self.n, self.bought.shape[1]), bool)
+        for q, pool in pools.items():
+            listed[pool, q] = True
+        able = np.flatnonzero(listed[self.item, self.query] & ((self.bought[self.item] > 0).sum(axis=1) > 1))
         rows = np.sort(rng.permutation(able)[:LESSONS])
         user, query, item = self.user[rows], self.query[rows], self.item[rows]
         items = np.zeros((len(rows), 1 + BESIDE), np.int64)
         items[:, 0] = item
         for q in np.unique(query):
             at = np.flatnonzero(query == q)
-            pool = self.lists(int(q))[0][:LIST]
+            pool = pools[int(q)]
             items[at, 1:] = pool[rng.integers(0, len(pool), (len(at), BESIDE))]
         label = np.zeros(items.shape, np.float32)
         label[:, 0] = 1.0

@@ -10,6 +10,7 @@ What a ranker learns from holds no test row: it is taken out before the fit.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ import polars as pl
 from interplay.benches import Bench, Entry
 from interplay.data.examples import Examples, parts_of
 from interplay.data.features import FeatureView
+from interplay.data.fetch import cache
 from interplay.data.read import load
 from interplay.data.split import split
 from interplay.data.tables import SPOKEN
@@ -183,7 +185,7 @@ def judge_ranker(
     names, model = parse(metrics), fitted.model
     refuse_second(model, division.hash, reread=reread)
     whole = model.examples(division.dataset)
-    test = whole.take(whole.part == TEST)
+    test = whole.take(np.flatnonzero(whole.part == TEST))
     begun = time.perf_counter()
     said = model.predict(test)
     seconds = time.perf_counter() - begun
@@ -199,7 +201,7 @@ def judge_ranker(
         labels=test.labels, said=said, group=test.group, metrics=names, protocol=protocol, seconds=seconds
     )
     read = note(model, division.hash, tuple(names))
-    told = {"test_reads": read.nth}
+    told: dict[str, Any] = {"test_reads": read.nth}
     absent = [n for n in judged.columns() if n not in judged.mean()]
     if absent:
         told["no_answer"] = f"these labels say nothing of {', '.join(absent)}"
@@ -232,10 +234,13 @@ def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
     data = load(page.data)
     division = divide(data, page.split, seed=page.split_seed)
     begun = time.perf_counter()
+    held = cache() / "runs" / f"{page.name}-{page.version}-{entry.label}-{seed}"  # a row cut off goes on from here
     fitted = fit_ranker(
-        entry.system, division, on=page.on, settings=entry.settings, seed=seed, seconds=entry.seconds, progress=_said
-    )
-    spent = time.perf_counter() - begun
+        entry.system, division, on=page.on, settings=entry.settings, seed=seed, seconds=entry.seconds, progress=_said,
+        checkpoint=held,
+    )  # fmt: skip
+    spent = max(time.perf_counter() - begun, float(fitted.manifest["choice"].get("seconds", 0.0)))
+    shutil.rmtree(held, ignore_errors=True)
     judged = judge_ranker(fitted, division, METRICS)
     raw = replace(judged, said={t: sigmoid(z) for t, z in plain(fitted.model, judged).items()})
     figures = judged.mean() | {
@@ -251,7 +256,7 @@ def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
         figures |= {name.replace("auc", "auc_new", 1): v for name, v in rest.mean().items()}
     figures["ms"] = milliseconds(fitted.model, division.dataset)
     facts = {k: v for k, v in fitted.manifest["fitted"].items() if k not in ("losses",)}
-    figures["epochs"] = float(facts.get("best_epoch", 0))
+    figures |= {name: float(facts[of]) for name, of in (("epochs", "best_epoch"), ("rows", "rows")) if of in facts}
     facts |= {"fit": round(spent, 2), "split": division.hash, "parameters": size(fitted.model)}
     return {
         "metrics": figures, "protocol": sentences(judged.protocol), "facts": facts,
@@ -339,7 +344,7 @@ def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: 
 
 COLUMNS = {
     "auc": "AUC", "logloss_raw": "log loss", "logloss": "scaled", "ece_raw": "ECE", "ece": "ECE, scaled",
-    "gauc": "gAUC", "auc_new": "AUC, new pairs", "ms": "ms per 1,000",
+    "gauc": "gAUC", "auc_new": "AUC, new pairs", "ms": "ms per 1,000", "rows": "combinations kept",
 }  # fmt: skip
 READ = (
     "Scaled: with one temperature. New pairs: without the positives whose user and item training holds together as a "
@@ -350,9 +355,10 @@ READ = (
 def _spread(values: Sequence[float], metric: str) -> str:
     if not values:
         return ""
-    figures = 1 if metric in ("ms", "epochs") else 4
-    mean = f"{np.mean(values):.{figures}f}".replace("0.", ".", 1) if figures == 4 else f"{np.mean(values):.1f}"
-    if len(values) == 1 or figures == 1:
+    if metric in ("ms", "epochs", "rows"):
+        return f"{np.mean(values):,.0f}" if metric == "rows" else f"{np.mean(values):.1f}"
+    mean = f"{np.mean(values):.4f}".replace("0.", ".", 1)
+    if len(values) == 1:
         return mean
     return f"{mean} [{np.std(values, ddof=1):.4f}]".replace("[0.", "[.")
 
@@ -364,8 +370,8 @@ def _labels(page: Bench) -> JudgedExamples | None:
     except BadData:
         return None
     division = divide(data, page.split, seed=page.split_seed)
-    whole = Examples.of(division.dataset)
-    test = whole.take(whole.part == TEST)
+    whole = built(page.entries[0].system, page.entries[0].settings).examples(division.dataset)
+    test = whole.take(np.flatnonzero(whole.part == TEST))
     return JudgedExamples(labels=test.labels, said={}, group=test.group, metrics=parse("auc"))
 
 

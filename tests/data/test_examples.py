@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from interplay.data.examples import Examples, candidates, key, keyed
+from interplay.data.examples import Examples, candidates
 from interplay.data.features import FeatureView
+from interplay.data.keyed import key, keyed
 from interplay.data.tables import from_frames, read_directory, write_directory
 from interplay.errors import BadData
 from interplay.types import Dataset, Requests
@@ -100,7 +101,8 @@ def test_impressions_are_joined_with_what_followed_them():
     })  # fmt: skip
     log = {**LOG, "event_type": ["view", "view", "buy", "view", "view"], "request_id": ["", "", "r1", "", "r2"]}
     data = from_frames("shop", log, {"item_id": ["tea", "cup", "pot", "rug"]}, tables={"impressions": shown})
-    examples = Examples.of(data)
+    assert Examples.of(data).said == "the log's values", "one outcome is too few to learn from"
+    examples = Examples.of_impressions(data)
     assert [data.items[i] for i in examples.fields["item"]] == ["rug", "pot"], "what was not seen is no example"
     assert examples.labels["buy"].tolist() == [0.0, 1.0] and examples.labels["view"].tolist() == [0.0, 0.0]
     assert examples.sequences["history"].lengths.tolist() == [1, 1], "the purchase itself came later"

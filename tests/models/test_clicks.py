@@ -14,7 +14,8 @@ from interplay.data.pages import Choices, Pages
 from interplay.errors import BadData, BadSetting, UnknownName
 from interplay.fitted import built
 from interplay.learn.descend import Descent
-from interplay.models.clicks import Clicks, ClicksConfig, arrange_rows
+from interplay.models.clicks import Clicks, ClicksConfig
+from interplay.ops.rows import arrange_rows
 from interplay.types import Dataset, Events, Ids, Requests, Slates
 from interplay.worlds.puzzles import PUZZLES
 
@@ -32,8 +33,11 @@ def blank(n: int = 1200, rows: int = 3, columns: int = 4, n_items: int = 30, see
 def world(name: str, pages: Pages) -> tuple[Clicks, Pages]:
     """A model with drawn logits, and its clicks on the pages."""
     model = Clicks(ClicksConfig(model=name, visible=2, descent=replace(QUICK, epochs=0))).learn(pages)
-    generator = torch.Generator().manual_seed(1)
-    model.logits = {k: v + torch.randn(v.shape, generator=generator) for k, v in model.logits.items()}
+    generator, usual = torch.Generator().manual_seed(1), {"a.base": -1.5, "nothing": 0.0}
+    model.logits = {
+        k: (v * 0 + usual[k] if k in usual else v) + torch.randn(v.shape, generator=generator)
+        for k, v in model.logits.items()
+    }
     return model, replace(pages, clicked=model.simulate(pages, seed=2))
 
 

@@ -15,7 +15,7 @@ from interplay.errors import UnknownName
 from interplay.learn.descend import Descent
 from interplay.learn.tabular import batch_of
 from interplay.metrics import auc, logloss
-from interplay.models.crossing import CROSSES, METHODS, Crossing, CrossingConfig, Network, explained
+from interplay.models.crossing import CROSSES, METHODS, Crossing, CrossingConfig, Network
 from interplay.types import Dataset, Run
 
 QUICK = CrossingConfig(
@@ -70,11 +70,13 @@ def test_hiding_a_combination_from_its_one_row_makes_honest_probabilities():
         "user_id": user, "item_id": item, "label": (rng.random(n) < np.where(again, 0.9, 0.15)).astype(np.int8),
         "split": np.where(rng.random(n) < 0.6, "train", np.where(rng.random(n) < 0.5, "valid", "test")),
     })  # fmt: skip
-    data, scale = from_frames("again", tables={"examples": table}), {}
-    for blind in (0.5, 0.0):
-        model = Crossing(replace(QUICK, method="memorize", blind=blind)).fit(data)
-        scale[blind] = model.fitted["temperature"]["label"]
-    assert abs(np.log(scale[0.5])) < 0.3 < np.log(scale[0.0]), f"told too surely by {scale}"
+    data = from_frames("again", tables={"examples": table})
+    learnt = from_frames("again", tables={"examples": table.filter(pl.col("split") != "test")})
+    blind, seeing = (
+        judged(Crossing(replace(QUICK, method="memorize", blind=b)).fit(learnt, run=Run(epochs=12)), data)
+        for b in (0.5, 0.0)
+    )
+    assert blind[0] > seeing[0] and blind[1] < seeing[1] - 0.1
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -126,10 +128,13 @@ def test_a_score_is_explained_by_the_crosses_that_moved_it(found):
     told = found.explain(rows, 2)
     first = [max(row, key=lambda t: abs(t["effect"])) for row in told]
     assert sum(t["cross"] == "user x item" for t in first) >= 15
-    for row, label, p in zip(told, rows.labels["label"], found.predict(rows)["label"], strict=True):
-        own = next(t for t in row if t["cross"] == "user x item")
-        if own.get("seen", 0) > 1 and abs(p - label) < 0.2:
-            assert (own["effect"] > 0) == bool(label), explained(own)
+    right = [
+        (own["effect"] > 0) == bool(label)
+        for row, label in zip(told, rows.labels["label"], strict=True)
+        for own in row
+        if own["cross"] == "user x item" and own["seen"] > 1
+    ]
+    assert np.mean(right) > 0.85 and "remembered from" in told[0][0]["said"]
     unheard = Examples(fields={"user": np.array([-1]), "item": np.array([3])})
     assert np.isfinite(found.predict(unheard)["label"]).all() and found.explain(unheard)[0][0].get("seen", 0) == 0
 

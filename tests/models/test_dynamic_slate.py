@@ -13,7 +13,8 @@ from interplay.errors import BadSetting, UnknownName
 from interplay.fitted import built
 from interplay.learn.descend import Descent
 from interplay.learn.variational import Gaussians
-from interplay.models.slates import Batch, DynamicSlate, SlatesConfig, moved, started
+from interplay.learn.walks import Batch, Stretches, Walk, moved, started
+from interplay.models.slates import DynamicSlate, SlatesConfig
 from interplay.recipe import Recipe
 from interplay.types import Dataset, Events, Ids, Ragged, Requests, Run, Slates
 from interplay.worlds.slates import SlateWorld, SlateWorldConfig
@@ -62,14 +63,15 @@ def asked(log: Dataset, n: int = 20, m: int = 10, seed: int = 0) -> tuple[Reques
 def test_the_likelihood_is_the_softmax_over_what_was_shown_and_nothing(user: str, score: str) -> None:
     torch.manual_seed(0)
     model = DynamicSlate(SlatesConfig(user=user, score=score, dim=3, places=True))
-    model.group, model.lengths, model.shown = np.zeros(6, np.int32), np.array([0, 0, 1, 1]), True
+    model.group = np.zeros(6, np.int32)
+    walk = Walk(user, score, "prior", torch.tensor([2, 3]))
     values = {k: v + torch.randn(v.shape) for k, v in model._start(1, 6, 3).means().items()}
     v, nothing = values["vectors"].detach().numpy(), values["nothing"].detach().numpy()
     batch = Batch(
         items=torch.arange(6), past=torch.tensor([[4]]),
         slate=torch.tensor([[[0, 1, 2], [3, 5, -1], [1, 2, 3]]]), chosen=torch.tensor([[1, -1, -2]]),
     )  # fmt: skip
-    told = model.told(values, batch, user)[0].detach().numpy()
+    told = walk.told(values, batch)[0].detach().numpy()
 
     def step(h: np.ndarray, item: int) -> np.ndarray:
         if user == "linear":
@@ -81,7 +83,8 @@ def test_the_likelihood_is_the_softmax_over_what_was_shown_and_nothing(user: str
 
     def log_p(h: np.ndarray, slate: list[int], at: int) -> float:
         z = h if user == "linear" else values["out"].detach().numpy() @ h
-        s = [-np.linalg.norm(z - v[i]) if score == "distance" else z @ v[i] + float(values["bias"][i].detach()) for i in slate]
+        bias = values["bias"].detach().numpy()
+        s = [-np.linalg.norm(z - v[i]) if score == "distance" else z @ v[i] + bias[i] for i in slate]
         weights = np.exp([nothing[len(slate)], *(a + float(values["place"][k].detach()) for k, a in enumerate(s))])
         return float(np.log(weights[at] / weights.sum()))
 
@@ -121,8 +124,9 @@ def test_pages_after_a_stretch_cannot_reach_its_likelihood(log: Dataset, start: 
     config = SlatesConfig(dim=3, stretch=4, window=5, start=start, user="linear", descent=replace(QUICK, epochs=0))
     model = DynamicSlate(config).fit(log)
     _, choices = model._choices(log)
-    rows = model._stretches(log, choices)
-    batch = model._batch(choices, rows, np.random.default_rng(0))
+    stretches = Stretches(choices, stretch=4, window=5)
+    rows = stretches.rows
+    batch = stretches.batch(np.arange(len(stretches)), np.random.default_rng(0))
     user = choices.user[rows["at"][rows.offsets[:-1]]]
     for row in np.flatnonzero(user == 7):
         mine = np.flatnonzero(choices.user == 7)
@@ -133,8 +137,8 @@ def test_pages_after_a_stretch_cannot_reach_its_likelihood(log: Dataset, start: 
         assert batch.items[held[held >= 0]].tolist() == before
         values, late = model.belief.means(), batch.chosen.clone()
         late[row, -1] = torch.where(late[row, -1] >= -1, -1, late[row, -1])
-        told = model.told(values, batch, "linear")[row, :-1]
-        again = model.told(values, replace(batch, chosen=late), "linear")[row, :-1]
+        told = model.walk.told(values, batch)[row, :-1]
+        again = model.walk.told(values, replace(batch, chosen=late))[row, :-1]
         torch.testing.assert_close(told, again)
 
 

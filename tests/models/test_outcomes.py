@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from interplay.cascade.cascade import Cascade, Ranking, Source
 from interplay.data.coder import Coder
 from interplay.data.examples import Examples
 from interplay.data.features import FeatureView
@@ -148,6 +149,19 @@ def test_every_task_shows_the_fields_and_the_events_it_looked_at():
     assert histories == {"history", "history.liked", "history.disliked"}
     seen = set(requests.history.row(0)["item"].tolist())
     assert {item for _, item, _ in like["events"]} <= seen
+
+
+@pytest.mark.parametrize(("name", "key"), [("aw-moe", "gate"), ("infnet", "looked")])
+def test_the_trace_of_a_live_answer_shows_what_the_ranker_looked_at(name, key):
+    d = rated()
+    model = built(name, {**QUICK, "explained": 2})
+    cascade = Cascade({"popular": Source(retriever=built("popular"))}, ranking=Ranking(ranker=model, name=name))
+    cascade.fit(d, run=Run(seed=0))
+    cascade.attend(d)
+    reply = cascade.respond(Requests.of(d, np.array([2]), at=np.full(1, int(d.events.time.max()) + 1), k=3))
+    assert reply.trace is not None
+    shown = reply.trace[0].items[0]
+    assert shown[key] and set(shown["predicted"]) == set(TASKS)
 
 
 @pytest.mark.parametrize("off", [{"task_tokens": False}, {"attention": False}, {"gates": False}, {"few_events": 4}])

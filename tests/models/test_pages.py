@@ -18,7 +18,7 @@ from interplay.learn.page_rewards import Seen
 from interplay.llm import NoReply, Scripted
 from interplay.models.pages import Pages, PagesConfig, completed, proposed
 from interplay.recipe import Recipe
-from interplay.types import Array, Dataset, Ragged, Requests, Run, Slates
+from interplay.types import Array, Boost, Dataset, Ragged, Requests, Run, Slates
 from small import crowd, made
 
 SMALL: dict[str, Any] = {
@@ -232,6 +232,12 @@ def test_searches_and_wishes_for_variety_are_left_alone():
     model, requests = cooked().model, replace(asked()[0].slice(0, 2), k=5, query=["lamp", None])
     traces = model.respond(requests).trace
     assert "arranger" not in traces[0].stages[4].facts and "arranger" in traces[1].stages[4].facts
+
+
+def test_what_a_person_asked_for_is_not_undone():
+    requests = replace(asked()[0].slice(0, 3), k=5, boosts=[(), (Boost(where="title != ''", by=2.0),), ()])
+    places = cooked().model.respond(requests).slates.columns["ranked"]
+    assert (places[1] == np.arange(5)).all() and not (places[[0, 2]] == np.arange(5)).all()
 
 
 def test_a_late_or_failing_arranger_leaves_the_base_order_and_the_trace_says_so():

@@ -586,7 +586,7 @@ class Cascade:
     def _arranged(self, answer: Answer, n: int, forgiving: bool) -> tuple[Slates, Array | None]:
         """The candidates as the arranger has them, and where each stood before; as ranked, and None, without one.
 
-        A wish for variety, a person's own or the recipe's, goes before it.
+        A wish for variety, a person's own or the recipe's, goes before it, as do soft wishes and boosts of a request.
         """
         wanted, ranked, answer.arranged = self.arranging, answer.ranked, None
         assert ranked is not None
@@ -606,6 +606,13 @@ class Cascade:
             answer.dropped[ARRANGER] = why
             log.warning("the arranger is left out of an answer: %s", why)
             return ranked, None
+        bent = _bent(answer.requests)
+        if bent.any():  # what a person asked for has ordered these; it is not undone
+            by = tuple("base" if left else who for left, who in zip(bent.tolist(), made.by, strict=True))
+            same = np.arange(ranked.items.shape[1])
+            kept = {name: np.where(bent[:, None], 0, column) for name, column in made.columns.items()}
+            order = np.where(bent[:, None], same, made.order)
+            made = replace(made, order=order, columns=kept, by=by, after=np.where(bent, made.before, made.after))
         answer.arranged, order = made, made.order
         columns = {k: np.take_along_axis(c, order, 1) for k, c in ranked.columns.items()}
         items, scores = np.take_along_axis(ranked.items, order, 1), np.take_along_axis(ranked.scores, order, 1)
@@ -645,6 +652,16 @@ class Cascade:
             for name, column in answer.slates.columns.items():
                 columns.setdefault(name, np.zeros(out.items.shape, column.dtype))[answer.rows, :width] = column
         return replace(out, columns=columns)
+
+
+def _bent(requests: Requests) -> Array:
+    """bool[len(requests)]: whose candidates are ordered by soft wishes or boosts of their own."""
+    bent = np.zeros(len(requests), bool)
+    for i, wishes in enumerate(requests.wishes or ()):
+        bent[i] = any(not wish.hard for wish in wishes)
+    for i, boosts in enumerate(requests.boosts or ()):
+        bent[i] |= bool(boosts)
+    return bent
 
 
 @cache

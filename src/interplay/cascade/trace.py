@@ -213,6 +213,8 @@ def shown(cascade: Cascade, answer: Answer, i: int) -> list[dict[str, Any]]:
     places = (slates.columns["ranked"][i] + 1).tolist()
     boosts = slates.columns["boost"][i].tolist() if "boost" in slates.columns else [1.0] * len(places)
     predicted = [name[2:] for name in slates.columns if name.startswith("p_")]
+    crosses = dict(zip(page_items, _crosses(cascade, answer, i, page_items), strict=False))
+    explains = getattr(None if cascade.ranking is None else cascade.ranking.ranker, "explains", "crosses")
     for place, item in enumerate(items.tolist()):
         if item < 0:
             continue
@@ -235,6 +237,7 @@ def shown(cascade: Cascade, answer: Answer, i: int) -> list[dict[str, Any]]:
             }
             | (_slot(slates, i, place) if answer.arranged is not None else {})
             | ({"boost": boost} if boost != 1 else {})
+            | ({explains: crosses[item]} if item in crosses else {})
             | ({"predicted": {n: float(slates.columns[f"p_{n}"][i, place]) for n in predicted}} if predicted else {})
             | _tried(slates, i, place)
             | (_wished(wishes, met[item], slates, i, place) if wishes else {})
@@ -267,6 +270,17 @@ def _tried(slates: Slates, i: int, place: int) -> dict[str, Any]:
         return {}
     chance, tried = slates.columns["propensity"][i, place], slates.columns["explored"][i, place]
     return {"propensity": float(chance), "explored": bool(tried)}
+
+
+def _crosses(cascade: Cascade, answer: Answer, i: int, items: list[int]) -> list[Any]:
+    """What moved each item's score most: crosses or past events, where the ranker knows and the recipe asks."""
+    ranker = None if cascade.ranking is None else cascade.ranking.ranker
+    most = getattr(getattr(ranker, "config", None), "explained", 0)
+    if not most or not items:
+        return []
+    requests = answer.requests.slice(i, i + 1)
+    told: list[Any] = ranker.explain_candidates(requests, np.array([items], np.int32), cascade.features, most)  # type: ignore[union-attr]
+    return told
 
 
 def _places(given: Array, items: Array) -> list[int]:

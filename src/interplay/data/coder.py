@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from interplay.data.examples import ITEM, MISSING, USER, Examples, keyed
+from interplay.data.examples import ITEM, USER, Examples
+from interplay.data.keyed import MISSING, keyed
 from interplay.errors import BadData
 from interplay.types import EMPTY, Array, Ragged, State
 

@@ -10,26 +10,24 @@ Whatever is joined from a log is joined as of the moment: histories and counters
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from interplay.data.checks import PARTS
 from interplay.data.features import DISLIKED, LIKED, FeatureView, rated
+from interplay.data.keyed import MISSING, keyed, keys_of
 from interplay.errors import BadData, BadSetting, unknown
-from interplay.types import EMPTY, NUMBER, Array, Dataset, Ragged, Requests
+from interplay.types import EMPTY, Array, Dataset, Ragged, Requests
 
 log = logging.getLogger("interplay.data")
 
-MISSING = -1  # the key of a value that is not there
 HISTORY = 100  # last items of a history that examples carry, in training and in serving alike
+ENOUGH = 100  # outcomes from which on impressions say more than the log; fewer do where half of the log are such
 USER, ITEM = "user", "item"  # fields that hold indices of the dataset's own spaces
 RULE = re.compile(r"(>=|<=)\s*(-?[0-9]+(?:\.[0-9]+)?)")
 RESERVED = ("split", "timestamp", "request_id", "group")
@@ -50,7 +48,9 @@ class Examples:
     said: str = ""  # where they came from, for people
 
     def __len__(self) -> int:
-        held = (*self.fields.values(), *self.numbers.values(), *self.sequences.values(), *self.labels.values())
+        held: tuple[Array | Ragged, ...] = (
+            *self.fields.values(), *self.numbers.values(), *self.sequences.values(), *self.labels.values()
+        )  # fmt: skip
         return len(held[0]) if held else 0
 
     @property
@@ -93,7 +93,11 @@ class Examples:
             return Examples.of_table(dataset).only(tasks)
         shown = dataset.tables.get("impressions", ())
         if len(shown) and "request_id" in dataset.events.context:  # else nothing says what followed them
-            return Examples.of_impressions(dataset).only(tasks)
+            examples = Examples.of_impressions(dataset).only(tasks)
+            followed = max((int(np.nansum(label)) for label in examples.labels.values()), default=0)
+            if followed >= min(ENOUGH, len(dataset.events) / 2):
+                return examples
+            log.info("only %d impressions were followed by anything; a ranker learns from the log", followed)
         if not len(dataset.events):
             raise BadData(f"{dataset.name!r} has no examples, no impressions and no events; a ranker needs one of them")
         if rated(dataset.events):
@@ -335,7 +339,7 @@ def _joined(
         out |= {f"item_log.{k}": c for k, c in view.counters(items, requests.at).items()}
     for name, column in out.items():
         if column.dtype.kind != "f":  # places in a vocabulary that may grow: their names' keys stay
-            keys = np.append(_keys(view.vocabulary[name]), MISSING)
+            keys = np.append(keys_of(view.vocabulary[name]), MISSING)
             out[name] = keys[np.where(column < 0, len(keys) - 1, column)]
     return out
 
@@ -398,47 +402,6 @@ def _untouched(dataset: Dataset, user: Array, seed: int) -> Array:
         out[left[free]] = drawn[free]
         left = left[~free]
     return out
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# Values become keys: int64, the same on every machine and in every version
-
-
-def key(value: Any) -> int:
-    """The key of one category: a whole number is itself, in figures or not; other text its hash."""
-    text = str(value)
-    if NUMBER.fullmatch(text):
-        return int(text)
-    return int.from_bytes(
-        hashlib.blake2b(text.encode(), digest_size=8, key=b"interplay").digest(), "little", signed=True
-    )
-
-
-@lru_cache(maxsize=512)
-def _keys(names: tuple[str, ...]) -> Array:
-    return np.array([key(n) for n in names], np.int64)
-
-
-def keyed(column: Array | pl.Series) -> Array:
-    """int64[n] keys of a column of categories; None, "" and NaN are MISSING.
-
-    >>> keyed(np.array([3, 5])).tolist(), keyed(np.array(["3", None, ""], object)).tolist()
-    ([3, 5], [3, -1, -1])
-    """
-    if isinstance(column, np.ndarray):
-        if column.dtype.kind in "biu":
-            return column.astype(np.int64)
-        column = pl.Series(column.tolist(), strict=False)
-    if column.dtype.is_integer() or column.dtype == pl.Boolean:
-        return column.cast(pl.Int64).fill_null(MISSING).to_numpy()
-    if column.dtype.is_float():
-        whole = column.fill_nan(None)
-        if bool((whole.drop_nulls() == whole.drop_nulls().round()).all()):
-            return whole.cast(pl.Int64, strict=False).fill_null(MISSING).to_numpy()
-    said = column.cast(pl.String, strict=False).fill_null("")
-    distinct = said.unique()
-    keys = pl.Series([MISSING if v == "" else key(v) for v in distinct], dtype=pl.Int64)
-    return said.replace_strict(distinct, keys, return_dtype=pl.Int64).to_numpy()
 
 
 def _number(column: pl.Series) -> Array:

@@ -78,8 +78,8 @@ def recordings(folder: str | Path, *, tasks: range = FREE, nearest: bool = True)
     )  # fmt: skip
     held = _Layout(layout.filter(pl.col("screen").is_in(list(tasks))))
     seen = _table(folder, "summary_feedback")
-    met = [t.select("UserID", pl.col("TaskID").cast(pl.Int64)) for t in (chosen, seen) if t is not None]
-    met = pl.concat(met).drop_nulls().unique().filter(pl.col("TaskID").is_in(held.screens.tolist()))
+    named = [t.select("UserID", pl.col("TaskID").cast(pl.Int64)) for t in (chosen, seen) if t is not None]
+    met = pl.concat(named).drop_nulls().unique().filter(pl.col("TaskID").is_in(held.screens.tolist()))
     met = met.sort("UserID", "TaskID").with_row_index("page")
     if not len(met):
         raise BadData(f"{folder} has no recording of the screens {tasks.start} to {tasks.stop - 1}")

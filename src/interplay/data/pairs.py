@@ -133,8 +133,11 @@ class PairStates:
         fresh = np.setdiff1d(met.key, self.key)
         spots = np.searchsorted(self.key, fresh)
         out = replace(
-            self, key=np.insert(self.key, spots, fresh), pair=np.insert(self.pair, spots, 0.0, axis=0),
-            last=np.insert(self.last, spots, 0, axis=0), late=self.late + left_out,
+            self,
+            key=np.insert(self.key, spots, fresh),
+            pair=np.insert(self.pair, spots, 0.0, axis=0),
+            last=np.insert(self.last, spots, 0, axis=0),
+            late=self.late + left_out,
             person=_grown(self.person, int(met.user.max(initial=-1)) + 1),
             maker=_grown(self.maker, int(met.maker.max(initial=-1)) + 1),
         )

@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from interplay.data import formats
+from interplay.data.clicklogs import click_log
 from interplay.data.fetch import Progress, cache, fetched
 from interplay.data.kuairand import kuairand
 from interplay.data.report import Report
@@ -423,11 +424,23 @@ SOURCES: dict[str, Source] = {
     ),
     "frappe_x1": Source(
         about="Frappe: 288,609 labelled uses of 4,082 apps by 957 people in 8 contexts, two drawn apps beside each use",
-        source="Baltrunas et al. 2015 (arXiv 1505.03014); split of He and Chua, SIGIR 2017 (BARS: Frappe_x1), the drawn "
-               "apps of the training part drawn anew by the same rule",
+        source="Baltrunas et al. 2015 (arXiv 1505.03014); split of He and Chua, SIGIR 2017 (BARS: Frappe_x1), where "
+               "the drawn apps of the training part are drawn anew by the same rule",
         licence="research use with citation, no redistribution", read=_frappe, marks=("train.parquet",),
         layout="train, valid, test (.parquet: label, user, item, daytime, weekday, isweekend, homework, cost, weather, "
                "country, city as codes), vocab.parquet (field, code, value)",
+    ),
+    "criteo": Source(
+        about="Criteo Display Advertising: 45.8 million ads shown, 13 counts and 26 hashed categories, clicked or not",
+        source="Criteo Labs, Kaggle 2014", licence="Criteo's terms, no redistribution", read=click_log,
+        marks=("train.txt", "train.csv", "train.parquet"),
+        layout="train.txt (label, I1-I13, C1-C26, tabs, no header), or files with those names, by part or whole",
+    ),
+    "avazu": Source(
+        about="Avazu: 40.4 million ads shown on phones over ten days, clicked or not",
+        source="Avazu, Kaggle 2014", licence="Kaggle competition rules, no redistribution", read=click_log,
+        marks=("train.csv", "train.parquet"),
+        layout="train.csv (id, click, hour YYMMDDHH, C1, banner_pos, site_*, app_*, device_*, C14-C21)",
     ),
     "kuairand": Source(
         about="KuaiRand: videos shown to people with clicks, likes, long views and other answers, and times",

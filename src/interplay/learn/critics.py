@@ -227,6 +227,10 @@ class Critics(nn.Module):
         self.twins = nn.ModuleList([Critic(width, hidden, heads, progressive=progressive) for _ in range(2)])
         self.at_once = nn.Linear(hidden, tasks)
 
+    def said(self, x: Tensor) -> Tensor:
+        """The auxiliary logits alone."""
+        return self.at_once(self.twins[0].bottom(x))
+
     def forward(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
         """([q of either twin, [..., heads]], logits [..., tasks])"""
         first, shared = self.twins[0](x)

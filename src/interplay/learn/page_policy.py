@@ -36,16 +36,16 @@ NEVER = -1e9  # the logit of what cannot be chosen
 @dataclass(frozen=True, kw_only=True)
 class PolicyConfig:
     places: int = 20  # places that are chosen; what follows keeps the base order
-    dim: int = 48
+    dim: int = 32
     layers: int = 1
     heads: int = 2
     dropout: float = 0.1
     imitation: float = 0.02  # warm-up: weight of a place that the base filled, beside 1 for what was gone for
-    rounds: int = 40  # of ppo; 0 leaves the supervised policy
+    rounds: int = 16  # of ppo; 0 leaves the supervised policy
     pages: int = 256  # pages drawn a round
-    passes: int = 3  # over the pages of a round
+    passes: int = 2  # over the pages of a round
     batch: int = 128
-    rate: float = 5e-4
+    rate: float = 3e-4
     share: float = 0.5  # the page's reward against that of its items: lambda
     clip: float = 0.2
     trace: float = 0.95  # lambda of GAE
@@ -53,11 +53,11 @@ class PolicyConfig:
     price: float = 0.05  # at first, of divergence from the supervised policy
     wanted: float = 0.5  # divergence of a page that the price is steered to
     most: float = 6.0  # divergence at which reinforcement stops
-    every: int = 5  # rounds between checks
+    every: int = 4  # rounds between checks
     slack: float = 0.005  # what a page may lose in ndcg on the people held out, as a share, for a better reward
     descent: Descent = field(
         default_factory=lambda: Descent(
-            optimiser="adamw", rate=2e-3, weight_decay=0.01, batch=128, epochs=8, schedule="cosine", clip=1.0
+            optimiser="adamw", rate=2e-3, weight_decay=0.01, batch=128, epochs=6, schedule="cosine", clip=1.0
         )
     )
 
@@ -107,37 +107,29 @@ class PagePolicy(nn.Module):
 
     def walk(self, seen: Seen, k: int, pick: Callable[[int, Tensor], Tensor]) -> Walk:
         """A page of k places; `pick(place, logits [b, m])` chooses, int64[b]."""
-        states, first, person = self.read(seen)
-        b, m, dim = states.shape
-        rows = torch.arange(b)
-        free, total = seen.present.clone(), torch.zeros(b, dim)
-        near, same = torch.zeros(b, m), torch.zeros(b, m)
-        chosen: list[list[Tensor]] = []
-        for place in range(min(k, m, self.config.places)):
-            context = torch.cat([total / max(place, 1), self.place[place].expand(b, -1)], dim=1)
-            asked = torch.bmm(states, self.query(context)[:, :, None])[:, :, 0] / dim**0.5
-            crowded = self.crowd[0] * near + self.crowd[1] * same / max(place, 1)
-            logits = (first + asked + crowded).masked_fill(~free, NEVER)
+        stand, chosen = _Standing(seen, *self.read(seen)), list[list[Tensor]]()
+        for place in range(min(k, seen.present.shape[1], self.config.places)):
+            context = stand.context(place, self.place)
+            logits = stand.logits(place, self.query(context), self.crowd)
             chance = F.log_softmax(logits, dim=1)
             at = pick(place, logits)
-            able = free[rows, at]
             spread = -(chance.exp() * chance).sum(dim=1)
-            value = self.worth(torch.cat([person, context], dim=1))[:, 0]
-            chosen.append([torch.where(able, at, -1), torch.where(able, chance[rows, at], 0.0),
+            value = self.worth(torch.cat([stand.person, context], dim=1))[:, 0]
+            able = stand.take(at)
+            chosen.append([torch.where(able, at, -1), torch.where(able, chance[stand.rows, at], 0.0),
                            torch.where(able, spread, 0.0), value])  # fmt: skip
-            total = total + states[rows, at] * able[:, None]
-            near = torch.where(able[:, None], torch.maximum(near, seen.like[rows, at]), near)
-            group = seen.group[rows, at][:, None]
-            same = same + ((seen.group == group) & (group >= 0) & able[:, None])
-            free = free.clone()
-            free[rows, at] = False
         if not chosen:
-            return Walk(torch.zeros((b, 0), dtype=torch.int64), *(torch.zeros((b, 0)) for _ in range(3)))
+            none = torch.zeros((len(seen.present), 0))
+            return Walk(none.long(), none, none, none)
         return Walk(*(torch.stack(column, dim=1) for column in zip(*chosen, strict=True)))
 
     def greedy(self, seen: Seen, k: int) -> Tensor:
-        """The likeliest choice at every place; of equals the better ranked."""
-        return self.walk(seen, k, lambda place, logits: logits.argmax(dim=1)).page
+        """The likeliest choice at every place, int64[b, k]; of equals the better ranked."""
+        stand, chosen = _Standing(seen, *self.read(seen)), []
+        for place in range(min(k, seen.present.shape[1], self.config.places)):
+            at = stand.logits(place, self.query(stand.context(place, self.place)), self.crowd).argmax(dim=1)
+            chosen.append(torch.where(stand.take(at), at, -1))
+        return torch.stack(chosen, dim=1) if chosen else torch.zeros((len(seen.present), 0), dtype=torch.int64)
 
     def drawn(self, seen: Seen, k: int, generator: torch.Generator) -> Walk:
         """A page drawn from the policy."""
@@ -148,6 +140,38 @@ class PagePolicy(nn.Module):
     def given(self, seen: Seen, page: Tensor) -> Walk:
         """The chances of a page that is known; a place of -1 is taken as certain."""
         return self.walk(seen, page.shape[1], lambda place, logits: page[:, place].clamp(min=0))
+
+
+class _Standing:
+    """Where a page stands after some choices."""
+
+    def __init__(self, seen: Seen, states: Tensor, first: Tensor, person: Tensor) -> None:
+        b, m, dim = states.shape
+        self.seen, self.states, self.first, self.person = seen, states, first, person
+        self.rows, self.free = torch.arange(b), seen.present.clone()
+        self.total, self.near, self.same = torch.zeros(b, dim), torch.zeros(b, m), torch.zeros(b, m)
+
+    def context(self, place: int, places: Tensor) -> Tensor:
+        """float[b, 2 dim]: the mean of the choices, and the place."""
+        return torch.cat([self.total / max(place, 1), places[place].expand(len(self.rows), -1)], dim=1)
+
+    def logits(self, place: int, query: Tensor, crowd: Tensor) -> Tensor:
+        """float[b, m]; NEVER where nothing is left to choose."""
+        asked = torch.bmm(self.states, query[:, :, None])[:, :, 0] / self.states.shape[2] ** 0.5
+        crowded = crowd[0] * self.near + crowd[1] * self.same / max(place, 1)
+        return (self.first + asked + crowded).masked_fill(~self.free, NEVER)
+
+    def take(self, at: Tensor) -> Tensor:
+        """Put a candidate of each row on its page; bool[b], False where it was not to be had."""
+        seen, rows = self.seen, self.rows
+        able = self.free[rows, at]
+        self.total = self.total + self.states[rows, at] * able[:, None]
+        self.near = torch.where(able[:, None], torch.maximum(self.near, seen.like[rows, at]), self.near)
+        group = seen.group[rows, at][:, None]
+        self.same = self.same + ((seen.group == group) & (group >= 0) & able[:, None])
+        self.free = self.free.clone()
+        self.free[rows, at] = False
+        return able
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -210,6 +234,14 @@ class Mixed:
     def parts(self, seen: Seen, page: Tensor) -> tuple[Tensor, Tensor]:
         """(R_p float[b], w_k g float[b, k])."""
         return self.rewards.page(seen, [page])[0], by_place(self.rewards.item(seen), page)
+
+    @torch.no_grad()
+    def beside(self, seen: Seen, page: Tensor, other: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(mixed reward of two pages, float[b] each, and what the first one's places earn, [b, k])."""
+        whole, worth = self.rewards.page(seen, [page, other]), self.rewards.item(seen)
+        places = [by_place(worth, p) for p in (page, other)]
+        mixed = [self.steps(w, p).sum(dim=1) for w, p in zip(whole, places, strict=True)]
+        return mixed[0], mixed[1], self.slots(places[0])
 
     def meet(self, whole: Tensor, places: Tensor) -> None:
         self.page.meet(whole)

@@ -3,7 +3,8 @@
 Pairs   made of what a person went for next. The better page has it at the top, then candidates in the base order. The
         worse one: relevance, other candidates in its place; ranking, it further down; diversity, other items of one
         category until the entropy of categories has dropped by 30 %; redundancy, near-duplicates of what stands there
-Page    a small transformer over the person and the items at their places: -log sigmoid(R(better) - R(worse) - margin)
+Page    a small transformer over the person and the items at their places, read off the person and the mean of the
+        places, the first weighing most: -log sigmoid(R(better) - R(worse) - margin)
 Item    a sum over places, R(page) = sum_k w_k g(person, item_k), w_k = 1 / log2(k + 1), from pairs in which the item
         gone for changes places with a lower one, weighted by the difference of the two weights
 
@@ -36,8 +37,8 @@ DISTANCES = ((1, 2), (3, 5), (6, 10), (11, 1000))  # places between the two item
 @dataclass(frozen=True, kw_only=True)
 class RewardConfig:
     places: int = 20  # places of a page that are judged
-    dim: int = 48
-    layers: int = 2
+    dim: int = 32
+    layers: int = 1
     heads: int = 2
     dropout: float = 0.1
     twin: float = 0.7  # likeness from which on two items are near-duplicates
@@ -229,6 +230,9 @@ def swaps(page: Array, seen: Seen, rng: np.random.Generator) -> tuple[Array, Arr
 class Inputs(nn.Module):
     """Each candidate as a vector: its numbers, what it says, and what it says beside what the person's past says."""
 
+    mean: Tensor
+    spread: Tensor
+
     def __init__(self, width: int, dim: int) -> None:
         super().__init__()
         self.told = nn.Linear(width, dim)
@@ -267,7 +271,7 @@ class PageReward(nn.Module):
             Block(config.dim, config.heads, config.dropout, hidden=2 * config.dim, activation="gelu", causal=False)
             for _ in range(config.layers)
         )
-        self.head = nn.Sequential(nn.LayerNorm(config.dim), nn.Linear(config.dim, 1))
+        self.head = mlp([2 * config.dim, config.dim, 1], "gelu")
 
     def forward(self, seen: Seen, pages: Sequence[Tensor]) -> Tensor:
         """float[len(pages), b] for pages int64[b, k], k at most `places`."""
@@ -281,7 +285,9 @@ class PageReward(nn.Module):
         there = torch.cat([torch.ones_like(present[:, :1]), present], dim=1)
         for block in self.blocks:
             x = block(x, there)
-        return self.head(x[:, 0])[:, 0]  # type: ignore[no-any-return]
+        weight = torch.from_numpy(discount(page.shape[1]))[:, None] * present[..., None]
+        items_seen = (x[:, 1:] * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1e-6)
+        return self.head(torch.cat([x[:, 0], items_seen], dim=1))[:, 0]  # type: ignore[no-any-return]
 
 
 def crowding(seen: Seen, page: Tensor) -> Tensor:

@@ -17,7 +17,6 @@ is the wide Gaussian prior on every logit. Places outside the fitted grid count 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -267,13 +266,13 @@ class Clicks:
             return self._marginals(_cells(pages), self._attraction(pages), self._satisfaction(pages)).double().numpy()
 
     def _marginals(self, cells: Cells, attraction: Tensor, satisfaction: Tensor | None) -> Tensor:
-        grid = Grid(*attraction.shape[1:], visible=self.grid.visible, topics=self.grid.topics)
+        grid = self._sized(*attraction.shape[1:])
         return MODELS[self.config.model].marginals(self._stretched(grid), grid, cells, attraction, satisfaction)
 
     def log_likelihood(self, pages: Pages) -> Array:
         """float64[n]: log of the chance of exactly these clicks, page by page."""
         pages = self._fits(pages)
-        grid = Grid(*pages.shape, visible=self.grid.visible, topics=self.grid.topics)
+        grid = self._sized(*pages.shape)
         with torch.no_grad():
             told = MODELS[self.config.model].likelihood(
                 self._stretched(grid), grid, _cells(pages), self._attraction(pages), self._satisfaction(pages)
@@ -283,7 +282,7 @@ class Clicks:
     def simulate(self, pages: Pages, seed: int = 0) -> Array:
         """bool[n, rows, columns]: clicks of people who behave as this model says, on the given pages."""
         pages = self._fits(pages)
-        grid = Grid(*pages.shape, visible=self.grid.visible, topics=self.grid.topics)
+        grid = self._sized(*pages.shape)
         with torch.no_grad():
             drawn = simulate(
                 self.config.model, self._stretched(grid), grid, _cells(pages), self._attraction(pages),
@@ -297,6 +296,9 @@ class Clicks:
         rows, columns = (np.minimum(np.arange(n), m - 1) for n, m in zip(pages.shape, look.shape, strict=True))
         weight = np.minimum(1 / np.maximum(look[np.ix_(rows, columns)], 1e-12), self.config.clip)
         return np.where(pages.items >= 0, weight, 0.0)
+
+    def _sized(self, rows: int, columns: int) -> Grid:
+        return Grid(rows=rows, columns=columns, visible=self.grid.visible, topics=self.grid.topics)
 
     def _stretched(self, grid: Grid) -> Logits:
         """The logits for pages of another size: places outside the fitted grid count as the nearest inside."""
@@ -349,7 +351,7 @@ class Clicks:
         self.logits = {k: torch.from_numpy(np.array(v)) for k, v in own.arrays.items() if k != "shown"}
         self.shown = own.arrays["shown"]
         self.n_items, self.grid = len(self.shown), Grid(*own.facts["grid"])
-        self.fitted: dict[str, Any] = {}
+        self.fitted = {}
         return self
 
 
@@ -377,45 +379,3 @@ def _plain_rows(pages: Pages) -> Rows:
         n_users=0, n_items=pages.n_items, keys=Ids(list(range(pages.n_items))).keys, popularity=shown,
         events=np.zeros(0, np.int32),
     )  # fmt: skip
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# The order of rows
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Arranged:
-    """Rows in an order, with what each place gained by it."""
-
-    order: Array  # int64[rows]: which row stands at each place
-    gains: Array  # float64[rows]: expected clicks of each place
-    said: tuple[str, ...]  # why each row stands where it does
-
-
-def arrange_rows(look: Array, attraction: Array, names: Mapping[int, str] | None = None) -> Arranged:
-    """The order of whole rows that takes, place by place, the row with the most expected clicks there.
-
-    look float[rows, columns], attraction float[rows, columns] (0 where a row has nothing). A row moves with its heading
-    and keeps its own order. Where look is a product of down and across this is the best order there is.
-    """
-    rows = len(attraction)
-    if look.shape[1] < attraction.shape[1] or len(look) < rows:
-        raise BadSetting(f"rows of shape {attraction.shape} do not fit a page on which {look.shape} cells are known")
-    worth = look[:rows, None, : attraction.shape[1]] * attraction[None, :, :]
-    worth = worth.sum(axis=2)  # [place, row]
-    left, order, gains, said = np.ones(rows, bool), [], [], []
-    # the place that is looked at most chooses first: a good row is worth most there
-    at = np.argsort(-look[:rows].sum(axis=1), kind="stable")
-    chosen = np.zeros(rows, np.int64)
-    for place in at.tolist():
-        row = int(np.where(left, worth[place], -np.inf).argmax())
-        left[row], chosen[place] = False, row
-    for place, row in enumerate(chosen.tolist()):
-        order.append(row)
-        gains.append(worth[place, row])
-        name = names[row] if names else f"row {row + 1}"
-        said.append(
-            f"{name} stands at place {place + 1}: {worth[place, row]:.2f} clicks are expected of it there, "
-            f"{worth[at[0], row]:.2f} in the best place"
-        )
-    return Arranged(order=np.array(order), gains=np.array(gains), said=tuple(said))

@@ -32,13 +32,14 @@ from interplay.data.coder import Coder
 from interplay.data.examples import Examples
 from interplay.data.features import FeatureView
 from interplay.errors import unknown
-from interplay.learn.tabular import Batch, Tables, Tabular, TabularConfig, learn
+from interplay.learn.tabular import Batch, Tables, Tabular, TabularConfig, learn, usual
 from interplay.types import Array, Dataset, Requests, Run, Slates, State, World
 
 
 @dataclass(frozen=True, kw_only=True)
 class CrossesConfig(TabularConfig):
     network: str = "dnn"  # a name in NETWORKS
+    ridge: float | None = None
     layers: tuple[int, ...] = (400, 400, 400)
     second: tuple[int, ...] = (800,)  # finalmlp: the widths of its other network
     dropout: float = 0.2
@@ -54,7 +55,9 @@ class Crosses:
 
     def fit(self, dataset: Dataset, *, run: Run = Run(), world: World | None = None) -> Crosses:
         examples = self.examples(dataset)
-        self.learnt = learn(examples, self.config, self._build, run, n_users=dataset.n_users)
+        config = usual(self.config, len(examples), shallow=self.config.network in ("lr", "fm"))
+        self.learnt = learn(examples, config, self._build, run, n_users=dataset.n_users)
+        self.learnt.fitted["ridge"] = config.ridge
         return self
 
     def examples(self, dataset: Dataset) -> Examples:
@@ -153,7 +156,7 @@ class Factors(nn.Module):
         self.tables = Tables(coder, config.dim * self.tasks)
 
     def forward(self, batch: Batch) -> Tensor:
-        return self.weights(batch) + pairs(self.tables(batch)).unflatten(1, (self.tasks, -1)).sum(dim=2)  # type: ignore[no-any-return]
+        return self.weights(batch) + pairs(self.tables(batch)).view(len(batch.fields), self.tasks, -1).sum(dim=2)  # type: ignore[no-any-return]
 
 
 class Deep(nn.Module):

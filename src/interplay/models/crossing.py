@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations, pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -49,6 +49,7 @@ from interplay.learn.tabular import (
     prepared,
     shrinkage,
     taught,
+    usual,
 )
 from interplay.types import Array, Dataset, Requests, Run, Slates, State, World
 
@@ -59,6 +60,7 @@ CROSSES = "crosses"  # where a batch carries the rows of its combinations
 
 @dataclass(frozen=True, kw_only=True)
 class CrossingConfig(TabularConfig):
+    ridge: float | None = None
     method: str = "two"  # how pairs are decided: two or one level of search, or memorize, factorize, naive, random
     cross_dim: int = 4
     layers: tuple[int, ...] = (128, 128)  # what is remembered needs no wide network
@@ -72,6 +74,7 @@ class CrossingConfig(TabularConfig):
     alpha_rate: float = 0.02
     cost: float = 0.02  # in nats, of remembering every combination there is
     budget: float = 0.5  # largest share of all combinations that is remembered after a search
+    explained: int = 0  # crosses that the trace names for each item; costs a pass of the network for each pair
     descent: Descent = field(default_factory=lambda: Descent(batch=4096, epochs=100, patience=2, plateau=0.1))
 
 
@@ -84,14 +87,15 @@ class Crossing:
 
     def examples(self, dataset: Dataset) -> Examples:
         """What it learns from and is judged on."""
-        return Examples.of(dataset, negatives=self.config.negatives)
+        return Examples.of(dataset, negatives=self.config.negatives, tasks=self.config.tasks)
 
     def fit(self, dataset: Dataset, *, run: Run = Run(), world: World | None = None) -> Crossing:
-        c = self.config
-        begun = prepared(self.examples(dataset), c, run, n_users=dataset.n_users)
+        examples = self.examples(dataset)
+        c = usual(self.config, len(examples))
+        begun = prepared(examples, c, run, n_users=dataset.n_users)
         pairs = np.array(list(combinations(range(len(begun.coder.fields)), 2)), np.int32).reshape(-1, 2)
         whole = Crossed.fit(begun.coded.fields, begun.coder.sizes, pairs, c.cross_floor).most(c.most)
-        self.methods, self.path = self._decided(begun, whole, run)
+        self.methods, self.path = self._decided(begun, whole, c, run)
         self.pairs, self.all_rows = pairs, len(whole.keys)
         self.crossed = whole.of(np.flatnonzero(self.methods == REMEMBER))
         with seeded(run.seed):
@@ -104,19 +108,19 @@ class Crossing:
 
     # ------------------------------------------------------------------------------------------------------ searching
 
-    def _decided(self, begun: Prepared, whole: Crossed, run: Run) -> tuple[Array, list[Any]]:
+    def _decided(self, begun: Prepared, whole: Crossed, c: CrossingConfig, run: Run) -> tuple[Array, list[Any]]:
         """int[P] the method of each pair, and alpha's shares along the way."""
-        n, method = len(whole.pairs), self.config.method
+        n, method = len(whole.pairs), c.method
         if method in METHODS:
             return np.full(n, METHODS.index(method)), []
         if method == "random" or not n:
             return np.random.default_rng([run.seed, 13]).integers(0, 3, n), []
-        alpha, path = self._searched(begun, whole, run)
+        alpha, path = self._searched(begun, whole, c, run)
         return self._within(alpha, whole), path
 
-    def _searched(self, begun: Prepared, whole: Crossed, run: Run) -> tuple[Array, list[Any]]:
+    def _searched(self, begun: Prepared, whole: Crossed, c: CrossingConfig, run: Run) -> tuple[Array, list[Any]]:
         """float[P, 3] alpha after the search, and its softmax after each epoch."""
-        c, rng = self.config, np.random.default_rng([run.seed, 17])
+        rng = np.random.default_rng([run.seed, 17])
         coded, valid = _with(begun.coded, whole), _with(begun.valid, whole)
         half = np.flatnonzero(rng.random(len(valid)) < 0.5)
         two = c.method == "two" and len(half) > 0
@@ -135,21 +139,17 @@ class Crossing:
                     net.heat = max(1.0 - done / steps, 0.05)
                     batch = _blinded(batch_of(coded, order[lo : lo + size]), whole, c.blind, rng)
                     adam.zero_grad(), other.zero_grad()
-                    self._loss(net, batch, share).backward()  # type: ignore[no-untyped-call]
+                    _searching(net, batch, share, c).backward()  # type: ignore[no-untyped-call]
                     adam.step()
                     if two:
                         other.zero_grad()
                         rows = rng.choice(half, min(size, len(half)), replace=False)
-                        self._loss(net, batch_of(valid, rows), share).backward()  # type: ignore[no-untyped-call]
+                        _searching(net, batch_of(valid, rows), share, c).backward()  # type: ignore[no-untyped-call]
                     other.step()
                     done += 1
                 path.append(net.shares().detach().numpy().round(3).tolist())
                 run.progress("search", {"epoch": len(path), "of": c.epochs})
         return net.alpha.detach().numpy(), path
-
-    def _loss(self, net: Network, batch: Batch, share: Tensor) -> Tensor:
-        loss = net.loss(batch) + self.config.cost * (net.shares()[:, REMEMBER] * share).sum()
-        return loss + self.config.ridge * shrinkage(net) if self.config.ridge > 0 else loss
 
     def _within(self, alpha: Array, whole: Crossed) -> Array:
         """The best method of each pair, once the pairs that gain least for each row have left the budget in peace."""
@@ -199,21 +199,21 @@ class Crossing:
         with torch.inference_mode():
             batch = batch_of(_with(coded, self.crossed), slice(None))
             own = net(batch)[:, 0]
-            for place, p in enumerate(which):
-                effects[:, place] = (own - net(batch, without=int(p))[:, 0]).numpy() / self.learnt.temperatures[0]
+            for place, p in enumerate(which.tolist()):
+                effects[:, place] = (own - net(batch, without=p)[:, 0]).numpy() / self.learnt.temperatures[0]
         remembered = np.flatnonzero(self.methods == REMEMBER).tolist()
         out = []
         for i in range(rows):
             told = []
             for place in np.argsort(-np.abs(effects[i]))[:n].tolist():
                 p = int(which[place])
-                a, b = self.pairs[p]
+                a, b = self.pairs[p].tolist()
                 said = {"cross": f"{names[a]} x {names[b]}", "method": METHODS[self.methods[p]],
                         "effect": round(float(effects[i, place]), 4)}  # fmt: skip
                 if p in remembered:
                     row = int(ids[i, remembered.index(p)]) - len(remembered)
                     said["seen"] = int(self.crossed.counts[row]) if row >= 0 else 0
-                told.append(said)
+                told.append({**said, "said": explained(said)})
             out.append(told)
         return out
 
@@ -233,7 +233,7 @@ class Crossing:
             users = np.asarray(users)
             codes = coder.users[users[(users >= 0) & (users < len(coder.users))]]
             self.crossed, rows = self.crossed.without(coder.fields.index(USER), codes[codes > 0])
-            self.learnt.net.keep(self.crossed, rows)
+            cast(Network, self.learnt.net).keep(self.crossed, rows)
         self.learnt.forget(users)
 
     def state(self) -> State:
@@ -246,6 +246,12 @@ class Crossing:
         self.crossed, self.path = Crossed.restore(state.within("crossed")), []
         self.learnt = Tabular.restore(state.within("learnt"), self._build)
         return self
+
+
+def _searching(net: Network, batch: Batch, share: Tensor, c: CrossingConfig) -> Tensor:
+    """The loss of the search: with what it costs to remember so much."""
+    loss = net.loss(batch) + c.cost * (net.shares()[:, REMEMBER] * share).sum()
+    return loss + c.ridge * shrinkage(net) if c.ridge else loss
 
 
 def _with(coded: Coded, crossed: Crossed) -> Coded:
@@ -262,6 +268,9 @@ def _blinded(batch: Batch, crossed: Crossed, blind: float, generator: np.random.
 class Network(nn.Module):
     """Embeddings and the vectors of all pairs into layers with layer norm; a pair of method -1 is all three at once."""
 
+    one: Tensor  # int64[pairs that are factorized]: places of their fields
+    other: Tensor
+
     def __init__(
         self, coder: Coder, config: CrossingConfig, crossed: Crossed, methods: Array, layers: tuple[int, ...]
     ) -> None:
@@ -271,7 +280,8 @@ class Network(nn.Module):
         self.methods = methods
         self.remembered = np.flatnonzero((methods == REMEMBER) | (methods < 0))
         self.factored = np.flatnonzero((methods == FACTORIZE) | (methods < 0))
-        self.one, self.other = fields[self.factored].T
+        for name, side in zip(("one", "other"), fields[self.factored].T, strict=True):
+            self.register_buffer(name, torch.from_numpy(side.copy()), False)
         self.tables = Tables(coder, config.dim)
         self.second = Tables(replace_numbers(coder), config.cross_dim, 1e-2) if len(self.factored) else None
         self.cross = nn.Parameter(torch.randn(crossed.rows, config.cross_dim) * 1e-2)
@@ -302,7 +312,7 @@ class Network(nn.Module):
         products = remembered[:, :0]
         if self.second is not None:
             vectors = self.second(batch)
-            products = vectors[:, self.one] * vectors[:, self.other]
+            products = vectors.index_select(1, self.one) * vectors.index_select(1, self.other)
             if without is not None and without in self.factored:
                 products[:, int(np.searchsorted(self.factored, without))] = 0.0
         if self.alpha.requires_grad:

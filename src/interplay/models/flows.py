@@ -58,6 +58,7 @@ class FlowsConfig(TabularConfig):
     residual: bool = True
     doubled: bool = True  # gates start near 1
     dropout: float = 0.0
+    explained: int = 0  # events (and fields) that the trace names for each item
     spread: float = 0.05  # standard deviation that vectors start with
     descent: Descent = field(default_factory=lambda: Descent(batch=1024, epochs=30, patience=2, weight_decay=1e-6))
 
@@ -285,6 +286,8 @@ class Net(nn.Module):
 class Flows:
     """Probabilities of several outcomes for a candidate, and where each outcome looked."""
 
+    explains = "looked"  # what a trace calls the explanation
+
     def __init__(self, config: FlowsConfig = FlowsConfig()) -> None:
         self.config = config
 
@@ -347,6 +350,13 @@ class Flows:
 
         wide = slates.items.shape[1]
         return [[told(i * wide + j) for j in range(wide) if row[j] >= 0] for i, row in enumerate(slates.items)]
+
+    def explain_candidates(
+        self, requests: Requests, items: Array, features: FeatureView | None, n: int = 5
+    ) -> list[dict[str, Any]]:
+        """The same for every place of `items` (int[requests, k], none padded), row by row: what a trace shows."""
+        slates = Slates(items=items, scores=np.zeros(items.shape, np.float32))
+        return [entry for row in self.explain(requests, slates, features, n=n) for entry in row]
 
 
 def _top(

@@ -53,6 +53,7 @@ class InterestsConfig(TabularConfig):
     temperature: float = 0.2  # of the contrast
     pooling: str = "attention"  # a name in POOLINGS
     dropout: float = 0.0
+    explained: int = 0  # events (and fields) that the trace names for each item
     spread: float = 0.05  # standard deviation that vectors start with
     descent: Descent = field(default_factory=lambda: Descent(batch=1024, epochs=30, patience=2, weight_decay=1e-6))
 
@@ -218,6 +219,8 @@ class Net(nn.Module):
 class Interests:
     """Probabilities of each task for a candidate, given what somebody did before."""
 
+    explains = "gate"  # what a trace calls the explanation
+
     def __init__(self, config: InterestsConfig = InterestsConfig()) -> None:
         self.config = config
 
@@ -276,6 +279,13 @@ class Interests:
         for i, row in enumerate(slates.items):
             out.append([_event_shares(told, items, i * wide + j, n) for j in range(wide) if row[j] >= 0])
         return out
+
+    def explain_candidates(
+        self, requests: Requests, items: Array, features: FeatureView | None, n: int = 5
+    ) -> list[dict[str, Any]]:
+        """The same for every place of `items` (int[requests, k], none padded), row by row: what a trace shows."""
+        slates = Slates(items=items, scores=np.zeros(items.shape, np.float32))
+        return [entry for row in self.explain(requests, slates, features, n=n) for entry in row]
 
     def usage(self, examples: Examples) -> dict[str, float]:
         """How the experts are used: entropy of their mean share (1 is even), and how alike they score (1 is one)."""

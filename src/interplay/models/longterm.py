@@ -8,10 +8,10 @@ instead of the pair's own next one (adjacent state approximation); one critic fo
 that what happens often helps what happens rarely (multi-task critics); an auxiliary supervised task.
 
 Our reconstruction, all of it: the state (data/pairs.py), the discount by real time, both kinds of adjacent state and
-the chance to meet again that stands in for the wait, heads that look at the head before them, twin critics with a slow
-copy, the conservative term, and score = base^p (1 + w value)^q. Departs from the sheet's construction in one number: the
-width at which the loss turns linear is 50 deviations and not 1, since at 1 a follow (one showing in a thousand) is an
-outlier, and its critic learns next to nothing.
+the chance to meet again that stands in for the wait, heads that look at the head before them, twin critics with a
+slow copy, the conservative term, and score = base^p (1 + w value)^q. Against what one would take first: the loss turns
+linear at 50 deviations and not at 1, since at 1 a follow (one showing in a thousand) is an outlier, and its critic
+learns next to nothing.
 
 The other rows of its tables are the same class with another target: `reward` (what comes at once), `return` (discounted
 sums within the log, regressed), `page` (the next request's best, as DQN over requests has it).
@@ -111,14 +111,16 @@ class LongTermConfig:
     auxiliary: float = 1.0  # weight of predicting at once what happens
     conservative: float = 0.05  # weight of holding makers who were not shown below those who were
     delta: float = 50.0  # where the loss turns linear, in standard deviations of a task's rewards
-    soft: float = 0.02  # share of the critics that flows into their slow copy at each step; a log gives few steps
+    soft: float = 0.1  # share of the critics that flows into their slow copy at each step; a log gives few steps
     others: int = 2  # makers who were not shown, drawn for each one who was
     refresh: float = 1.0  # hours after which features are computed anew
     base_power: float = 1.0  # p of the score
     power: float = 1.0  # q of the score
     worth: float = 1.0  # w of the score
     most: float = 10.0  # values above so many times the mean count as that
-    descent: Descent = field(default_factory=lambda: Descent(rate=0.003, batch=512, epochs=3, clip=5.0, schedule="cosine"))
+    descent: Descent = field(
+        default_factory=lambda: Descent(rate=0.003, batch=512, epochs=3, clip=5.0, schedule="cosine")
+    )
 
     def __post_init__(self) -> None:
         if len(self.tasks) != len(self.weights) or not self.tasks:
@@ -226,9 +228,8 @@ class LongTerm:
         slow.load_state_dict(self.net.state_dict())
         plan = TARGETS[c.target](moves, reward, c)
         held = reward[plan.kept] if plan.kept.any() else reward
-        self.bound = np.maximum(np.abs(held).max(axis=0), np.abs(plan.y).max(axis=0)) / (
-            1 - min(float(plan.kept_discount.max(initial=0.0)), 0.99)
-        )
+        top = np.maximum(np.maximum(np.abs(held).max(axis=0), np.abs(plan.y).max(axis=0)), 1.0)  # nothing may be known
+        self.bound = top / (1 - min(float(plan.kept_discount.max(initial=0.0)), 0.99))
         bound = torch.from_numpy(self.bound.astype(np.float32))
         price = torch.from_numpy(self.price / max(float((reward @ self.price).std()), 1e-6))
         x, other = (torch.from_numpy(self._scaled(part)) for part in (moves.x, moves.other))
@@ -311,7 +312,7 @@ class LongTerm:
     def chances(self, x: Array) -> Array:
         """float32[n, tasks]: the auxiliary heads' chance of each outcome at once."""
         with torch.no_grad():
-            return torch.sigmoid(self.net(torch.from_numpy(self._scaled(x)))[1]).numpy()
+            return torch.sigmoid(self.net.said(torch.from_numpy(self._scaled(x)))).numpy()
 
     def value(self, users: Array, makers: Array, at: Array | int) -> Array:
         """float32[n]: what showing each maker to each person is worth from now on, all tasks together; never NaN."""

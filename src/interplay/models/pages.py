@@ -120,7 +120,8 @@ class Pages:
         )
         parts = list(folded(dataset, self.things, base, pool=c.pool, folds=c.folds, most=c.moments, dim=c.dim, run=run))
         self._build(run.seed)
-        self.trusted, self.fitted = False, {"lists": sum(map(len, parts))}
+        self.trusted = False
+        self.fitted: dict[str, Any] = {"lists": sum(map(len, parts))}
         lists = Lists.joined(parts) if parts else described(self.things, Requests.strangers([]), Slates.empty(0, 1))
         people = np.unique(lists.user)
         apart = people[np.random.default_rng([run.seed, 37]).random(len(people)) < c.check]
@@ -191,11 +192,10 @@ class Pages:
                 names = ["policy"] * len(rows)
                 if self.text_model is not None and self.config.proposals:
                     page, names = self._chosen(requests.take(rows), slates.items[rows, :pool], seen, first, page)
-                whole, places = self.mixed.parts(seen, page)
-                after[rows] = self.mixed.steps(whole, places).sum(dim=1).numpy()
-                before[rows] = self.mixed.steps(*self.mixed.parts(seen, first)).sum(dim=1).numpy()
                 got = page.shape[1]
-                columns["slot"][rows, :got] = self.mixed.slots(places).numpy()
+                now, was, slots = self.mixed.beside(seen, page, first)
+                after[rows], before[rows] = now.numpy(), was.numpy()
+                columns["slot"][rows, :got] = slots.numpy()
                 columns["alike"][rows, :got] = _nearest(seen, page)
                 order[rows] = _laid(page.numpy(), held[rows])
                 by[lo : lo + len(rows)] = names

@@ -24,7 +24,6 @@ scales. Items that were never shown are drawn from their group.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -38,13 +37,13 @@ from interplay.data.pages import Choices, Pages
 from interplay.errors import BadData, BadSetting, unknown
 from interplay.learn.descend import Descent, descend, seeded
 from interplay.learn.variational import Gaussians
+from interplay.learn.walks import LONGEST, NO_PAGE, Batch, Stretches, Walk, scored, seen_as
 from interplay.ops.choosing import Caps, Chooser, Greedy, Shares, Together, chances, choose, page_of, places
 from interplay.ops.topk import best_dot
-from interplay.types import Array, Dataset, Ragged, Requests, Rows, Run, Slates, State, World
+from interplay.types import Array, Dataset, Requests, Rows, Run, Slates, State, World
 
 SCORES, USERS, STARTS = ("distance", "dot"), ("gru", "linear"), ("prior", "past")
 CANDIDATES, WAYS = ("shown", "all"), ("apart", "together", "greedy")
-LONGEST = 100  # items of a slate, at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,58 +73,6 @@ class SlatesConfig:
     descent: Descent = field(
         default_factory=lambda: Descent(rate=0.01, batch=64, epochs=30, patience=4, schedule="cosine", clip=10.0)
     )
-
-
-@dataclass(frozen=True)
-class Batch:
-    """b stretches of pages: clicks before them, slates of t pages, and what was chosen."""
-
-    items: Tensor  # int64[d]: the distinct items of the batch
-    past: Tensor  # int64[b, w]: clicks before, oldest first, as places in `items`, -1 pads at the front
-    slate: Tensor  # int64[b, t, s]: places in `items`, -1 pads
-    chosen: Tensor  # int64[b, t]: place in the slate, -1 for nothing, -2 where there is no page
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# How a state moves and what it holds of a slate: functions of drawn values
-
-
-def moved(values: dict[str, Tensor], user: str, h: Tensor, v: Tensor) -> Tensor:
-    """The state after a click on an item with vector v."""
-    if user == "linear":
-        keep = values["keep"]
-        return keep * h + (1 - keep) * v
-    r = (v @ values["ir"].T + h @ values["hr"].T).sigmoid()
-    u = (v @ values["iu"].T + h @ values["hu"].T).sigmoid()
-    n = (v @ values["in"].T + r * (h @ values["hn"].T)).tanh()
-    return (1 - u) * n + u * h
-
-
-def seen_as(values: dict[str, Tensor], user: str, h: Tensor) -> Tensor:
-    """What the state looks for, in the space of items."""
-    return h if user == "linear" else h @ values["out"].T
-
-
-def scored(z: Tensor, v: Tensor, bias: Tensor, score: str) -> Tensor:
-    """float[...]: how much each item (v[..., s, dim]) is wanted in state z[..., dim]."""
-    if score == "dot":
-        return ((z.unsqueeze(-2) * v).sum(-1) + bias).clamp(-100, 20)
-    return -((z.unsqueeze(-2) - v) ** 2).sum(-1).add(1e-6).sqrt().clamp(max=100)
-
-
-def started(values: dict[str, Tensor], start: str, vectors: Tensor, known: Tensor) -> Tensor:
-    """float[n, dim]: the state before anything that is learnt from.
-
-    `vectors` [n, w, dim] are clicks, oldest first, of which only those flagged in `known` bool[n, w] are looked at. The
-    r-th of them has weight 1 / r^4; without any, everybody starts at the same place.
-    """
-    first = values["start"].expand(len(vectors), -1)
-    if start == "prior" or not vectors.shape[1]:
-        return first
-    weight = known / known.cumsum(dim=1).clamp(min=1) ** 4.0
-    total = weight.sum(dim=1, keepdim=True)
-    own = (weight.unsqueeze(-1) * vectors).sum(dim=1) / total.clamp(min=1e-9)
-    return torch.where(total > 0, own, first)
 
 
 class DynamicSlate:
@@ -171,10 +118,10 @@ class DynamicSlate:
         if fresh:
             with seeded(run.seed):
                 self.belief = self._start(int(self.group.max(initial=0)) + 1, dataset.n_items, choices.slate.shape[1])
-        stretches = self._stretches(dataset, choices)
+        stretches = Stretches(choices, stretch=c.stretch, window=c.window)
         self.learnt = len(choices)
         self.fitted: dict[str, Any] = descend(
-            self.loss, self.belief, lambda e, g: self._batches(choices, stretches, e, g), descent=c.descent, run=run,
+            self.loss, self.belief, lambda e, g: self._batches(stretches, e, g), descent=c.descent, run=run,
             belongs=f"{dataset.fingerprint} {asdict(c)}",
             judge=lambda: run.validation(self._placed()) if run.validation else 0.0,
         )  # fmt: skip
@@ -195,16 +142,6 @@ class DynamicSlate:
             user=e.user[kept], at=at[kept], slate=e.item[kept][:, None], chosen=np.zeros(int(kept.sum()), np.int64)
         )
 
-    def _stretches(self, dataset: Dataset, choices: Choices) -> Ragged:
-        """Rows of at most `stretch` choices of one person in order; a stranger's page is a row of its own."""
-        order = np.argsort(choices.at, kind="stable")
-        order = order[np.argsort(choices.user[order], kind="stable")]
-        user = choices.user[order]
-        fresh = np.concatenate([[True], (user[1:] != user[:-1]) | (user[1:] < 0)]) if len(user) else np.zeros(0, bool)
-        first = np.maximum.accumulate(np.where(fresh, np.arange(len(user)), 0)) if len(user) else fresh
-        fresh |= (np.arange(len(user)) - first) % self.config.stretch == 0
-        return Ragged.grouped(np.cumsum(fresh) - 1, int(fresh.sum()), at=order, first=first)
-
     def _start(self, groups: int, n_items: int, longest: int) -> Gaussians:
         d, s = self.config.dim, torch.randn
         group = 0.5 * s(groups, d)
@@ -223,57 +160,25 @@ class DynamicSlate:
             means |= {"in": torch.eye(d), "out": torch.eye(d)}
         return Gaussians(means, scale=self.config.scale)
 
-    def _batches(
-        self, choices: Choices, stretches: Ragged, epoch: int, generator: np.random.Generator
-    ) -> Iterable[Batch]:
+    def _batches(self, stretches: Stretches, epoch: int, generator: np.random.Generator) -> list[Batch]:
         """Stretches in random order; the state is linear in the first epochs, to place the items."""
         c = self.config
-        self.user = "linear" if epoch < self.placing else c.user
-        order = generator.permutation(len(stretches))
-        return [  # a list, so that the schedule knows how long an epoch is
-            self._batch(choices, stretches.take(order[lo : lo + c.descent.batch]), generator)
-            for lo in range(0, len(order), c.descent.batch)
-        ]
+        self.walk = self._walk("linear" if epoch < self.placing else c.user)
+        return stretches.batches(
+            c.descent.batch, generator, drawn=0 if self.shown else c.negatives, n_items=self.rows.n_items
+        )
 
-    def _batch(self, choices: Choices, rows: Ragged, generator: np.random.Generator) -> Batch:
-        c, n = self.config, len(rows)
-        place = np.arange(len(rows["at"])) - np.repeat(rows.offsets[:-1], rows.lengths)
-        long, wide = int(rows.lengths.max(initial=0)), choices.slate.shape[1]
-        slate, chosen = np.full((n, long, wide), -1, np.int64), np.full((n, long), -2, np.int64)
-        slate[rows.owner, place], chosen[rows.owner, place] = choices.slate[rows["at"]], choices.chosen[rows["at"]]
-        if not self.shown:
-            drawn = generator.integers(0, self.rows.n_items, (n, long, c.negatives))
-            drawn[drawn == slate[:, :, :1]] = -1  # what was chosen stands there once
-            slate = np.concatenate([slate, np.where(slate[:, :, :1] >= 0, drawn, -1)], axis=2)
-        past = self._before(choices, rows)
-        items, at = np.unique(np.concatenate([past.ravel(), slate.ravel()]), return_inverse=True)
-        at = at - (1 if len(items) and items[0] < 0 else 0)
-        items = items[items >= 0]
-        columns = items, at[: past.size].reshape(past.shape), at[past.size :].reshape(slate.shape), chosen
-        return Batch(*(torch.from_numpy(np.ascontiguousarray(column)) for column in columns))
-
-    def _before(self, choices: Choices, rows: Ragged) -> Array:
-        """int64[n, w]: the last clicks of the same person before each stretch, padded at the front."""
-        if not hasattr(self, "_sorted") or self._sorted[0] is not choices:
-            order = np.argsort(choices.at, kind="stable")
-            order = order[np.argsort(choices.user[order], kind="stable")]
-            self._sorted = choices, order, np.argsort(order, kind="stable")
-        _, order, rank = self._sorted
-        begin = rank[rows["at"][rows.offsets[:-1]]] if len(rows) else np.zeros(0, np.int64)
-        back = begin[:, None] - np.arange(4 * self.config.window, 0, -1)[None, :]  # pages; not all were clicked
-        inside = back >= rows["first"][rows.offsets[:-1]][:, None] if len(rows) else back >= 0
-        at = order[np.maximum(back, 0)]
-        hit = inside & (choices.chosen[at] >= 0)
-        item = np.where(hit, choices.slate[at, np.maximum(choices.chosen[at], 0)], -1)
-        front = np.argsort(hit, axis=1, kind="stable")  # clicks move to the end, in order
-        item = np.take_along_axis(item, front, 1)[:, -self.config.window :].astype(np.int64)
-        return item[:, item.shape[1] - int((item >= 0).sum(axis=1).max(initial=0)) :]
+    def _walk(self, user: str) -> Walk:
+        met = np.flatnonzero(self.lengths)
+        lengths = torch.from_numpy(met if len(met) else np.zeros(1, np.int64)) if self.shown else None
+        return Walk(user, self.config.score, self.config.start, lengths)
 
     def loss(self, batch: Batch) -> Tensor:
         """- (mean log-likelihood of the choices) + KL / (power * choices): the evidence bound, tempered."""
         c, values = self.config, self.belief.draw()
-        told = self.told(values, batch, self.user)
-        return -told.sum() / max(int((batch.chosen > -2).sum()), 1) + self._kl(values) / (c.power * max(self.learnt, 1))
+        told = self.walk.told(values, batch)
+        pages = max(int((batch.chosen > NO_PAGE).sum()), 1)
+        return -told.sum() / pages + self._kl(values) / (c.power * max(self.learnt, 1))
 
     def _kl(self, values: dict[str, Tensor]) -> Tensor:
         c, kl = self.config, self.belief.kl
@@ -287,57 +192,11 @@ class DynamicSlate:
                 total = total + kl(name, 0.0, c.weight_spread)
         return total + kl("place", 0.0, 1.0) if "place" in self.belief.mean else total
 
-    def told(self, values: dict[str, Tensor], batch: Batch, user: str) -> Tensor:
-        """float[b, t]: log-likelihood of each choice, 0 where there is no page."""
-        vectors, bias = values["vectors"][batch.items], values["bias"][batch.items]
-        h = self._walk(values, user, vectors, batch.past)
-        states = []
-        for t in range(batch.chosen.shape[1]):
-            states.append(seen_as(values, user, h))
-            chosen = batch.chosen[:, t]
-            item = batch.slate[:, t].gather(1, chosen.clamp(min=0)[:, None])[:, 0]
-            h = torch.where((chosen >= 0)[:, None], moved(values, user, h, vectors[item.clamp(min=0)]), h)
-        z, held = torch.stack(states, dim=1), batch.slate >= 0
-        at = batch.slate.clamp(min=0)
-        logits = self._logits(values, scored(z, vectors[at], bias[at], self.config.score), held)
-        return torch.where(batch.chosen > -2, logits.gather(2, (batch.chosen + 1).clamp(min=0)[..., None])[..., 0], 0.0)
-
-    def _walk(self, values: dict[str, Tensor], user: str, vectors: Tensor, past: Tensor) -> Tensor:
-        """float[n, dim]: the state after the clicks in `past` (int64[n, w], places in `vectors`, -1 pads)."""
-        known = past >= 0
-        clicked = vectors[past.clamp(min=0)] if len(vectors) else torch.zeros(*past.shape, self.config.dim)
-        h = started(values, self.config.start, clicked, known)
-        for w in range(past.shape[1]):
-            h = torch.where(known[:, w, None], moved(values, user, h, clicked[:, w]), h)
-        return h
-
-    def _logits(self, values: dict[str, Tensor], scores: Tensor, held: Tensor) -> Tensor:
-        """float[..., 1 + s]: log of the chance of nothing and of each place of a slate."""
-        if "place" in values:
-            place = torch.arange(scores.shape[-1]).clamp(max=len(values["place"]) - 1)
-            scores = scores + values["place"][place]
-        scores = scores.masked_fill(~held, -torch.inf)
-        if not self.shown:  # only clicked items were learnt from: nothing is no choice
-            nothing = torch.full((*scores.shape[:-1], 1), -torch.inf)
-        else:
-            nothing = values["nothing"][self._length(held.sum(-1), len(values["nothing"]))].unsqueeze(-1)
-        both = torch.cat([nothing, scores], dim=-1)
-        empty = ~held.any(dim=-1, keepdim=True)  # nothing to choose from: nothing is certain
-        first = torch.zeros_like(both).masked_fill(torch.arange(both.shape[-1]) > 0, -torch.inf)
-        return torch.where(empty, first, both.masked_fill(empty, 0.0).log_softmax(dim=-1))
-
-    def _length(self, length: Tensor, most: int) -> Tensor:
-        """The nearest length of a slate that was met while learning."""
-        met = np.flatnonzero(self.lengths[:most])
-        met = met if len(met) else np.zeros(1, np.int64)
-        table = met[np.abs(np.arange(LONGEST + 1)[:, None] - met[None, :]).argmin(axis=1)]
-        return torch.from_numpy(table)[length.clamp(max=LONGEST)]
-
     # ------------------------------------------------------------------------------------------------------ answering
 
     def _placed(self) -> DynamicSlate:
         """Ready to answer: the mean of the belief; never-shown items stand where their group does."""
-        self.user = self.config.user
+        self.walk = self._walk(self.config.user)
         self.__dict__.pop("drawn", None)
         with torch.no_grad():
             self.mean = {name: value.detach().clone() for name, value in self.belief.means().items()}
@@ -375,8 +234,8 @@ class DynamicSlate:
         place = np.arange(len(history["item"])) - np.repeat(history.offsets[1:], history.lengths)
         past[history.owner, past.shape[1] + place] = history["item"]
         with torch.no_grad():
-            h = self._walk(values, self.user, values["vectors"], torch.from_numpy(past))
-            return seen_as(values, self.user, h)
+            h = self.walk.state(values, values["vectors"], torch.from_numpy(past))
+            return seen_as(values, self.walk.user, h)
 
     def scores(self, requests: Requests, items: Array, values: dict[str, Tensor] | None = None) -> Array:
         """float32[n, m]: how much each item (int[n, m], -1 pads) is wanted."""
@@ -392,7 +251,7 @@ class DynamicSlate:
         values = self.mean if values is None else values
         s = torch.from_numpy(self.scores(requests, slates.items, values))
         with torch.no_grad():
-            logits = self._logits(values, s, torch.from_numpy(slates.items >= 0))
+            logits = self.walk.log_choice(values, s, torch.from_numpy(slates.items >= 0))
         return logits[:, 1:].exp().double().numpy()
 
     def interval(self, requests: Requests, slates: Slates, level: float = 0.9) -> tuple[Array, Array]:

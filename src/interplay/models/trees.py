@@ -7,8 +7,9 @@ Learns a sum and a count for each value of each field and for each combination o
 24 bytes each and task. A rate is smoothed towards the mean as if `smooth` rows more had had it, and read as a logit.
 
 In training the rates that lightgbm reads come from the other rows of FOLDS, as they will for a row that is not known
-yet; lookup's weights come from the validation rows, which are in no rate. Of more than `most` pairs those are kept that have fewest combinations a row,
-since rates of combinations that never come back say nothing. Ours: the pairs, the smoothing chosen on validation.
+yet; lookup's weights come from the validation rows, which are in no rate. Of more than `most` pairs those are kept that
+have fewest combinations, since rates of combinations that never come back say nothing. Ours: the pairs, the folds, and
+the smoothing chosen on validation.
 """
 
 from __future__ import annotations

@@ -25,9 +25,10 @@ from interplay.fitted import Fitted
 from interplay.recipe import ServingConfig
 from interplay.serve.answers import Answer, Answers, NotHere
 from interplay.serve.leaning import leaning
-from interplay.serve.nearness import near, nearest_told, slate
+from interplay.serve.nearness import near, nearest_told
 from interplay.serve.past import Pasts, fresh, withheld
 from interplay.serve.scene import Answering, Scene
+from interplay.serve.trials import Trials
 from interplay.serve.watch import Watch, cascade, live, read, serving
 from interplay.serve.window import Window
 from interplay.serve.wishes import nevers, standing
@@ -85,7 +86,7 @@ class Engine:
 
     def _begin(self, scene: Scene, *, traces: int = 2000, clock: Callable[[], int], shift: int) -> None:
         self.watch, self._clock, self._shift = Watch(self.store, scene), clock, shift
-        self.answers, self.pasts = Answers(self.store, traces), Pasts(self.store)
+        self.answers, self.pasts, self.trials = Answers(self.store, traces), Pasts(self.store), Trials(self.store)
         self.listeners: list[Callable[[Answer], None]] = []  # told of every answer: measures and spans
 
     @classmethod
@@ -271,7 +272,9 @@ class Engine:
         if not scene.searches and hasattr(scene.cascade, "active"):
             requests = replace(requests, query=None)
         limit: dict[str, Any] = {} if seconds is None else {"seconds": seconds}
-        reply = scene.cascade.respond(requests, trace=True, **limit)
+        held_out = user is not None and history is None and self.held_out(user)
+        who = None if held_out or history is not None else user
+        scene, reply, policies = self.trials.respond(scene, requests, who, **limit)
         trace = reply.trace[0] if reply.trace else Trace(request_id="")
         slates, trace = self._newcomers(scene, requests, reply.slates, trace)
         notes = []
@@ -280,13 +283,12 @@ class Engine:
             notes.append(f"{len(missing)} of the excluded items are not in this catalogue: {', '.join(missing[:5])}")
         if user is not None and history is None and requests.user[0] < 0 and not requests.history.lengths[0]:
             notes.append(f"nothing is known of {user!r}: answered as to a stranger")
-        held_out = user is not None and history is None and self.held_out(user)
         if held_out:
             notes.append("held out, to measure what knowing people is worth: answered as to a stranger")
         again = {"user": user, "history": history, "query": query, "exclude": list(exclude), "seconds": seconds}
         return self._remember(
             requests, slates, trace, started, user=user, at=at, query=query, notes=tuple(notes),
-            asked={**again, **asked, "at": None}, policy="holdout" if held_out else scene.name,
+            asked={**again, **asked, "at": None}, policy="holdout" if held_out else policies or scene.name,
         )  # fmt: skip
 
     def _newcomers(self, scene: Scene, requests: Requests, slates: Slates, trace: Trace) -> tuple[Slates, Trace]:
@@ -304,7 +306,7 @@ class Engine:
             {"item": i, "place": place, "sources": [], "reason": "New here: the next model will know it"}
             for place, i in enumerate(fresh, len(shown) + 1)
         )
-        return slate([*shown, *((i, 0.0) for i in fresh)]), replace(trace, items=(*trace.items, *rows))
+        return _longer(slates, fresh), replace(trace, items=(*trace.items, *rows))
 
     def more(self, request_id: str) -> Answer:
         """The next items after those of an earlier answer, with whatever happened in between taken into account."""
@@ -326,7 +328,7 @@ class Engine:
 
     def _remember(
         self, requests: Requests, slates: Slates, trace: Trace, started: float, *, user: Id | None, at: int,
-        query: str | None, notes: tuple[str, ...], asked: Mapping[str, Any], policy: str,
+        query: str | None, notes: tuple[str, ...], asked: Mapping[str, Any], policy: str | Sequence[str],
     ) -> Answer:  # fmt: skip
         assert requests.draw is not None
         request_id, shown = secrets.token_hex(8), slates.row(0)
@@ -340,18 +342,24 @@ class Engine:
         for heard in self.listeners:
             heard(answer)
         self.answers.hold(answer)
-        held = slates.columns.get("propensity")
+        held, tried = slates.columns.get("propensity"), slates.columns.get("explored")
+        by = [policy] * len(shown) if isinstance(policy, str) else [*policy, *[policy[-1]] * len(shown)]
         same = {
-            "request_id": request_id, "row": 0, "time": at, "policy": policy, "temperature": None, "explored": False,
+            "request_id": request_id, "row": 0, "time": at, "temperature": None,
             "candidate_hash": hashlib.blake2b(np.packbits(allowed).tobytes(), digest_size=8).hexdigest(), "seen": None,
         }  # fmt: skip
-        self.store.shown(
-            [
-                {**same, "slot": slot, "item": item, "propensity": 1.0 if held is None else float(held[0, slot])}
-                for slot, (item, _) in enumerate(shown)
-            ],
-            user=answer.user,
-        )  # fmt: skip
+        rows = [
+            {
+                **same,
+                "slot": slot,
+                "item": item,
+                "policy": by[slot],
+                "propensity": 1.0 if held is None else float(held[0, slot]),
+                "explored": tried is not None and bool(tried[0, slot]),
+            }
+            for slot, (item, _) in enumerate(shown)
+        ]
+        self.store.shown(rows, user=answer.user)
         return answer
 
     def _counts(self, allowed: int, trace: Trace, shown: int) -> dict[str, int]:
@@ -426,6 +434,17 @@ class Engine:
     def close(self) -> None:
         """Write what waits and let the store go."""
         self.store.close()
+
+
+def _longer(slates: Slates, more: Sequence[int]) -> Slates:
+    """One list with further items at its end; what is known of the others stays, and these were certain to come."""
+    k, items = len(slates.row(0)), np.array([more], np.int32)
+    columns = {
+        name: np.concatenate([c[:, :k], np.full(items.shape, name == "propensity", c.dtype)], axis=1)
+        for name, c in slates.columns.items()
+    }
+    scores = np.concatenate([slates.scores[:, :k], np.zeros(items.shape, np.float32)], axis=1)
+    return Slates(items=np.concatenate([slates.items[:, :k], items], axis=1), scores=scores, columns=columns)
 
 
 def unknown_item(name: Id, dataset: Dataset) -> NotHere:

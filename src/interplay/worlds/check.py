@@ -107,7 +107,9 @@ def _rates(
         seen = counts.get(kind, 0) / max(n, 1)
         slack = within * expected + 3 * np.sqrt(expected * (1 - min(expected, 1.0)) / max(n, 1))
         if abs(seen - expected) > slack:
-            out.append(f"{kind} happens {seen:.5f} times for each {of}; expected {expected:.5f}, give or take {slack:.5f}")
+            out.append(
+                f"{kind} happens {seen:.5f} times for each {of}; expected {expected:.5f}, give or take {slack:.5f}"
+            )
     return out
 
 

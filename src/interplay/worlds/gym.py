@@ -7,7 +7,7 @@ take the world itself (worlds/pairs.py), whose steps are batches.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ import numpy as np
 from interplay.data.pairs import Interactions, PairStates
 from interplay.errors import extra
 from interplay.types import Array
-from interplay.worlds.pairs import KINDS, Levels, PairWorld, PairWorldConfig, first_of, levels_of
+from interplay.worlds.pairlaws import KINDS, Levels, PairWorldConfig
+from interplay.worlds.pairs import PairWorld, first_of, levels_of
 
 try:
     import gymnasium
@@ -24,13 +25,14 @@ except ImportError as missing:
     raise extra("gymnasium", "sim") from missing
 
 PAIRS = "interplay/Pairs-v0"
+ALONE = PairWorldConfig(makers=100, days=30, starved=0.0)  # one person starves nobody
 FAR = 100.0  # no feature is further from 0
 TASKS = ("click", "follow", "gift")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairEnvConfig:
-    world: PairWorldConfig = PairWorldConfig(makers=100, days=30, starved=0.0)  # one person starves nobody
+    world: PairWorldConfig = field(default_factory=lambda: ALONE)
     weights: tuple[float, ...] = (1.0, 5.0, 20.0)  # reward of a click, a follow, and log(1 + amount) of a gift
 
 

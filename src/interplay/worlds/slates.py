@@ -162,7 +162,8 @@ class SlateWorld:
         c = self.config
         with np.errstate(divide="ignore"):
             keys = np.log(self.popularity)[None, :] + rng.gumbel(size=(n, self.n_items))
-        slates = np.argsort(-keys, axis=1, kind="stable")[:, : c.longest]
+        slates = np.argpartition(-keys, c.longest - 1, axis=1)[:, : c.longest]
+        slates = np.take_along_axis(slates, np.argsort(-np.take_along_axis(keys, slates, 1), axis=1), 1)
         length = rng.integers(c.shortest, c.longest + 1, n)
         return np.where(np.arange(c.longest) < length[:, None], slates, -1)
 

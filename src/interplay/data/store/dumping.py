@@ -25,7 +25,7 @@ from interplay.data.store.store import COUNTERS, Store, now
 from interplay.errors import BadData, Mismatch
 
 TABLES = (t.users, t.items, t.vectors, t.events, t.impressions, t.traces, t.models, t.moves, t.keys, t.batches,
-          t.tombstones)  # fmt: skip
+          t.experiments, t.tombstones)  # fmt: skip
 CHUNK = 10_000  # rows
 
 

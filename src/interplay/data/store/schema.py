@@ -168,6 +168,16 @@ keys = Table(
     Column("revoked_at", BigInteger),
 )  # fmt: skip
 
+experiments = Table(
+    "experiments", metadata,
+    Column("tenant", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("state", Text, nullable=False),  # made, running, stopped
+    Column("made_at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),  # JSON: the plan
+    PrimaryKeyConstraint("tenant", "name"),
+)  # fmt: skip
+
 batches = Table(
     "batches", metadata,
     Column("tenant", Text, nullable=False),

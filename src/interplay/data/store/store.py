@@ -30,6 +30,7 @@ from interplay.errors import BadData, UnknownName, nearest
 from interplay.types import Id
 
 if TYPE_CHECKING:
+    from interplay.data.store.experiments import Experiments
     from interplay.data.store.keys import Keys
     from interplay.data.store.registry import Registry
 
@@ -128,6 +129,12 @@ class Store:
         from interplay.data.store.keys import Keys
 
         return Keys(self)
+
+    @cached_property
+    def experiments(self) -> Experiments:
+        from interplay.data.store.experiments import Experiments
+
+        return Experiments(self)
 
     @cached_property
     def models(self) -> Registry:

@@ -1,0 +1,158 @@
+"""The world learnt from ratings: its rates, what it knows when, places, seeds; and its report."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from interplay.errors import BadData, UnknownName
+from interplay.simulating import validated
+from interplay.types import Dataset, Events, Ids, Requests, Slates
+from interplay.worlds.check import checked, halves, swapped, walked
+from interplay.worlds.learned import (
+    Answers,
+    LearnedConfig,
+    LearnedWorld,
+    Visits,
+    lengths_of,
+    parts_by_time,
+    told_apart,
+)
+from interplay.worlds.stylised import MINUTE
+
+
+@cache
+def ratings(n_users: int = 120, n_items: int = 60, each: int = 40) -> Dataset:
+    """People with tastes rate what they meet in visits of some ten; items differ in how good they are."""
+    rng = np.random.default_rng(0)
+    z, v = rng.normal(size=(n_users, 2)), rng.normal(size=(n_items, 2))
+    good, kind = rng.normal(size=n_items), rng.normal(size=n_users)
+    user = np.repeat(np.arange(n_users), each)
+    item = np.concatenate([rng.permutation(n_items)[:each] for _ in range(n_users)])
+    logit = good[item] + kind[user] + (z[user] * v[item]).sum(axis=1)
+    stars = np.where(rng.random(len(user)) < 1 / (1 + np.exp(-logit)), 5.0, 2.0)
+    gap = np.where(rng.random(len(user)) < 0.1, 3000, 1)
+    time = (np.cumsum(gap.reshape(n_users, each), axis=1) + rng.integers(0, 3000, (n_users, 1))).ravel() * MINUTE
+    events = Events(user=user.astype(np.int32), item=item.astype(np.int32), time=time, value=stars.astype(np.float32))
+    return Dataset(
+        name="stars", users=Ids([f"u{i}" for i in range(n_users)]), items=Ids([f"i{i}" for i in range(n_items)]),
+        events=events,
+    )  # fmt: skip
+
+
+def always(items: list[int]):
+    """A policy that shows the same page to everybody."""
+
+    def policy(requests: Requests) -> Slates:
+        page = np.tile(np.array(items[: requests.k], np.int32), (len(requests), 1))
+        return Slates(items=page, scores=np.zeros(page.shape, np.float32))
+
+    return policy
+
+
+@cache
+def fitted(knows: str = "learned") -> Answers:
+    train, valid, _ = parts_by_time(ratings())
+    return Answers(LearnedConfig(knows=knows, dim=2)).fit(ratings(), train, valid)
+
+
+def world(**more) -> LearnedWorld:
+    train, valid, _ = parts_by_time(ratings())
+    return LearnedWorld(ratings(), train, valid, LearnedConfig(dim=2, places=4, **more))
+
+
+def test_said_chances_have_the_log_s_base_rate():
+    train, valid, _ = parts_by_time(ratings())
+    like = (ratings().events.value >= 4).astype(float)
+    said = fitted().chances(fitted().along(ratings().events, like, 120))
+    assert said[train | valid].mean() == pytest.approx(like[train | valid].mean(), rel=0.05)
+
+
+def test_knowing_more_foretells_better_and_is_harder_to_tell_apart():
+    told = {
+        knows: validated(ratings(), LearnedConfig(knows=knows, dim=2))[0] for knows in ("global", "item", "learned")
+    }
+    assert told["learned"]["logloss"] < told["item"]["logloss"] < told["global"]["logloss"]
+    assert told["learned"]["apart"] < told["global"]["apart"]
+    assert told["learned"]["people"] > told["global"]["people"]
+    assert abs(told["learned"]["base"] - 1) < 0.1
+
+
+def test_features_of_a_moment_are_the_same_whatever_comes_after():
+    e = ratings().events
+    like = (e.value >= 4).astype(float)
+    before = fitted().along(e, like.copy(), 120)
+    late = np.arange(len(e)) % 40 >= 30
+    changed = like.copy()
+    changed[late] = 1 - changed[late]
+    after = fitted().along(e, changed, 120)
+    rows = np.arange(len(e)) % 40 <= 30
+    np.testing.assert_array_equal(before[rows], after[rows])
+    assert not np.array_equal(before, after)
+
+
+def test_drawn_answers_are_remembered_in_place_of_true_ones():
+    e = ratings().events
+    like = (e.value >= 4).astype(float)
+    own = like.copy()
+    x = fitted().along(e, own, 120, drawn=np.ones(len(e), bool), luck=np.random.default_rng(0))
+    assert 0.2 < np.abs(own - like).mean() < 0.6
+    assert own.mean() == pytest.approx(fitted().chances(x).mean(), abs=0.03)
+
+
+def test_nothing_is_wrong_with_the_world():
+    past = world().reset(1).history
+    assert past.offsets[-1] == 0
+    assert checked(world, always([3, 7, 11, 15]), steps=3) == []
+    assert checked(world, always([20, 21, 22, 23]), steps=2, rates={"look": (1.0, "look")}) == []
+
+
+def test_what_stands_above_is_looked_at_more_and_a_page_upside_down_shows_it():
+    policy = always([3, 7, 11, 15])
+    up, low = halves(walked(world(attention=0.5), policy, seed=1, steps=1), "look")
+    turned_up, turned_low = swapped(lambda: world(attention=0.5), policy, steps=1)
+    assert up > 1.5 * low and turned_up >= turned_low
+    evenly = halves(walked(world(attention=1.0), policy, seed=1, steps=1), "look")
+    assert up < evenly[0] * 1.05 and low < evenly[1]
+
+
+def test_nobody_is_asked_about_a_thing_twice():
+    made, policy = world(), always([3, 7, 11, 15])
+    walk = walked(made, policy, seed=1, steps=4)
+    looks = np.concatenate([np.stack([e.user, e.item]).T[e.kind == 0] for _, _, e in walk])
+    assert len(np.unique(looks, axis=0)) == len(looks)
+    seen = set(zip(*np.nonzero(made.had), strict=True))
+    assert not seen & set(map(tuple, looks.tolist()))
+
+
+def test_visits_last_as_long_as_those_of_the_log():
+    train, valid, _ = parts_by_time(ratings())
+    e = ratings().events
+    like = (e.value >= 4).astype(float)
+    made = Visits.of(e, like, train | valid, 60.0)
+    real = lengths_of(e, train | valid, 60.0)
+    drawn = made.lengths(3000, float(like.mean()), np.random.default_rng(0))
+    assert drawn.mean() == pytest.approx(real.mean(), rel=0.1)
+    assert (made.days > 2).mean() > 0.95
+
+
+def test_real_and_drawn_answers_that_follow_one_law_cannot_be_told_apart():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(6000, 3))
+    p = 1 / (1 + np.exp(-x[:, 0]))
+    real, drawn, blind = (rng.random(6000) < p), (rng.random(6000) < p), rng.random(6000) < p.mean()
+    from interplay.metrics import auc
+
+    assert auc(*told_apart(x, real.astype(float), drawn.astype(float))) == pytest.approx(0.5, abs=0.03)
+    assert auc(*told_apart(x, real.astype(float), blind.astype(float))) > 0.57
+
+
+def test_a_log_without_ratings_or_times_and_an_unknown_simulator_are_refused():
+    bare = Dataset(name="bare", users=Ids(["a"]), items=Ids(["x"]),
+                   events=Events(user=np.zeros(1, np.int32), item=np.zeros(1, np.int32)))  # fmt: skip
+    with pytest.raises(BadData, match="times"):
+        parts_by_time(bare)
+    with pytest.raises(BadData, match="ratings"):
+        Answers().fit(bare, np.ones(1, bool), np.zeros(1, bool))
+    with pytest.raises(UnknownName, match="simulator"):
+        Answers(LearnedConfig(knows="everything"))
