@@ -265,7 +265,7 @@ class _Verbs(Generic[R]):
         return self._call("GET", "/v1/experiments")
 
     def plan_experiment(self, name: str, arms: Sequence[Mapping[str, Any]], **more: Any) -> R:
-        """Plan one: arms of name, model (a version; 0 is live) and share; kind, reward, surface, traffic, guardrails."""
+        """Plan one: arms of name, model (a version; 0 is live) and share; `more` is what else the body takes."""
         return self._call("POST", "/v1/experiments", body={"name": name, "arms": list(arms), **more})
 
     def experiment(self, name: str) -> R:

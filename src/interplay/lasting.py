@@ -185,13 +185,15 @@ def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: 
     lines = [page.about, "", " ".join(f"{v}." for v in newest["protocol"].values()), ""]
     lines += ["| " + " | ".join(head) + " |", "|" + "|".join("---" for _ in head) + "|"]
     for group in page.columns():
-        lines += [f"| **{group}** |" + " |" * (len(head) - 1)] if group else []
         rows = [e for e in page.entries if e.column == group]
+        if group and any((e.label, s) in held for e in rows for s in seeds):
+            lines.append(f"| **{group}** |" + " |" * (len(head) - 1))
         floor = next((e.label for e in rows if e.system == AGAINST), "")
         for entry in rows:
             own = {s: held[entry.label, s]["metrics"] for s in seeds if (entry.label, s) in held}
             if own:
-                told = [f"{np.mean([r[m] for r in own.values()]):.4g}" for m in page.metrics]
+                means = [float(np.mean([r[m] for r in own.values()])) for m in page.metrics]
+                told = [f"{mean:,.0f}" if mean >= 100 else f"{mean:.3g}" for mean in means]
                 other = {s: held[floor, s]["metrics"] for s in own if (floor, s) in held}
                 told += [_against(own, other, m) if entry.label != floor else "" for m in PAIRED]
                 lines.append("| " + " | ".join([entry.shown, *told, str(len(own))]) + " |")

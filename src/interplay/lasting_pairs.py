@@ -220,7 +220,7 @@ def _valued(s: Scene, old: Cut, now: Cut, vectors: Array, seed: int, settings: M
     """Our critic: pairs as they stand month by month, what a month brought, and the critic of the month after."""
     own = {
         "tasks": ("buy",), "weights": (1.0,), "amounts": (), "discount": s.plan.discount, "conservative": 0.0,
-        "window": float(s.plan.ahead), "descent": {"batch": 2048, "epochs": 2},
+        "window": float(s.plan.ahead), "soft": 0.02, "descent": {"batch": 2048, "epochs": 2},
     }  # fmt: skip
     config = configured(LongTermConfig, own, settings)
     model = LongTerm(config).learn(monthly(s, vectors, target=config.target), run=Run(seed=seed))

@@ -8,6 +8,7 @@ taught with shuffled labels.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -111,13 +112,10 @@ def _ways(
         out.rewards = out.mixed.rewards = model.rewards
         if rewards is not None:
             rewards(out)
-        if "imitation" in policy:
-            out.supervise(train, run=run)
-        else:
-            out.policy.load_state_dict(warm)
+        out.policy.load_state_dict(warm)
         out.reinforce(train, check, run=run)
         out.trusted = True
-        facts[name] = {k: v for k, v in out.fitted.items() if k in ("ndcg", "warm")} | {
+        facts[name] = {k: v for k, v in out.fitted.items() if k in ("ndcg", "alike")} | {
             "chosen": out.fitted["ppo"]["chosen"], "checks": out.fitted["ppo"]["checks"],
             "rounds": out.fitted["ppo"]["rounds"][-1:],
         }  # fmt: skip
@@ -126,18 +124,27 @@ def _ways(
     model.supervise(train, run=run)
     warm = {k: v.detach().clone() for k, v in model.policy.state_dict().items()}
     model.reinforce(train, check, run=run)
-    facts["held out"], facts["trusted"] = model.fitted["ndcg"], model.trusted
+    facts["held out"], facts["alike"], facts["trusted"] = model.fitted["ndcg"], model.fitted["alike"], model.trusted
     facts["lists"], facts["rounds"] = model.fitted["lists"], model.fitted["ppo"]["rounds"]
     facts["checks"], facts["chosen"] = model.fitted["ppo"]["checks"], model.fitted["ppo"]["chosen"]
     model.trusted = True  # judged as it is, also where it would step back
     yield FULL, model
-    yield other("listwise, supervised", imitation=0.0, rounds=0)
+    yield other("listwise, supervised", rounds=0, crowding=None)
     yield other("without reinforcement", rounds=0)
+    yield "without the push for variety", _plain(model)
     yield other("without the page reward", share=0.0)
     yield other("without the item reward", share=1.0)
     for family in FAMILIES if families else ():
         yield other(f"without pairs of {family}", rewards=_apart(family, model, train, run))
     facts["learn s"] = round(time.perf_counter() - begun, 1)
+
+
+def _plain(model: Pages) -> Pages:
+    """The same policy, which keeps no distance beyond what it has learnt."""
+    out = copy.copy(model)
+    out.policy = copy.deepcopy(model.policy)
+    out.policy.push.zero_()
+    return out
 
 
 def _apart(family: str, model: Pages, train: Any, run: Run) -> Callable[[Pages], None]:

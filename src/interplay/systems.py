@@ -485,6 +485,15 @@ ROWS: tuple[System, ...] = (
         epochs=True,
     ),
     System(
+        name="off-policy",
+        about="What another policy would have earned, from a log with chances; and policies learnt from such a log",
+        model="policies:Policies",
+        config="PoliciesConfig",
+        kind="judge",
+        paper="Saito et al., Open Bandit Pipeline, NeurIPS D&B 2021",
+        needs=frozenset({"impressions"}),
+    ),
+    System(
         name="recgaze",
         about="Where people look on a page is told apart from what they like there",
         model="clicks:Clicks",

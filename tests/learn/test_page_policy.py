@@ -12,8 +12,8 @@ import torch
 from interplay.data.lists import NUMBERS, Lists, Things, unit
 from interplay.errors import BadSetting
 from interplay.learn.descend import Descent, seeded
-from interplay.learn.page_policy import Mixed, PagePolicy, PolicyConfig, Spread, advantages, gains, ppo, warm
-from interplay.learn.page_rewards import RewardConfig, Rewards, Seen
+from interplay.learn.page_policy import Mixed, PagePolicy, PolicyConfig, Spread, advantages, gains, ppo, vary, warm
+from interplay.learn.page_rewards import RewardConfig, Rewards, Seen, crowding
 from interplay.types import Run
 
 K = 4
@@ -142,3 +142,23 @@ def test_reinforcement_may_not_cost_the_people_held_out_more_than_the_slack():
 def test_a_share_outside_its_range_is_refused():
     with pytest.raises(BadSetting, match="items alone"):
         PolicyConfig(share=1.2)
+
+
+def test_the_push_is_the_smallest_that_keeps_pages_as_varied_as_those_of_the_base():
+    lists, things = lists_of(60, 12)
+    near = (things.content[lists.items] @ things.content[3]).astype(np.float32)
+    lists = replace(lists, numbers=np.repeat(near[:, :, None], len(NUMBERS), axis=2))  # what is alike scores high
+    p = policy()
+    p.inputs.scale(lists)
+    with torch.no_grad():
+        for part in (p.inputs.told.weight, p.inputs.told.bias):
+            part.zero_()
+    for asked in (None, 1.0):
+        p.config = replace(CONFIG, crowding=asked)
+        told = vary(p, lists, things)
+        assert told["push"] == 0 if asked is None or told["policy"] <= told["base"] else told["varied"] <= told["base"]
+    p.push.zero_()
+    seen = Seen.of(lists, things)
+    alone = [crowding(seen, p.greedy(seen, K))[:, :, 0].mean()]
+    p.push.fill_(5.0)
+    assert crowding(seen, p.greedy(seen, K))[:, :, 0].mean() < alone[0], "a push keeps things apart"

@@ -15,7 +15,7 @@ from interplay.errors import UnknownName
 from interplay.learn.descend import Descent
 from interplay.learn.tabular import batch_of
 from interplay.metrics import auc, logloss
-from interplay.models.crossing import CROSSES, METHODS, Crossing, CrossingConfig, Network
+from interplay.models.crossing import CROSSES, METHODS, Crossing, CrossingConfig, Network, within
 from interplay.types import Dataset, Run
 
 QUICK = CrossingConfig(
@@ -53,6 +53,13 @@ def test_the_search_remembers_the_pair_that_decides_and_keeps_to_its_budget(foun
     assert found.chosen()["user x item"] == "memorize"
     assert found.fitted["rows"] <= 0.5 * found.fitted["all_rows"]
     assert np.shape(found.path) == (6, 6, 3) and np.allclose(np.sum(found.path, axis=2), 1, atol=0.01)
+
+
+def test_what_is_remembered_is_worth_its_cost_and_within_the_budget():
+    alpha = np.array([[3.0, 1, 0], [3, 0, 1], [3, 1, 0], [0, 3, 0], [3, 1, 0]])
+    worth, rows = np.array([0.05, 0.2, 0.001, 0.5, 0.1]), np.array([40, 50, 10, 100, 0])
+    methods = within(alpha, worth, rows, replace(QUICK, cost=0.05, budget=0.3))
+    assert methods.tolist() == [1, 0, 1, 1, 0], "the dearest first; what is worth less than it costs goes by alpha"
 
 
 def test_remembering_answers_what_products_cannot(found):

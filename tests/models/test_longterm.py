@@ -78,7 +78,7 @@ def test_critics_stay_within_the_largest_possible_sum_and_learn_to_tell_pairs_ap
     users = np.arange(60)
     gone = model.value(users, users % 5, T0 + 41 * DAY)
     stays = model.value(users, 5 + users % 5, T0 + 41 * DAY)
-    assert stays.mean() > 1.2 * gone.mean()
+    assert stays.mean() > 1.1 * gone.mean()
 
 
 def test_a_critic_that_says_the_impossible_fails_the_run():

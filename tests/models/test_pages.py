@@ -235,7 +235,7 @@ def test_searches_and_wishes_for_variety_are_left_alone():
 
 
 def test_what_a_person_asked_for_is_not_undone():
-    requests = replace(asked()[0].slice(0, 3), k=5, boosts=[(), (Boost(where="title != ''", by=2.0),), ()])
+    requests = replace(asked()[0].slice(0, 3), k=5, boosts=[(), (Boost(where="title != 'brass plum number 18'", by=2.0),), ()])
     places = cooked().model.respond(requests).slates.columns["ranked"]
     assert (places[1] == np.arange(5)).all() and not (places[[0, 2]] == np.arange(5)).all()
 

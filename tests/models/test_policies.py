@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from interplay.errors import BadData, BadSetting, UnknownName
+from interplay.errors import BadData, BadSetting, UnknownName, Unsupported
 from interplay.learn.descend import Descent
 from interplay.models.policies import OBJECTIVES, Batch, Policies, PoliciesConfig
 from interplay.types import Run
+from small import crowd
 
 ACTIONS = 4
 QUICK = Descent(rate=0.05, batch=512, epochs=25, schedule="cosine")
@@ -96,5 +97,7 @@ def test_a_log_that_cannot_be_learnt_from_is_refused():
         Policies().learn(x[:0], action[:0], reward[:0], p[:0], actions=ACTIONS)
     with pytest.raises(BadSetting, match="knows no rewards"):
         Policies(PoliciesConfig(objective="ips")).rewards(x)
+    with pytest.raises(Unsupported, match="interplay estimate"):
+        Policies().fit(crowd())
     with pytest.raises(UnknownName, match="snips"):
         Policies(PoliciesConfig(objective="snip"))

@@ -116,3 +116,24 @@ def test_simulated_people_use_this_very_api_and_stand_under_their_banner(browser
         expect(page.get_by_role("button", name="Let them in")).to_be_visible()
         page.get_by_role("link", name="Ingestion").click()
         expect(page.get_by_role("region", name="Events by type")).to_contain_text("click")
+
+
+def test_an_experiment_is_started_looked_at_and_stopped_by_buttons(browser, two_models):
+    plan = {"name": "often-or-alike", "arms": [{"name": "alike", "model": 1}, {"name": "often", "model": 2}]}
+    assert httpx.post(two_models + "/v1/experiments", json=plan).status_code == 201
+    with opened(browser, two_models, "u3", "/operate/experiments") as page:
+        panel = page.locator("#panel")
+        expect(panel).to_contain_text("was not started yet")
+        panel.get_by_role("button", name="Start it").click()
+        page.get_by_role("dialog").get_by_role("button", name="Start it").click()
+        expect(panel).to_contain_text("often-or-alike is running.")
+        for i in range(12):
+            httpx.get(two_models + "/v1/feed", params={"user_id": f"visitor-{i}"})
+        page.reload()
+        expect(panel).to_contain_text("50 in each are needed")
+        label = page.locator('[data-chart="gaps"] svg').get_attribute("aria-label") or ""
+        assert label.startswith("often: ") and "clicks a page more" in label
+        expect(panel.get_by_role("row", name="often")).to_contain_text("cannot tell")
+        panel.get_by_role("button", name="Stop it").click()
+        page.get_by_role("dialog").get_by_role("button", name="Stop it").click()
+        expect(panel).to_contain_text("often-or-alike is stopped.")

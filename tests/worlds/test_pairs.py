@@ -36,8 +36,8 @@ def clicked_first(requests: Requests) -> Slates:
 def test_the_old_policy_s_log_has_the_rates_that_were_asked_for():
     wanted = Aggregates(click=0.3, like=0.02, follow=0.004, like_of_clicks=0.05, click_of_follows=0.8,
                         follow_of_likes=0.05)  # fmt: skip
-    config = PairWorldConfig(people=300, makers=60, days=10, aggregates=wanted)
-    world = PairWorld(config, seed=5, levels=levels_of(config))
+    config = PairWorldConfig(people=200, makers=60, days=10, aggregates=wanted)
+    world = PairWorld(config, seed=5, levels=levels_of(config, 5))
     world.logged(10)
     t = world.tally  # the chances, summed: what happens is them and luck
     assert t["click?"] / t["show"] == pytest.approx(wanted.click, rel=0.05)

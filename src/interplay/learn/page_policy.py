@@ -3,6 +3,8 @@
 Choice    logit_j = s_j + q . h_j + a near_j + b same_j: what a transformer over all candidates says of j, the choices
           so far (their mean and the place, as a query), and how near j comes to what stands above it
 Warm-up   cross-entropy with better pages (learn/page_rewards.py), place by place
+Variety   a push away from what stands above, logit_j - p near_j, as small as keeps pages of people held out as varied
+          as those of the base order (ours)
 Ppo       Schulman et al., arXiv 1707.06347: clipped ratios, advantages by GAE with a value at each place, a bonus for
           entropy. Each place earns its part of the item reward at once, the page its reward at the end, each divided by
           its running spread; the price of leaving the supervised policy adapts to the divergence that is wanted
@@ -40,7 +42,7 @@ class PolicyConfig:
     layers: int = 1
     heads: int = 2
     dropout: float = 0.1
-    imitation: float = 0.02  # warm-up: weight of a place that the base filled, beside 1 for what was gone for
+    imitation: float = 0.0  # warm-up: weight of a place that the base filled, beside 1 for what was gone for
     rounds: int = 16  # of ppo; 0 leaves the supervised policy
     pages: int = 256  # pages drawn a round
     passes: int = 2  # over the pages of a round
@@ -51,9 +53,10 @@ class PolicyConfig:
     trace: float = 0.95  # lambda of GAE
     bonus: float = 0.01  # on the entropy of a choice
     price: float = 0.05  # at first, of divergence from the supervised policy
-    wanted: float = 0.5  # divergence of a page that the price is steered to
-    most: float = 6.0  # divergence at which reinforcement stops
+    wanted: float = 3.0  # divergence of a page that the price is steered to
+    most: float = 15.0  # divergence at which reinforcement stops
     every: int = 4  # rounds between checks
+    crowding: float | None = 1.0  # likeness inside a page, at most so many times the base order's; None leaves it
     slack: float = 0.005  # what a page may lose in ndcg on the people held out, as a share, for a better reward
     descent: Descent = field(
         default_factory=lambda: Descent(
@@ -79,6 +82,8 @@ class Walk:
 class PagePolicy(nn.Module):
     """Chooses the places of a page in turn."""
 
+    push: Tensor
+
     def __init__(self, config: PolicyConfig, width: int) -> None:
         super().__init__()
         dim = config.dim
@@ -94,6 +99,7 @@ class PagePolicy(nn.Module):
         nn.init.zeros_(self.query.weight)
         nn.init.zeros_(self.query.bias)
         self.crowd = nn.Parameter(torch.zeros(2))
+        self.register_buffer("push", torch.zeros(()))
         self.worth = mlp([3 * dim, dim, 1], "gelu")
 
     def read(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
@@ -110,7 +116,7 @@ class PagePolicy(nn.Module):
         stand, chosen = _Standing(seen, *self.read(seen)), list[list[Tensor]]()
         for place in range(min(k, seen.present.shape[1], self.config.places)):
             context = stand.context(place, self.place)
-            logits = stand.logits(place, self.query(context), self.crowd)
+            logits = stand.logits(place, self.query(context), self.crowd, self.push)
             chance = F.log_softmax(logits, dim=1)
             at = pick(place, logits)
             spread = -(chance.exp() * chance).sum(dim=1)
@@ -127,7 +133,8 @@ class PagePolicy(nn.Module):
         """The likeliest choice at every place, int64[b, k]; of equals the better ranked."""
         stand, chosen = _Standing(seen, *self.read(seen)), []
         for place in range(min(k, seen.present.shape[1], self.config.places)):
-            at = stand.logits(place, self.query(stand.context(place, self.place)), self.crowd).argmax(dim=1)
+            query = self.query(stand.context(place, self.place))
+            at = stand.logits(place, query, self.crowd, self.push).argmax(dim=1)
             chosen.append(torch.where(stand.take(at), at, -1))
         return torch.stack(chosen, dim=1) if chosen else torch.zeros((len(seen.present), 0), dtype=torch.int64)
 
@@ -155,10 +162,10 @@ class _Standing:
         """float[b, 2 dim]: the mean of the choices, and the place."""
         return torch.cat([self.total / max(place, 1), places[place].expand(len(self.rows), -1)], dim=1)
 
-    def logits(self, place: int, query: Tensor, crowd: Tensor) -> Tensor:
+    def logits(self, place: int, query: Tensor, crowd: Tensor, push: Tensor) -> Tensor:
         """float[b, m]; NEVER where nothing is left to choose."""
         asked = torch.bmm(self.states, query[:, :, None])[:, :, 0] / self.states.shape[2] ** 0.5
-        crowded = crowd[0] * self.near + crowd[1] * self.same / max(place, 1)
+        crowded = (crowd[0] - push) * self.near + crowd[1] * self.same / max(place, 1)
         return (self.first + asked + crowded).masked_fill(~self.free, NEVER)
 
     def take(self, at: Tensor) -> Tensor:
@@ -384,3 +391,35 @@ def gains(seen: Seen, page: Tensor) -> Tensor:
     most = seen.engaged.sum(dim=1).clamp(max=page.shape[1])
     ideal = torch.cat([torch.zeros(1), weight.cumsum(0)])[most]
     return gain / ideal.clamp(min=1e-9)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Variety
+
+PUSHES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0)
+
+
+@torch.no_grad()
+def vary(policy: PagePolicy, check: Lists, known: Things) -> dict[str, float]:
+    """Give the policy the smallest push with which its pages are as varied as `crowding` asks of people held out."""
+    base, told = _alike(None, check, known, policy.config.places), {}
+    wanted = np.inf if policy.config.crowding is None else policy.config.crowding * base
+    for push in PUSHES:
+        policy.push.fill_(push)
+        told[push] = _alike(policy, check, known, policy.config.places)
+        if told[push] <= wanted:
+            break
+    return {"base": base, "policy": told[0.0], "varied": told[float(policy.push)], "push": float(policy.push)}
+
+
+def _alike(policy: PagePolicy | None, check: Lists, known: Things, k: int) -> float:
+    """Mean likeness of two items of a page, of a policy's pages or of the base order's."""
+    total, n = 0.0, 0
+    for lo in range(0, len(check), 256):
+        seen = Seen.of(check.take(np.arange(lo, min(lo + 256, len(check)))), known)
+        first = torch.arange(min(k, seen.present.shape[1])).expand(len(seen.present), -1)
+        page = torch.where(picked(seen.present, first), first, -1) if policy is None else policy.greedy(seen, k)
+        like = torch.gather(picked(seen.like, page), 2, page.clamp(min=0)[:, None].expand(-1, page.shape[1], -1))
+        pairs = (page >= 0)[:, :, None] & (page >= 0)[:, None] & ~torch.eye(page.shape[1], dtype=torch.bool)
+        total, n = total + float(like[pairs].sum()), n + int(pairs.sum())
+    return total / max(n, 1)

@@ -14,14 +14,19 @@ SMALLEST = 1e-4  # no belief is ever certain
 
 
 class Gaussians(nn.Module):
-    """A mean and a scale for every number of the given tensors; `scale` is where all scales start."""
+    """A mean and a scale for every number of the given tensors; `scale` is where scales start, or `scales` by name."""
 
-    def __init__(self, means: Mapping[str, Tensor], scale: float = 0.1, largest: float = 10.0) -> None:
+    def __init__(
+        self, means: Mapping[str, Tensor], scale: float = 0.1, largest: float = 10.0,
+        scales: Mapping[str, float] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.largest = largest
         self.mean = nn.ParameterDict({name: nn.Parameter(value.clone()) for name, value in means.items()})
-        start = torch.tensor(scale).log()
-        self.raw = nn.ParameterDict({name: nn.Parameter(start.expand_as(v).clone()) for name, v in means.items()})
+        own = {name: float((scales or {}).get(name, scale)) for name in means}
+        self.raw = nn.ParameterDict(
+            {name: nn.Parameter(torch.full_like(v, own[name]).log()) for name, v in means.items()}
+        )
 
     def scale(self, name: str) -> Tensor:
         return self.raw[name].exp().clamp(SMALLEST, self.largest)

@@ -7,8 +7,8 @@ logistic-ts      Chapelle and Li, NeurIPS 2011    a logistic belief (Laplace), b
 bernoulli-ts     Chapelle and Li, NeurIPS 2011    a click rate for each item (Beta), by Thompson sampling
 
 Learns from pages that were shown (data/pages.py), all at once (`fit`) or as they come (`update`): a Gaussian over the
-weights of 2 * dim + 4 numbers, or two numbers for each item; and item vectors of `dim` numbers from log and categories,
-to tell what a person's past has to do with a thing. Keeps nothing of people.
+weights of 2 * dim + 4 numbers, or two numbers for each item; and item vectors of `dim` numbers from the log, to tell
+what a person's past has to do with a thing. Keeps nothing of people.
 
 A chance at a place is exact, and is logged as the column `propensity` (ops/choosing.py): a belief draws from particles
 that are fixed until it learns more, and `floor` keeps every candidate possible. Requests without a draw are answered
@@ -27,7 +27,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from interplay.data.pages import Pages
 from interplay.errors import BadData, BadSetting, unknown
@@ -54,7 +53,6 @@ class BanditsConfig:
     trials: float = 20.0  # trials, that are counted before anything is learnt
     trust: float = 0.05  # clicks by which the first candidate is worth more than the last before anything is learnt
     dim: int = 8  # length of the item vectors
-    content: float = 2.0  # how much a shared category counts beside a person that items share
     window: int = 50  # last events of a history that tell taste
     kinds: tuple[str, ...] = ("click",)  # events that answer a page
 
@@ -73,7 +71,7 @@ class Scene:
     @staticmethod
     def of(dataset: Dataset, config: BanditsConfig, rows: Rows) -> Scene:
         log = history_matrix(dataset.log, dataset.n_items)
-        _, vectors = top_right_singular(sp.vstack([log, config.content * labels(dataset)]).tocsr(), config.dim)
+        _, vectors = top_right_singular(log, config.dim)
         vectors = vectors * np.sqrt(dataset.n_items)
         wide = np.zeros((dataset.n_items, config.dim))
         wide[:, : vectors.shape[1]] = vectors
@@ -104,18 +102,6 @@ class Scene:
         return np.concatenate(
             [np.stack([ones, popular, both.sum(axis=2)], axis=2), vector, both], axis=2, dtype=np.float32
         )
-
-
-def labels(dataset: Dataset) -> sp.csr_array:
-    """categories x items: 1 where an item has a category of the catalogue; no rows where there is none."""
-    told = None if dataset.catalogue is None else dataset.catalogue
-    if told is None or "categories" not in told.columns:
-        return sp.csr_array((0, dataset.n_items), dtype=np.float32)
-    listed = [[v] if isinstance(v, str) else v or [] for v in told["categories"].to_list()]
-    row = {name: i for i, name in enumerate(dict.fromkeys(c for names in listed for c in names))}
-    pairs = np.array([(row[c], i) for i, names in enumerate(listed) for c in names], np.int64).reshape(-1, 2)
-    ones = np.ones(len(pairs), np.float32)
-    return sp.csr_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(len(row), dataset.n_items))
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -11,8 +11,9 @@ norm. Search: a narrow network in which every pair is all three, weighed by a so
 (the code's, without Gumbel noise). Learns 4 * rows * cross_dim bytes for remembered combinations.
 
 Ours, beside the paper: alpha is learnt on one half of the validation rows ("two" levels; "one" is the paper's, on the
-training batch); a cost term on the share of rows that is remembered, and a ceiling on it (`budget`: the pairs whose
-alpha gains least for each row give way); and `blind` (learn/crossed.py): a combination that one training row made is
+training batch); a cost term on the share of rows that is remembered; a check of what alpha wants remembered, which says
+which way and not how much: a pair stays remembered where validation rows are told worse without it, by more than it
+costs, dearest first and within `budget`; and `blind` (learn/crossed.py): a combination that one training row made is
 met as a rare one that often while learning, since it would otherwise tell its own label and teach the network to trust
 it. No more than `most` combinations are kept, the most frequent. The embedding table is shrunk as a whole, remembered
 rows as they are looked up.
@@ -55,6 +56,7 @@ from interplay.types import Array, Dataset, Requests, Run, Slates, State, World
 
 REMEMBER, FACTORIZE, NAIVE = range(3)
 METHODS = ("memorize", "factorize", "naive")
+JUDGED = 20_000  # validation rows by which it is judged what remembering is worth
 CROSSES = "crosses"  # where a batch carries the rows of its combinations
 
 
@@ -69,9 +71,9 @@ class CrossingConfig(TabularConfig):
     most: int = 2_000_000  # combinations in all
     blind: float = 0.5  # how often a combination is hidden from the one row that made it
     cross_ridge: float = 0.0  # on remembered rows as they are looked up
-    scout: tuple[int, ...] = (128, 128)  # the network of the search
-    epochs: int = 4  # of the search
-    alpha_rate: float = 0.02
+    scout: tuple[int, ...] = (64, 64)  # the network of the search
+    epochs: int = 2  # of the search
+    alpha_rate: float = 0.04
     cost: float = 0.02  # in nats, of remembering every combination there is
     budget: float = 0.5  # largest share of all combinations that is remembered after a search
     explained: int = 0  # crosses that the trace names for each item; costs a pass of the network for each pair
@@ -115,11 +117,11 @@ class Crossing:
             return np.full(n, METHODS.index(method)), []
         if method == "random" or not n:
             return np.random.default_rng([run.seed, 13]).integers(0, 3, n), []
-        alpha, path = self._searched(begun, whole, c, run)
-        return self._within(alpha, whole), path
+        alpha, worth, path = self._searched(begun, whole, c, run)
+        return within(alpha, worth, whole.rows_of, c), path
 
-    def _searched(self, begun: Prepared, whole: Crossed, c: CrossingConfig, run: Run) -> tuple[Array, list[Any]]:
-        """float[P, 3] alpha after the search, and its softmax after each epoch."""
+    def _searched(self, begun: Prepared, whole: Crossed, c: CrossingConfig, run: Run) -> tuple[Array, Array, list[Any]]:
+        """float[P, 3] alpha after the search, float[P] what remembering each pair is worth, alpha after each epoch."""
         rng = np.random.default_rng([run.seed, 17])
         coded, valid = _with(begun.coded, whole), _with(begun.valid, whole)
         half = np.flatnonzero(rng.random(len(valid)) < 0.5)
@@ -149,19 +151,9 @@ class Crossing:
                     done += 1
                 path.append(net.shares().detach().numpy().round(3).tolist())
                 run.progress("search", {"epoch": len(path), "of": c.epochs})
-        return net.alpha.detach().numpy(), path
-
-    def _within(self, alpha: Array, whole: Crossed) -> Array:
-        """The best method of each pair, once the pairs that gain least for each row have left the budget in peace."""
-        methods = alpha.argmax(axis=1)
-        rows = whole.rows_of
-        gain = (alpha[:, REMEMBER] - alpha[:, 1:].max(axis=1)) / np.maximum(rows, 1)
-        for p in np.argsort(gain):
-            if rows[methods == REMEMBER].sum() <= self.config.budget * len(whole.keys):
-                break
-            if methods[p] == REMEMBER:
-                methods[p] = 1 + alpha[p, 1:].argmax()
-        return methods
+            rest = np.setdiff1d(np.arange(len(valid)), half) if two else np.arange(len(valid))
+            worth = worths(net, batch_of(valid, rest[:JUDGED])) if len(rest) else np.full(len(whole.pairs), np.inf)
+        return net.alpha.detach().numpy(), worth, path
 
     # ------------------------------------------------------------------------------------------------------- answering
 
@@ -248,6 +240,28 @@ class Crossing:
         return self
 
 
+def worths(net: Network, batch: Batch) -> Array:
+    """float[P]: by how much the loss of these rows rises when what a pair remembers is unknown."""
+    net.eval()
+    with torch.inference_mode():
+        own = float(cross_entropy(net(batch), batch))
+        return np.array([float(cross_entropy(net(batch, without=p), batch)) - own for p in range(len(net.methods))])
+
+
+def within(alpha: Array, worth: Array, rows: Array, c: CrossingConfig) -> Array:
+    """int[P] the method of each pair: alpha's, where remembering is worth its cost and the budget reaches so far."""
+    methods = alpha.argmax(axis=1)
+    total, left = max(int(rows.sum()), 1), c.budget * rows.sum()
+    for p in np.argsort(-worth, kind="stable"):
+        if methods[p] != REMEMBER:
+            continue
+        if worth[p] > c.cost * rows[p] / total and rows[p] <= left:
+            left -= rows[p]
+        else:
+            methods[p] = 1 + alpha[p, 1:].argmax()
+    return methods
+
+
 def _searching(net: Network, batch: Batch, share: Tensor, c: CrossingConfig) -> Tensor:
     """The loss of the search: with what it costs to remember so much."""
     loss = net.loss(batch) + c.cost * (net.shares()[:, REMEMBER] * share).sum()
@@ -313,7 +327,7 @@ class Network(nn.Module):
         if self.second is not None:
             vectors = self.second(batch)
             products = vectors.index_select(1, self.one) * vectors.index_select(1, self.other)
-            if without is not None and without in self.factored:
+            if without is not None and without in self.factored and without not in self.remembered:
                 products[:, int(np.searchsorted(self.factored, without))] = 0.0
         if self.alpha.requires_grad:
             p = self.shares()

@@ -26,7 +26,7 @@ from torch import nn
 from interplay.data.lists import Lists, Things, described, folded, things
 from interplay.errors import BadData, BadSetting, Unsupported, unknown
 from interplay.learn.descend import seeded
-from interplay.learn.page_policy import Mixed, PagePolicy, PolicyConfig, gains, ppo, warm
+from interplay.learn.page_policy import Mixed, PagePolicy, PolicyConfig, gains, ppo, vary, warm
 from interplay.learn.page_rewards import FAMILIES, RewardConfig, Rewards, Seen, crowding
 from interplay.llm import Endpoint, NoReply, TextModel
 from interplay.types import Array, Dataset, Requests, Run, Slates, State, World
@@ -149,9 +149,13 @@ class Pages:
         """Raise the reward of pages; the policy is trusted where it serves people held out no worse than the base."""
         supervised = self.ndcg(check)
         facts = ppo(self.policy, self.mixed, train, check, self.things, run=run)
-        told = {"base": self.ndcg(check, base=True), "supervised": supervised, "policy": self.ndcg(check)}
+        reinforced, alike = self.ndcg(check), vary(self.policy, check, self.things)
+        told = {
+            "base": self.ndcg(check, base=True), "supervised": supervised, "reinforced": reinforced,
+            "policy": self.ndcg(check),
+        }  # fmt: skip
         self.trusted = told["policy"] >= told["base"]
-        self.fitted |= {"ndcg": told, "ppo": facts, "trusted": self.trusted}
+        self.fitted |= {"ndcg": told, "alike": alike, "ppo": facts, "trusted": self.trusted}
 
     @torch.no_grad()
     def ndcg(self, lists: Lists, *, base: bool = False) -> float:

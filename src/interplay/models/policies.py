@@ -29,9 +29,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own custom)
 from torch import Tensor, nn
 
-from interplay.errors import BadData, BadSetting, unknown
+from interplay.errors import BadData, BadSetting, Unsupported, unknown
 from interplay.learn.descend import Descent, descend, seeded, shuffled
-from interplay.types import Array, Run, State
+from interplay.types import Array, Dataset, Run, State, World
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +118,13 @@ class Policies:
         if config.objective not in OBJECTIVES:
             raise unknown("objective", config.objective, OBJECTIVES)
         self.config = config
+
+    def fit(self, dataset: Dataset, *, run: Run = Run(), world: World | None = None) -> Policies:
+        """Refused: a data set has things, and this learns actions of which every round could have had any."""
+        raise Unsupported(
+            "a policy over a fixed set of actions is learnt from contexts, actions, rewards and propensities: "
+            "Policies().learn(...). What a recipe would have earned on a store's log says: interplay estimate"
+        )
 
     def learn(
         self, context: Array, action: Array, reward: Array, propensity: Array, *, actions: int, run: Run = Run()

@@ -17,9 +17,10 @@ A log without impressions, or candidates = "all", is learnt from clicked items b
 
 Departs from the paper: everybody starts from one learnt state (`start = "prior"`), or from the first clicks before the
 pages that are learnt from (`start = "past"`), where the released code looks at all clicks of the training part, later
-ones too; z . v has a number for each item beside it; a bias for each place is an option; the likelihood's weight is
-`power`, 30 to 100 in the paper, which makes the belief far too narrow: `widen`, fitted by `calibrate`, multiplies its
-scales. Items that were never shown are drawn from their group.
+ones too; the width of a group is log-normal, where the paper's absolute value of a Gaussian comes near 0 now and then,
+and no item can follow; z . v has a number for each item beside it; a bias for each place is an option; the weight of the
+likelihood is `power`, 30 to 100 in the paper, which makes the belief far too narrow: `widen`, fitted by `calibrate`,
+multiplies its scales. Items that were never shown are drawn from their group.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from interplay.ops.topk import best_dot
 from interplay.types import Array, Dataset, Requests, Rows, Run, Slates, State, World
 
 SCORES, USERS, STARTS = ("distance", "dot"), ("gru", "linear"), ("prior", "past")
+WEIGHTS = ("ir", "iu", "in", "hr", "hu", "hn", "out")  # of the recurrent state
 CANDIDATES, WAYS = ("shown", "all"), ("apart", "together", "greedy")
 
 
@@ -117,7 +119,9 @@ class DynamicSlate:
         self.lengths = np.bincount(lengths, minlength=LONGEST + 1)[: LONGEST + 1].astype(np.int64)
         if fresh:
             with seeded(run.seed):
-                self.belief = self._start(int(self.group.max(initial=0)) + 1, dataset.n_items, choices.slate.shape[1])
+                share = float(np.clip((choices.chosen >= 0).mean(), 0.01, 0.99))
+                groups = int(self.group.max(initial=0)) + 1
+                self.belief = self._start(groups, dataset.n_items, choices.slate.shape[1], share)
         stretches = Stretches(choices, stretch=c.stretch, window=c.window)
         self.learnt = len(choices)
         self.fitted: dict[str, Any] = descend(
@@ -142,23 +146,28 @@ class DynamicSlate:
             user=e.user[kept], at=at[kept], slate=e.item[kept][:, None], chosen=np.zeros(int(kept.sum()), np.int64)
         )
 
-    def _start(self, groups: int, n_items: int, longest: int) -> Gaussians:
+    def _start(self, groups: int, n_items: int, longest: int, chosen: float = 0.5) -> Gaussians:
+        """Everything near one place; nothing is worth so much that a share `chosen` of all slates gets a choice."""
         d, s = self.config.dim, torch.randn
-        group = 0.5 * s(groups, d)
+        group = 0.1 * s(groups, d)
         own = group[torch.from_numpy(self.group.astype(np.int64))] + 0.1 * s(n_items, d)
         means = {
-            "group": group, "width": torch.full((groups, d), self.config.item_spread), "vectors": own,
+            "group": group, "width": torch.full((groups, d), self.config.item_spread).log(), "vectors": own,
             "bias": torch.zeros(n_items), "nothing": torch.zeros(min(longest, LONGEST) + 1), "start": 0.1 * s(d),
             "keep": torch.full((1,), 0.5),
         }  # fmt: skip
+        means["nothing"] += torch.arange(len(means["nothing"])).clamp(min=1).log() + float(
+            np.log((1 - chosen) / chosen)
+        )
         if self.config.score == "distance":
-            means["nothing"] -= 2.0
+            means["nothing"] -= (means["start"] - own).norm(dim=1).mean()
         if self.config.places:
             means["place"] = torch.zeros(min(longest, LONGEST))
         if self.config.user == "gru":
             means |= {name: 0.3 * s(d, d) / d**0.5 for name in ("ir", "iu", "hr", "hu", "hn")}
             means |= {"in": torch.eye(d), "out": torch.eye(d)}
-        return Gaussians(means, scale=self.config.scale)
+        # noise of a weight acts through every number that it multiplies
+        return Gaussians(means, scale=self.config.scale, scales=dict.fromkeys(WEIGHTS, self.config.scale / d))
 
     def _batches(self, stretches: Stretches, epoch: int, generator: np.random.Generator) -> list[Batch]:
         """Stretches in random order; the state is linear in the first epochs, to place the items."""
@@ -183,11 +192,11 @@ class DynamicSlate:
     def _kl(self, values: dict[str, Tensor]) -> Tensor:
         c, kl = self.config, self.belief.kl
         group = torch.from_numpy(self.group.astype(np.int64))
-        width = values["width"].abs().clamp(min=1e-3)
-        total = kl("group", 0.0, c.group_spread) + kl("width", 0.0, c.item_spread)
+        width = values["width"].exp()
+        total = kl("group", 0.0, c.group_spread) + kl("width", float(np.log(c.item_spread)), 0.5)
         total = total + kl("vectors", values["group"][group], width[group]) + kl("start", 0.0, c.state_spread)
         total = total + kl("bias", 0.0, 1.0) + kl("nothing", 0.0, 5.0) + kl("keep", 0.5, 0.3)
-        for name in ("ir", "iu", "in", "hr", "hu", "hn", "out"):
+        for name in WEIGHTS:
             if name in self.belief.mean:
                 total = total + kl(name, 0.0, c.weight_spread)
         return total + kl("place", 0.0, 1.0) if "place" in self.belief.mean else total
@@ -215,7 +224,7 @@ class DynamicSlate:
             for p in range(self.config.particles):
                 generator = torch.Generator().manual_seed(p)
                 values = self.belief.draw(spread=self.widen, generator=generator)
-                width = self.belief.mean["width"].abs().clamp(min=1e-3)[group]
+                width = self.belief.mean["width"].exp()[group]
                 fresh = torch.randn(values["vectors"].shape, generator=generator)
                 unmet = values["group"][group] + min(self.widen, 1.0) * width * fresh
                 values["vectors"] = torch.where(met, values["vectors"], unmet)

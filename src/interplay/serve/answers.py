@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import math
 import threading
 import zlib
 from collections import OrderedDict
@@ -45,7 +44,7 @@ class Answer:
 
 
 def packed(answer: Answer) -> dict[str, Any]:
-    """An answer as JSON says it."""
+    """An answer as what `ops.jsons` can write."""
     asked = dict(answer.asked)
     if asked.get("masks"):
         asked["masks"] = {name: [len(m), _bits(m)] for name, m in asked["masks"].items()}
@@ -58,11 +57,8 @@ def packed(answer: Answer) -> dict[str, Any]:
     return {
         "request_id": answer.request_id, "user": answer.user, "at": answer.at, "draw": str(answer.draw),
         "items": answer.items, "scores": [s for _, s in answer.slates.row(0)], "seconds": answer.seconds,
-        "query": answer.query, "notes": list(answer.notes), "counts": plain(answer.counts), "asked": plain(asked),
-        "more": answer.more, "trace": plain(list(answer.trace.items)),
-        "stages": [
-            {"name": s.name, "seconds": s.seconds, "said": s.said, "facts": plain(s.facts)} for s in answer.trace.stages
-        ],
+        "query": answer.query, "notes": answer.notes, "counts": answer.counts, "asked": asked, "more": answer.more,
+        "trace": answer.trace.items, "stages": answer.trace.stages,
     }  # fmt: skip
 
 
@@ -96,24 +92,6 @@ def _bits(mask: Array) -> str:
 
 def _mask(n: int, bits: str) -> Array:
     return np.unpackbits(np.frombuffer(zlib.decompress(base64.b64decode(bits)), np.uint8))[:n].astype(bool)
-
-
-def plain(value: Any) -> Any:
-    """Arrays and NumPy numbers as lists and Python numbers; a number that JSON lacks becomes None."""
-    kind = type(value)  # traces are long and mostly of these: asking for them first takes a quarter of the time
-    if kind is float:
-        return value if math.isfinite(value) else None
-    if kind is str or kind is int or kind is bool or value is None:
-        return value
-    if kind is dict:
-        return {k if type(k) is str else str(k): plain(v) for k, v in value.items()}
-    if kind is list or kind is tuple:
-        return [plain(v) for v in value]
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset, np.ndarray)):
-        return [plain(v) for v in (value.tolist() if isinstance(value, np.ndarray) else value)]
-    return plain(value.item()) if isinstance(value, np.generic) else value
 
 
 class Answers:

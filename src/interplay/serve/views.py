@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from interplay.serve.answers import Answer, plain
+from interplay.ops.jsons import plain
+from interplay.serve.answers import Answer
 from interplay.serve.engine import Engine
 from interplay.serve.wishes import standing
 from interplay.types import Id

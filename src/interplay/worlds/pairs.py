@@ -22,7 +22,7 @@ what `Requests` and `Events` hold; `truth` of it is for judges.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -62,7 +62,7 @@ class PairWorld:
                 f"as places ({c.aggregates.places}); found {c.people}, {c.days}, {c.makers} and {c.candidates}"
             )
         self.config, self.seed, self.shape = c, seed, SHAPES[c.shape]
-        self.levels = levels if levels is not None else levels_of(c)
+        self.levels = levels if levels is not None else levels_of(c, seed)
         rng = np.random.default_rng([seed, 21])
         z, v = rng.standard_normal((c.people, c.dim)), rng.standard_normal((c.makers, c.dim))
         both = z @ v.T / np.sqrt(c.dim) + 0.5 * rng.standard_normal(c.makers)
@@ -311,28 +311,29 @@ def _events(user: Array, maker: Array, time: int, did: tuple[Array, ...], amount
 
 
 @lru_cache(maxsize=32)
-def levels_of(config: PairWorldConfig, *, rounds: int = 6) -> Levels:
-    """Levels at which the old policy's log has the wanted rates, found by trying on other people (seed 10^6)."""
-    want, few = config.aggregates, replace(config, people=min(config.people, 300))
+def levels_of(config: PairWorldConfig, seed: int = 0, *, rounds: int = 7) -> Levels:
+    """Levels at which the old policy's log of these very people has the wanted rates; found by trying, with other
+    luck."""
+    want = config.aggregates
     levels = Levels(click=float(logit(want.click)))
     unclicked = (want.like - want.like_of_clicks * want.click) / (1 - want.click)
     liked = want.follow_of_likes * want.like / want.follow  # share of follows that come with a like
     if not 0 <= unclicked <= 1 or not 0 < liked < 1:
         raise BadSetting(f"these aggregates contradict each other: {want}")
     for turn in range(rounds):
-        world = PairWorld(few, seed=1_000_000 + turn % 3, levels=levels)
-        while (asked := world.requests()) is not None:
-            world.show(world.old_policy(asked).items)
-        t = world.tally
-        rate = t["click?"] / t["show"]
-        odds = _odds(want.click_of_follows) / _odds(t["follow with click?"] / t["follow?"])
-        fonder = _odds(liked) / _odds(t["follow with like?"] / t["follow?"])
+        world = PairWorld(config, seed=seed, levels=levels)
+        world.reset(1_000_000 + turn)
+        world.logged(config.days)
+        t, step = world.tally, 1.0 if turn < 3 else 0.5  # smaller later: what is left is luck
+        odds = (_odds(want.click_of_follows) / _odds(t["follow with click?"] / t["follow?"])) ** step
+        fonder = (_odds(liked) / _odds(t["follow with like?"] / t["follow?"])) ** step
+        rarer = (want.follow / (t["follow?"] / t["show"])) ** step
         levels = Levels(
-            click=levels.click + 1.2 * float(logit(want.click) - logit(rate)),
-            liked=levels.liked * want.like_of_clicks / (t["like with click?"] / t["click"]), plain=unclicked,
-            clicked=levels.clicked * odds, fond=levels.fond * fonder,
-            follow=levels.follow * want.follow / (t["follow?"] / t["show"])
-            * (1 + (1 / odds - 1) * want.click_of_follows) * (1 + (1 / fonder - 1) * liked),
+            click=levels.click + 1.2 * step * float(logit(want.click) - logit(t["click?"] / t["show"])),
+            liked=levels.liked * (want.like_of_clicks / (t["like with click?"] / t["click"])) ** step,
+            plain=unclicked, clicked=levels.clicked * odds, fond=levels.fond * fonder,
+            follow=levels.follow * rarer * (1 + (1 / odds - 1) * want.click_of_follows)
+            * (1 + (1 / fonder - 1) * liked),
         )  # fmt: skip
     return levels
 

@@ -27,6 +27,7 @@ from interplay.data.store import schema as t
 from interplay.data.store.database import Database
 from interplay.data.store.happened import Happened
 from interplay.errors import BadData, UnknownName, nearest
+from interplay.ops.jsons import encoded
 from interplay.types import Id
 
 if TYPE_CHECKING:
@@ -491,7 +492,7 @@ class Store:
         self.database.insert(connection, t.impressions, rows, unless='tenant, request_id, "row", slot')
 
     def traced(self, request_id: str, trace: Callable[[], Any], *, user: Id | None, time: int) -> None:
-        """Keep a trace, within a moment; `trace` is called when it is written."""
+        """Keep a trace, within a moment; `trace` is called for its JSON when it is written."""
         self.database.write_later((self.tenant, "traced"), self._traced, (user, request_id, time, trace))
 
     def _traced(self, connection: sa.Connection, told: Sequence[tuple[Id | None, str, int, Callable[[], Any]]]) -> None:
@@ -499,7 +500,7 @@ class Store:
         rows = [
             {
                 "tenant": self.tenant, "request_id": request_id, "user": None if user is None else at[str(user)],
-                "time": time, "body": zlib.compress(json.dumps(trace()).encode(), 1),
+                "time": time, "body": zlib.compress(encoded(trace()), 1),
             }
             for user, request_id, time, trace in told
         ]  # fmt: skip

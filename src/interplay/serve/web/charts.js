@@ -38,6 +38,16 @@ export function spans(w, rows, unit, target) {
   }).join(''), `${rows.map((r) => `${r.name}: median ${r.mid}, 99th percentile ${r.top} ${unit}`).join('; ')}${target ? `; target ${target} ${unit}` : ''}`);
 }
 
+/** Rows of {name, low, mid, high, sign} around zero: dot the difference, line its interval; `unit` is what is counted. */
+export function gaps(w, rows, unit) {
+  const left = Math.min(118, w * .32), right = w - 30, most = Math.max(1e-9, ...rows.flatMap((r) => [Math.abs(r.low), Math.abs(r.high)])) * 1.05, x = (v) => (left + right) / 2 + (right - left) / 2 * v / most, low = rows.length * 36 + 4;
+  const lines = [-most / 1.05, 0, most / 1.05].map((v) => `<path d="M${x(v)} 6V${low}" stroke="${v ? 'var(--line)' : 'var(--ink-2)'}"${v ? '' : ' stroke-dasharray="5 4"'}/><text x="${x(v)}" y="${low + 20}" text-anchor="middle">${minus(v)}${v ? figure(v) : 'no difference'}</text>`).join('');
+  return svg(w, low + 28, lines + rows.map((r, k) => {
+    const y = 24 + k * 36;
+    return `<text x="0" y="${y + 5}">${esc(r.name)}</text><path d="M${x(r.low)} ${y}H${x(r.high)}" stroke="var(--engine)" stroke-width="5" stroke-linecap="round" opacity=".35"/><circle cx="${x(r.mid)}" cy="${y}" r="6.5" fill="var(--engine)"/>`;
+  }).join(''), rows.map((r) => `${r.name}: ${minus(r.mid)}${figure(r.mid)} ${unit}, between ${minus(r.low)}${figure(r.low)} and ${minus(r.high)}${figure(r.high)}`).join('; '));
+}
+
 /** A line over time, filled to the ground; gaps where nothing was measured. `points` are [seconds since 1970, value or null]. */
 export function line(w, h, points, unit, label, target) {
   const left = 46, known = points.filter(([, v]) => v !== null), marks = ticks(Math.max(target ?? 0, ...known.map(([, v]) => v), 1e-3) * 1.05), max = marks.at(-1);

@@ -1,9 +1,9 @@
-/* For whoever keeps it running: live latency, ingestion, models and their gates, benches, and the market's people. */
+/* For whoever keeps it running: live latency, ingestion, models and their gates, experiments, benches, the market's people. */
 import { ask, change } from './api.js';
 import * as charts from './charts.js';
 import { $, $$, asked, awaited, count, esc, icon, many, ms, note, say } from './parts.js';
 
-const PANELS = { live: 'Live', ingestion: 'Ingestion', models: 'Models', benches: 'Benches', people: 'People' };
+const PANELS = { live: 'Live', ingestion: 'Ingestion', models: 'Models', experiments: 'Experiments', benches: 'Benches', people: 'People' };
 let panel = null, made = {}, again = 0;                               // the panel shown, its charts, the timer that renews it
 
 const head = (title, text) => `<header class="head"><h1 tabindex="-1">${title}</h1><p>${text}</p></header>`;
@@ -55,6 +55,23 @@ const SHOW = {
       + (rows.length ? `<ol>${rows.map((v) => `<li class="model"><div class="what"><h2>${esc(v.name)}, version ${v.version}</h2><span class="tag ${v.live ? 'live' : ''}">${v.live ? 'live' : 'ready to return'}</span><span class="small quiet">made ${date(v.made_at)}${v.last_row ? `, learnt ${many(v.last_row, 'event')} of the log` : ''}</span></div><div class="gates">${gates(v)}${v.facts.said ? `<p class="small quiet" style="flex-basis:100%;margin-top:6px">${esc(v.facts.said)}</p>` : ''}</div>${v.live ? `<button class="b slim" data-op="rollback"${before === undefined ? ' disabled' : ''}>${before === undefined ? 'Nothing to go back to' : `Go back to ${before}`}</button>` : `<button class="b slim" data-op="promote" data-version="${v.version}">Make live</button>`}</li>`).join('')}</ol>`
         : note({ tone: 'plain', strong: `${m.serving} serves, from memory.`, text: 'It was not put into a store, so there is no other version to go to. `interplay train --store` keeps versions and moves between them.' }))
       + (m.moves.length ? table('Moves', 'Every move of the pointer, newest first.', [['When', ''], ['To version', 'num'], ['Why', '']], [...m.moves].reverse().map((v) => `<tr><th scope="row" class="n">${date(v.time ?? v.moved_at ?? v.at)}</th><td class="num">${v.version}</td><td>${esc(v.why ?? '')}</td></tr>`)) : '');
+  },
+
+  async experiments() {
+    const { experiments } = await ask('/v1/experiments'), rows = [...experiments].reverse(), chosen = new URLSearchParams(location.search).get('name') ?? rows[0]?.name;
+    made = {};
+    const top = head('Experiments', 'Each person is answered by one arm, always the same. The intervals hold however often you look.');
+    if (!rows.length) return top + note({ tone: 'plain', strong: 'None was planned yet.', text: 'POST /v1/experiments plans one over two versions of the model; docs/experiments.md says how.' });
+    const e = await ask(`/v1/experiments/${encodeURIComponent(chosen)}`), plan = e.experiment, told = e.gaps.filter((g) => g.interval), number = (v) => v === null ? '–' : charts.minus(v) + charts.figure(v);
+    if (told.length) made.gaps = (w) => charts.gaps(w, told.map((g) => ({ name: g.arm, low: g.interval[0], mid: g.difference, high: g.interval[1] })), `${plan.reward}s a page more`);
+    const op = { made: ['start', 'Start it'], running: ['stop', 'Stop it'] }[plan.state];
+    return top
+      + `<nav class="pills" aria-label="Experiments">${rows.map((x) => `<a class="b slim${x.name === chosen ? ' solid' : ''}" href="/operate/experiments?name=${encodeURIComponent(x.name)}"${x.name === chosen ? ' aria-current="true"' : ''}>${esc(x.name)}</a>`).join('')}</nav>`
+      + note({ tone: e.guardrails.some((g) => g.state === 'breached') || e.said.includes('not filled as planned') ? 'stop' : 'plain', strong: `${plan.name} is ${plan.state}.`, text: `${e.said}.` })
+      + (op ? `<div class="row"><button class="b${op[0] === 'start' ? ' solid' : ''}" data-op="${op[0]}" data-name="${esc(plan.name)}">${op[1]}</button><p class="quiet">${plan.kind === 'split' ? 'Each person sees one arm' : 'Both arms fill each page in turns'}; ${percent(plan.traffic)} % of people take part${plan.started_at ? `, since ${date(plan.started_at)}` : ''}.</p></div>` : '')
+      + (told.length ? chart('gaps', `${esc(plan.reward)}s a page, more than ${esc(e.arms[0].name)}`, 'Dot: the difference. Line: an interval of 95 % that holds at all times at once.') : '')
+      + table('Arms', `${e.moved ? `${many(e.moved, 'person', 'people')} saw more than one arm and are left out. ` : ''}${e.sample_ratio === null ? '' : `Chance that so many came to each arm: ${charts.figure(e.sample_ratio)}.`}`, [['Arm', ''], ['Model', 'num'], ['People', 'num'], ['Pages', 'num'], [`${esc(plan.reward)}s`, 'num'], ['A page', 'num'], ['Against the first', '']], e.arms.map((a, i) => `<tr><th scope="row">${esc(a.name)}</th><td class="num">${a.model || 'live'}</td><td class="num">${count(a.persons)}</td><td class="num">${count(a.pages)}</td><td class="num">${count(a.rewards)}</td><td class="num">${number(a.rate)}</td><td>${esc(e.gaps.find((g) => g.arm === a.name)?.verdict ?? (i ? '' : 'is the first'))}</td></tr>`))
+      + (e.guardrails.length ? table('Guardrails', 'What must not suffer by more than a margin.', [['Event', ''], ['Arm', ''], ['State', ''], ['Difference', 'num'], ['Margin', 'num']], e.guardrails.map((g) => `<tr><th scope="row">${esc(g.event)}</th><td>${esc(g.arm)}</td><td>${esc(g.state)}</td><td class="num">${number(g.difference)}</td><td class="num">${charts.figure(g.margin)}</td></tr>`)) : '');
   },
 
   async benches() {
@@ -114,7 +131,7 @@ async function show(quiet) {
       if (mark) $(mark, place)?.focus({ preventScroll: true });
     }
   }
-  if (name === 'live' || name === 'ingestion' || name === 'people') again = setTimeout(() => { if (!document.hidden && panel === name && !$('dialog[open]')) show(true); else if (panel === name) again = setTimeout(() => show(true), 2000); }, name === 'people' ? 2000 : 5000);
+  if (name === 'live' || name === 'ingestion' || name === 'experiments' || name === 'people') again = setTimeout(() => { if (!document.hidden && panel === name && !$('dialog[open]')) show(true); else if (panel === name) again = setTimeout(() => show(true), 2000); }, name === 'people' ? 2000 : 5000);
 }
 
 /** Show one panel; its title. */
@@ -142,6 +159,13 @@ async function trace(id) {
 async function deed(b) {
   try {
     if (b.dataset.op === 'walk') { await change('POST', '/v1/operate/crowd', { walking: b.dataset.walking === 'true' }); say(b.dataset.walking === 'true' ? 'They are in.' : 'They went home.'); return show(true); }
+    if (b.dataset.op === 'start' || b.dataset.op === 'stop') {
+      const begin = b.dataset.op === 'start', name = b.dataset.name;
+      if (!await asked(begin ? `Let people into ${esc(name)}?` : `Stop ${esc(name)}?`, `<p>${begin ? 'From now on people are answered by its arms.' : 'The live model answers everybody again. It cannot be started a second time.'}</p>`, begin ? 'Start it' : 'Stop it', 'Leave it', 'you')) return null;
+      await change('POST', `/v1/experiments/${encodeURIComponent(name)}/${b.dataset.op}`);
+      say(begin ? 'It runs.' : 'It is stopped.');
+      return show(true);
+    }
     const back = b.dataset.op === 'rollback';
     if (!await asked(back ? 'Go back to the model before?' : `Make version ${b.dataset.version} live?`, `<p>${back ? 'The pointer moves to the version that served before.' : 'The pointer moves at once; its gate is not asked again.'} No request fails, and the present model stays ready.</p>`, back ? 'Go back' : 'Make it live', 'Leave it', 'you')) return null;
     const done = await change('POST', back ? '/v1/models/rollback' : `/v1/models/${b.dataset.version}/promote`);
