@@ -78,7 +78,7 @@ def trap(belief: str, name: str, *, seed: int, resamples: int = 2000) -> dict[st
     step = np.broadcast_to(left, items.shape)
     logged = Chances(slate=np.full(LOGGED, left.prod()), prefix=np.cumprod(step, axis=1),
                      item=np.full(items.shape, 1 / ITEMS))  # fmt: skip
-    out = {}
+    out: dict[str, float] = {}
     for said, sign in (("stacking", 1.0), ("spreading", -1.0)):
         whole = stacked(sign * PEAKED * attraction, every)[0].prod(axis=1)
         marginal = design(every, whole, ITEMS)[1].reshape(PLACES, ITEMS)

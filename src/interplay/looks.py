@@ -18,7 +18,7 @@ import polars as pl
 import torch
 from scipy.stats import spearmanr
 
-from interplay.data.gaze import screens
+from interplay.data.gaze import Recordings, screens
 from interplay.data.pages import Pages
 from interplay.data.read import roots
 from interplay.errors import BadData
@@ -221,6 +221,42 @@ def positions(entry: Any, seed: int) -> dict[str, Any]:
         "gain": "Gain is in log-likelihood a page over the click rate of each place, with a 95 % interval",
     }
     return {"metrics": figures, "protocol": told_of, "facts": facts}
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# A user's own copy of the eye-tracking tables
+
+
+def compared(told: Recordings, *, folds: int = 5, descent: Descent = QUICK) -> pl.DataFrame:
+    """Every model on recorded screens: log-likelihood of people left out and its error, and how far its looks are from
+    where eyes rested (KL of shares of cells; null without gaze).
+
+    Screens with more than one choice are left out for models of one choice; `observed` needs gaze.
+    """
+    pages = told.pages
+    assert pages.user is not None
+    rows = []
+    for name in (*RIVALS, *(["observed"] if told.gaze else [])):
+        kept = pages.take(pages.clicked.sum(axis=(1, 2)) <= 1) if name == "one-choice" else pages
+        assert kept.user is not None
+        each, looks = [], []
+        for fold in range(min(folds, len(told.people))):
+            out = kept.user % folds == fold
+            model = Clicks(ClicksConfig(model=name, attraction="about", descent=descent)).learn(kept.take(~out))
+            each.append(model.log_likelihood(kept.take(out)))
+            looks.append(model.examination())
+        ll = np.concatenate(each)
+        rows.append({
+            "model": name, "log_likelihood": float(ll.mean()), "error": float(ll.std() / np.sqrt(len(ll))),
+            "kl": None if kept.looked is None else _apart(kept.looked.sum(axis=0), np.mean(looks, axis=0)),
+        })  # fmt: skip
+    return pl.DataFrame(rows, schema_overrides={"kl": pl.Float64}).sort("log_likelihood", descending=True)
+
+
+def _apart(rested: Array, looks: Array) -> float:
+    """KL of the share of rests on each cell from the share of looks."""
+    p, q = (rested + 0.5) / (rested + 0.5).sum(), np.maximum(looks, 1e-6) / np.maximum(looks, 1e-6).sum()
+    return float((p * np.log(p / q)).sum())
 
 
 JUDGES = {"recgaze": recovery, "positions": positions}

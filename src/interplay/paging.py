@@ -107,7 +107,7 @@ def _ways(
         """The same lists and warm policy under other settings of what follows."""
         settings = replace(model.config, policy=replace(model.config.policy, **policy))
         out = Pages(settings)
-        out.things, out.fitted = model.things, {}
+        out.things, out.usual, out.fitted = model.things, model.usual, {}
         out._build(seed)
         out.rewards = out.mixed.rewards = model.rewards
         if rewards is not None:

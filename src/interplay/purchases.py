@@ -17,6 +17,7 @@ from interplay.benches import Bench, Entry
 from interplay.data.examples import Examples
 from interplay.data.read import load
 from interplay.fitted import built
+from interplay.learn.ranked import logit
 from interplay.types import TRAIN, VALID, Array, Dataset, Ragged, Run
 
 SETTINGS: Mapping[str, Any] = {"window": 20}
@@ -26,6 +27,8 @@ BESIDE = 4  # things of the same list beside each purchase
 WORDS = 4  # last words of a query that are fields
 POPULARITY = 0.1  # weight of the log of purchases beside BM25
 HELD = 15  # queries that validate
+CHOSEN_BY = 300  # purchases under them by which the share of the first order is chosen
+SHARES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # of the first order's score in the new one
 
 
 class Shop:
@@ -89,13 +92,17 @@ class Shop:
     def examples(self, user: Array, query: Array, items: Array, label: Array | None = None) -> Examples:
         """One example for each place of `items` (int[n, k]), with what was known of it before the query."""
         k = items.shape[1]
-        columns = {c: np.zeros(items.shape, np.float32) for c in ("bm25", "purchases", "queries", "together")}
+        columns = {c: np.zeros(items.shape, np.float32) for c in ("bm25", "place", "purchases", "queries", "together")}
         main = np.zeros(items.shape, np.int64)
         for q in np.unique(query):
             rows = np.flatnonzero(query == q)
             score, count, several, first = self.known(int(q))
-            columns["bm25"][rows], columns["purchases"][rows] = score[items[rows]], np.log1p(count[items[rows]])
-            columns["queries"][rows], main[rows] = several[items[rows]], first[items[rows]]
+            place = np.empty(self.n)
+            place[self.lists(int(q))[0]] = np.log1p(np.arange(self.n))  # queries differ in length, lists do not
+            named = {"bm25": score / max(score.max(), 1e-9), "place": place, "purchases": np.log1p(count)}
+            for name, column in {**named, "queries": several}.items():
+                columns[name][rows] = column[items[rows]]
+            main[rows] = first[items[rows]]
         for lo in range(0, len(user), 500):
             here, own = user[lo : lo + 500], items[lo : lo + 500]
             near = (self.owned[here] @ self.alike).toarray()
@@ -138,6 +145,8 @@ class Shop:
         label[:, 1:][owned] = np.nan  # bought by the same person: no negative
         asked = np.unique(query)
         valid = np.isin(query, rng.permutation(asked)[: min(HELD, len(asked) // 5)])
+        some = rng.permutation(np.flatnonzero(valid))[:CHOSEN_BY]
+        self.validating = user[some], query[some], item[some], np.stack([pools[int(q)] for q in query[some]])
         made = self.examples(user, query, items, label)
         part = np.repeat(np.where(valid, VALID, TRAIN), items.shape[1]).astype(np.int8)
         return replace(made, labels={"buy": label.reshape(-1)}, part=part)
@@ -160,6 +169,27 @@ def precision(order: Array, bought: Array) -> float:
     return float(np.mean(np.arange(1, len(at) + 1) / at)) if len(at) else 0.0
 
 
+def mixed(said: Array, share: float) -> Array:
+    """float[n, k]: logits in standard deviations of their list, and `share` of the order they came in, in its own."""
+    x = logit(said)
+    came = -np.log1p(np.arange(x.shape[1]))
+    parts = [(v - v.mean(axis=-1, keepdims=True)) / (v.std(axis=-1, keepdims=True) + 1e-9) for v in (x, came)]
+    return parts[0] + share * parts[1]
+
+
+def chosen_share(shop: Shop, model: Any) -> float:
+    """How much of the first order is kept: what puts the validation queries' purchases nearest to the top."""
+    user, query, item, lists = shop.validating
+    right = lists == item[:, None]
+    said = model.predict(shop.examples(user, query, lists, right.astype(np.float32)))["buy"].reshape(lists.shape)
+
+    def reciprocal(share: float) -> float:
+        order = np.argsort(-mixed(said, share), axis=1, kind="stable")
+        return float((1.0 / (1 + np.take_along_axis(right, order, axis=1).argmax(axis=1))).mean())
+
+    return max(SHARES, key=reciprocal)
+
+
 def purchases(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
     shop = Shop(load(page.data))
     user, query, bought = shop.judged()
@@ -170,9 +200,10 @@ def purchases(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
     if entry.system != "bm25":
         model = built(entry.system, {**SETTINGS, **entry.settings})
         model.fit(shop.data, examples=shop.lessons(), run=Run(seed=seed))
+        facts["share"] = chosen_share(shop, model)
         first = np.stack([listed[int(q)][:LIST] for q in query])
         begun = time.perf_counter()
-        said = model.predict(shop.examples(user, query, first))["buy"].reshape(first.shape)
+        said = mixed(model.predict(shop.examples(user, query, first))["buy"].reshape(first.shape), facts["share"])
         facts |= {"epochs": model.fitted["best_epoch"], "ms": round(1e6 * (time.perf_counter() - begun) / said.size, 3)}
         facts["parameters"] = sum(p.numel() for p in model.learnt.net.parameters())
         for i, q in enumerate(query):
@@ -183,7 +214,9 @@ def purchases(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
         "protocol": {
             "data": f"{len(values)} (person, query) of the test part, whose queries nobody asked in training; all "
                     f"{shop.n:,} things are ranked: the first {LIST} of BM25 with {POPULARITY} of log popularity in "
-                    f"the model's order (they hold {facts['recall']:.0%} of what was bought), then the others",
+                    f"the model's order and a share of their own (they hold {facts['recall']:.0%} of what was bought), "
+                    "then the others",
+            "chosen": "The share is chosen on training queries that were held out",
             "learnt": f"Learnt from {LESSONS:,} purchases, each as if its query had never been asked, beside {BESIDE} "
                       "of the same list; events and candidates are the main query that a thing was bought under",
         },

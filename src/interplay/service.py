@@ -126,10 +126,9 @@ class Served:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def memory(self) -> float:
-        """Bytes that the process holds now."""
-        line = next(
-            s for s in Path(f"/proc/{self.process.pid}/status").read_text().splitlines() if s.startswith("VmRSS")
-        )
+        """Bytes that the process holds now, without the files that are mapped into it: the store grows."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        line = next(line for line in lines if line.startswith("RssAnon"))
         return int(line.split()[1]) * 1024.0
 
 

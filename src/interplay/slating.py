@@ -64,21 +64,22 @@ def slates(entry: Any, seed: int) -> dict[str, Any]:
     figures = ranked(world, score, wanted)
     line = Pages.of(log)
     figures |= link(world, model, line.requests(log), line, now, seed)
-    covered = {}
+    facts: dict[str, Any] = {}
+    covered = {"narrow": 0.0, "covered": 0.0}
     if entry.settings.get("calibrate"):
         fresh = old_pages(world, seed)
         covered["narrow"] = inside(world, model, now, fresh)
         recent = line.take(np.random.default_rng(seed).permutation(len(line))[:6000])
         model.calibrate(recent.requests(log), recent)
         covered["covered"] = inside(world, model, now, fresh)
-        covered["widen"] = float(model.widen)
+        facts["widen"] = float(model.widen)
     figures |= later(world, model, score, users)  # last: it lets time pass
     stage.cache_clear()
     told = {
         "world": f"{len(users)} people, {world.n_items} items of which {int(world.cold.sum())} were never shown, "
         f"{len(line)} pages of 5 to 25, {len(log.events)} clicks",
     }
-    return {"metrics": figures | {"fit": spent}, "protocol": told, "facts": covered}
+    return {"metrics": figures | covered | {"fit": spent}, "protocol": told, "facts": facts}
 
 
 def scores(model: Any, requests: Requests, items: Array) -> Array:
@@ -206,7 +207,7 @@ def later(world: SlateWorld, model: Any, score: Array, users: Array) -> dict[str
 # What trying things costs and brings
 
 LOOP = SlatesConfig(
-    user="linear", groups="group", dim=8, power=3.0, particles=16,
+    user="linear", groups="group", dim=8, particles=16,
     descent=Descent(rate=0.02, batch=64, epochs=10, clip=10.0),
 )  # fmt: skip
 ROUNDS, PEOPLE, THINGS = 30, 150, 200

@@ -11,6 +11,7 @@ import pytest
 from interplay.data.gaze import recordings, screens
 from interplay.errors import BadData
 from interplay.learn.descend import Descent
+from interplay.looks import compared
 from interplay.models.clicks import Clicks, ClicksConfig
 
 GENRES = ("Crime", "Drama")
@@ -82,6 +83,16 @@ def test_without_the_gaze_file_clicks_are_read_all_the_same(tmp_path: Path) -> N
     quick = Descent(rate=0.1, batch=64, epochs=20)
     model = Clicks(ClicksConfig(model="one-choice", attraction="about", descent=quick)).learn(told.pages)
     assert np.isfinite(model.log_likelihood(told.pages)).all()
+
+
+def test_every_model_is_compared_by_people_left_out_and_by_where_eyes_rested(tmp_path: Path) -> None:
+    quick = Descent(rate=0.1, batch=64, epochs=15)
+    table = compared(recordings(study(tmp_path)), descent=quick)
+    assert "observed" in table["model"].to_list() and len(table) == 10
+    assert table["log_likelihood"].is_finite().all() and (table["kl"] >= 0).all()
+    (tmp_path / "summary_feedback.csv").unlink()
+    blind = compared(recordings(tmp_path), descent=quick)
+    assert "observed" not in blind["model"].to_list() and blind["kl"].null_count() == len(blind)
 
 
 def test_a_folder_without_the_tables_is_refused_with_where_they_are(tmp_path: Path) -> None:

@@ -75,6 +75,9 @@ def test_lists_to_learn_from_come_from_bases_that_never_saw_the_person_and_say_o
 
     known = things(data, dim=8)
     parts = list(folded(data, known, Watched, pool=12, folds=3, most=500, dim=8, run=Run(seed=2)))
+    usual = [some for _, some in parts]
+    parts = [kept for kept, _ in parts]
+    assert not all(some.engaged.any(axis=1).all() for some in usual), "usual lists are kept whatever came next"
     people = [set(p.user.tolist()) for p in parts]
     assert len(fits) == 3 and all(not fit & asked for fit, asked in zip(fits, people, strict=True))
     assert all((p.engaged.sum(axis=1) >= 1).all() for p in parts)
@@ -235,7 +238,9 @@ def test_searches_and_wishes_for_variety_are_left_alone():
 
 
 def test_what_a_person_asked_for_is_not_undone():
-    requests = replace(asked()[0].slice(0, 3), k=5, boosts=[(), (Boost(where="title != 'brass plum number 18'", by=2.0),), ()])
+    requests = replace(
+        asked()[0].slice(0, 3), k=5, boosts=[(), (Boost(where="title != 'brass plum number 18'", by=2.0),), ()]
+    )
     places = cooked().model.respond(requests).slates.columns["ranked"]
     assert (places[1] == np.arange(5)).all() and not (places[[0, 2]] == np.arange(5)).all()
 

@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interplay.ops.topk import best, best_dot, withheld
+from interplay.ops.topk import Standing, best, best_dot, withheld
 from interplay.types import Ids, Ragged, Requests, Rows, RuleSet
+from small import crowd
 
 
 def rows_of(n_items: int) -> Rows:
@@ -82,3 +83,17 @@ def test_withheld_joins_history_and_exclusions():
     requests = Requests(user=np.array([-1, -1], np.int32), history=Ragged.of([[3, 3], []]), rules=rules)
     hidden = withheld(requests, 6)
     assert [hidden.row(i)["item"].tolist() for i in range(2)] == [[3, 3, 5], [1]]
+
+
+def test_a_standing_list_read_off_under_rules_is_the_best_of_its_scores():
+    rng = np.random.default_rng(3)
+    dataset = crowd()
+    rows = Rows.of(dataset)
+    scores = rng.integers(0, 4, dataset.n_items).astype(np.float32)  # many ties
+    scores[5] = -np.inf
+    even = np.arange(dataset.n_items) % 2 == 0
+    for rules in (RuleSet(), RuleSet(withhold_seen=False), RuleSet(masks=even[None], names=("even",))):
+        requests = Requests.of(dataset, np.arange(dataset.n_users, dtype=np.int32), rules=rules)
+        quick = Standing(scores, rows).first(requests, 9, scores)
+        slow = best(lambda part: np.tile(scores, (len(part), 1)), requests, 9, rows)
+        assert (quick.items == slow.items).all() and (quick.scores == slow.scores).all()

@@ -30,6 +30,7 @@ NUMBERS = (
 )  # fmt: skip
 RECENT = 10  # last events that candidates are held against
 FADE = 0.7  # weight of one event further back, in means
+ANY = 0.1  # share of all lists that is kept, to know what pages look like
 BLOCK = 512  # lists described at once
 WORTH_KEEPING = 512  # so many texts at once are kept in the cache directory
 
@@ -269,8 +270,9 @@ def _rows(vectors: Array, at: Array) -> Array:
 
 def folded(
     dataset: Dataset, known: Things, base: Callable[[], Any], *, pool: int, folds: int, most: int, dim: int, run: Run,
-) -> Iterator[Lists]:  # fmt: skip
-    """Lists of moments in people's pasts in which what came next is among the candidates, fold by fold.
+) -> Iterator[tuple[Lists, Lists]]:  # fmt: skip
+    """Fold by fold: lists of moments in people's pasts in which what came next is among the candidates, and a tenth of
+    all lists, whatever came next.
 
     `base()` gives an unfitted ranker with the verbs fit and retrieve. At most `most` moments are asked about in all.
     """
@@ -294,9 +296,8 @@ def folded(
             requests, truth = _moments(dataset, part)
             lists = described(counts, requests, ranker.retrieve(requests, pool), truth)
             lists = replace(lists, user=dataset.events.user[part])
-            kept = np.flatnonzero(lists.engaged.any(axis=1))
-            if len(kept):
-                yield lists.take(kept)
+            some = rng.random(len(lists)) < ANY
+            yield lists.take(np.flatnonzero(lists.engaged.any(axis=1))), lists.take(np.flatnonzero(some))
 
 
 def _moments(dataset: Dataset, at: Array) -> tuple[Requests, Ragged]:

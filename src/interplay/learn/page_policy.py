@@ -3,8 +3,8 @@
 Choice    logit_j = s_j + q . h_j + a near_j + b same_j: what a transformer over all candidates says of j, the choices
           so far (their mean and the place, as a query), and how near j comes to what stands above it
 Warm-up   cross-entropy with better pages (learn/page_rewards.py), place by place
-Variety   a push away from what stands above, logit_j - p near_j, as small as keeps pages of people held out as varied
-          as those of the base order (ours)
+Variety   a push away from what stands above, logit_j - p near_j, as small as keeps pages as varied as those of the base
+          order (ours)
 Ppo       Schulman et al., arXiv 1707.06347: clipped ratios, advantages by GAE with a value at each place, a bonus for
           entropy. Each place earns its part of the item reward at once, the page its reward at the end, each divided by
           its running spread; the price of leaving the supervised policy adapts to the divergence that is wanted
@@ -48,7 +48,7 @@ class PolicyConfig:
     passes: int = 2  # over the pages of a round
     batch: int = 128
     rate: float = 3e-4
-    share: float = 0.5  # the page's reward against that of its items: lambda
+    share: float = 0.2  # the page's reward against that of its items: lambda
     clip: float = 0.2
     trace: float = 0.95  # lambda of GAE
     bonus: float = 0.01  # on the entropy of a choice
@@ -400,13 +400,17 @@ PUSHES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0)
 
 
 @torch.no_grad()
-def vary(policy: PagePolicy, check: Lists, known: Things) -> dict[str, float]:
-    """Give the policy the smallest push with which its pages are as varied as `crowding` asks of people held out."""
-    base, told = _alike(None, check, known, policy.config.places), {}
+def vary(policy: PagePolicy, usual: Lists, known: Things) -> dict[str, float]:
+    """Give the policy the smallest push with which its pages of usual lists are as varied as `crowding` asks.
+
+    Returns the likeness inside pages: the base order's, the policy's, and with the push. What people went for is not
+    looked at.
+    """
+    base, told = _alike(None, usual, known, policy.config.places), {}
     wanted = np.inf if policy.config.crowding is None else policy.config.crowding * base
     for push in PUSHES:
         policy.push.fill_(push)
-        told[push] = _alike(policy, check, known, policy.config.places)
+        told[push] = _alike(policy, usual, known, policy.config.places)
         if told[push] <= wanted:
             break
     return {"base": base, "policy": told[0.0], "varied": told[float(policy.push)], "push": float(policy.push)}

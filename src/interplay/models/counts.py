@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from interplay.errors import BadData, Unsupported
-from interplay.ops.topk import best, best_dot
+from interplay.ops.topk import Standing, best
 from interplay.types import Array, Dataset, Events, Requests, Rows, Run, Slates, State, World
 
 DAY = 86_400_000_000  # microseconds
@@ -33,19 +33,21 @@ class Popular:
     def fit(self, dataset: Dataset, *, run: Run = Run(), world: World | None = None) -> Popular:
         if not len(dataset.events):
             raise BadData(f"{dataset.name!r} has no events; there is nothing to count")
-        self.rows = Rows.of(dataset)
+        return self._count(Rows.of(dataset))
+
+    def _count(self, rows: Rows) -> Popular:
+        self.rows, self.counts = rows, rows.popularity.astype(np.float32)
+        self.standing = Standing(self.counts, rows)
         return self
 
     def retrieve(self, requests: Requests, n: int) -> Slates:
-        nobody, nothing = np.zeros((len(requests), 1), np.float32), np.zeros((self.rows.n_items, 1), np.float32)
-        return best_dot(nobody, nothing, requests, n, self.rows, bias=self.rows.popularity)
+        return self.standing.first(requests, n, self.counts)
 
     def state(self) -> State:
         return State.joined(rows=self.rows.state())
 
     def restore(self, state: State) -> Popular:
-        self.rows = Rows.restore(state.within("rows"))
-        return self
+        return self._count(Rows.restore(state.within("rows")))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +75,7 @@ class Trending:
     def _keep(self, item: Array, time: Array) -> None:
         order = np.argsort(time, kind="stable")
         self.item, self.time = item[order], time[order]
-        self.last: Array | None = None  # float64[n_items]: counts as of the last event
+        self.last: tuple[Array, Standing] | None = None  # float64[n_items]: counts as of the last event, in order
 
     def partial_fit(self, events: Events) -> Trending:
         """Count new events at once; those of items without a row wait for the next fit."""
@@ -84,15 +86,23 @@ class Trending:
 
     def counts(self, at: int) -> Array:
         """float32[n_items]: sum over events not later than `at` of 2^(-age / half_life)."""
-        if len(self.time) and at >= self.time[-1]:  # after the last event all counts fade alike
-            if self.last is None:
-                age = (self.time[-1] - self.time) / (self.config.half_life * DAY)
-                self.last = np.bincount(self.item, np.exp2(-age), minlength=self.rows.n_items)
+        if self._over(at):
             faded = np.exp2(-(at - self.time[-1]) / (self.config.half_life * DAY))
-            return (self.last * faded).astype(np.float32)
+            return (self._last()[0] * faded).astype(np.float32)
         upto = np.searchsorted(self.time, at, side="right")
         age = (at - self.time[:upto]) / (self.config.half_life * DAY)
         return np.bincount(self.item[:upto], np.exp2(-age), minlength=self.rows.n_items).astype(np.float32)
+
+    def _over(self, at: int) -> bool:
+        """Whether nothing is newer: from then on all counts fade alike, and their order stands."""
+        return len(self.time) > 0 and at >= self.time[-1]
+
+    def _last(self) -> tuple[Array, Standing]:
+        if self.last is None:
+            age = (self.time[-1] - self.time) / (self.config.half_life * DAY)
+            last = np.bincount(self.item, np.exp2(-age), minlength=self.rows.n_items)
+            self.last = last, Standing(last.astype(np.float32), self.rows)
+        return self.last
 
     def retrieve(self, requests: Requests, n: int) -> Slates:
         latest = int(self.time[-1]) if len(self.time) else 0
@@ -102,8 +112,11 @@ class Trending:
         out = Slates.empty(len(requests), min(n, max(self.rows.n_items, 1)))
         for m, moment in enumerate(moments):
             rows = order[np.searchsorted(which[order], m) : np.searchsorted(which[order], m, side="right")]
-            counts = self.counts(int(moment))
-            slates = best(lambda part, c=counts: np.tile(c, (len(part), 1)), requests.take(rows), n, self.rows)  # type: ignore[misc]
+            counts, asked = self.counts(int(moment)), requests.take(rows)
+            if self._over(int(moment)):
+                slates = self._last()[1].first(asked, n, counts)
+            else:
+                slates = best(lambda part, c=counts: np.tile(c, (len(part), 1)), asked, n, self.rows)  # type: ignore[misc]
             out.items[rows], out.scores[rows] = slates.items, slates.scores
         return out
 

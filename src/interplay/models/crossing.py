@@ -11,12 +11,13 @@ norm. Search: a narrow network in which every pair is all three, weighed by a so
 (the code's, without Gumbel noise). Learns 4 * rows * cross_dim bytes for remembered combinations.
 
 Ours, beside the paper: alpha is learnt on one half of the validation rows ("two" levels; "one" is the paper's, on the
-training batch); a cost term on the share of rows that is remembered; a check of what alpha wants remembered, which says
-which way and not how much: a pair stays remembered where validation rows are told worse without it, by more than it
-costs, dearest first and within `budget`; and `blind` (learn/crossed.py): a combination that one training row made is
-met as a rare one that often while learning, since it would otherwise tell its own label and teach the network to trust
-it. No more than `most` combinations are kept, the most frequent. The embedding table is shrunk as a whole, remembered
-rows as they are looked up.
+training batch), with a cost on the share of rows that is remembered. Alpha says which way and not how much, so pairs
+are put in order of what one Newton step of remembering them takes off the validation loss of a network that remembers
+nothing, and the first 0, 1, 2, 4 ... of them, within `budget`, are tried in narrow networks (`trials`; 0 leaves it to
+alpha); all others are factorized or naive as alpha says. And `blind` (learn/crossed.py): a combination that a single
+training row made is met as a rare one that often while learning, since it would otherwise tell its own label and teach
+the network to trust it. No more than `most` combinations are kept, the most frequent. The embedding table is shrunk as
+a whole, remembered rows as they are looked up.
 
 What is remembered of a person goes with them: `forget` takes out all combinations with them.
 """
@@ -39,6 +40,7 @@ from interplay.data.features import FeatureView
 from interplay.errors import unknown
 from interplay.learn.crossed import Crossed
 from interplay.learn.descend import Descent, seeded
+from interplay.learn.ranked import sigmoid
 from interplay.learn.tabular import (
     Batch,
     Prepared,
@@ -56,7 +58,6 @@ from interplay.types import Array, Dataset, Requests, Run, Slates, State, World
 
 REMEMBER, FACTORIZE, NAIVE = range(3)
 METHODS = ("memorize", "factorize", "naive")
-JUDGED = 20_000  # validation rows by which it is judged what remembering is worth
 CROSSES = "crosses"  # where a batch carries the rows of its combinations
 
 
@@ -76,6 +77,8 @@ class CrossingConfig(TabularConfig):
     alpha_rate: float = 0.04
     cost: float = 0.02  # in nats, of remembering every combination there is
     budget: float = 0.5  # largest share of all combinations that is remembered after a search
+    trials: int = 6  # narrow networks that remember more and more pairs, of which validation chooses; 0 trusts alpha
+    gain: float = 0.0005  # of AUC, that remembering more pairs must bring on validation
     explained: int = 0  # crosses that the trace names for each item; costs a pass of the network for each pair
     descent: Descent = field(default_factory=lambda: Descent(batch=4096, epochs=100, patience=2, plateau=0.1))
 
@@ -97,15 +100,13 @@ class Crossing:
         begun = prepared(examples, c, run, n_users=dataset.n_users)
         pairs = np.array(list(combinations(range(len(begun.coder.fields)), 2)), np.int32).reshape(-1, 2)
         whole = Crossed.fit(begun.coded.fields, begun.coder.sizes, pairs, c.cross_floor).most(c.most)
+        self.tried: list[dict[str, Any]] = []
         self.methods, self.path = self._decided(begun, whole, c, run)
         self.pairs, self.all_rows = pairs, len(whole.keys)
         self.crossed = whole.of(np.flatnonzero(self.methods == REMEMBER))
-        with seeded(run.seed):
-            net = self._build(begun.coder)
-        told = Prepared(begun.coder, _with(begun.coded, self.crossed), _with(begun.valid, self.crossed))
-        self.learnt = taught(net, told, c, run, changed=lambda b, g: _blinded(b, self.crossed, c.blind, g))
+        self.learnt = self._learnt(begun, whole, self.methods, c, run, "descent")
         self.learnt.fitted |= {"chosen": self.chosen(), "rows": len(self.crossed.keys), "all_rows": self.all_rows,
-                               "alpha": self.path}  # fmt: skip
+                               "alpha": self.path, "tried": self.tried, "ridge": c.ridge}  # fmt: skip
         return self
 
     # ------------------------------------------------------------------------------------------------------ searching
@@ -117,11 +118,43 @@ class Crossing:
             return np.full(n, METHODS.index(method)), []
         if method == "random" or not n:
             return np.random.default_rng([run.seed, 13]).integers(0, 3, n), []
-        alpha, worth, path = self._searched(begun, whole, c, run)
-        return within(alpha, worth, whole.rows_of, c), path
+        alpha, path = self._searched(begun, whole, c, run)
+        if not c.trials or not len(begun.valid):
+            return within(alpha, alpha[:, REMEMBER] - alpha[:, 1:].max(axis=1), whole.rows_of, c), path
+        return self._tried(alpha, begun, whole, c, run), path
 
-    def _searched(self, begun: Prepared, whole: Crossed, c: CrossingConfig, run: Run) -> tuple[Array, Array, list[Any]]:
-        """float[P, 3] alpha after the search, float[P] what remembering each pair is worth, alpha after each epoch."""
+    def _tried(self, alpha: Array, begun: Prepared, whole: Crossed, c: CrossingConfig, run: Run) -> Array:
+        """int[P]: of networks that remember more and more pairs, the methods of the one that validation likes best."""
+        brief = replace(c, layers=c.scout, descent=replace(c.descent, epochs=min(c.descent.epochs, 2 * c.epochs + 1)))
+        others = 1 + alpha[:, 1:].argmax(axis=1)
+        best, chosen, worth = -np.inf, others, np.zeros(len(alpha))
+        for most in [0, *(2**i for i in range(c.trials - 1))]:
+            methods = within(np.where(np.arange(3) == REMEMBER, worth[:, None], -1.0), worth, whole.rows_of, c, most)
+            methods = np.where(methods == REMEMBER, REMEMBER, others)
+            if most and (methods == REMEMBER).sum() <= self.tried[-1]["pairs"]:
+                break
+            learnt = self._learnt(begun, whole, methods, brief, run, f"trial-{most}")
+            area = float(learnt.fitted["best"])
+            self.tried.append({"pairs": int((methods == REMEMBER).sum()), "auc": round(area, 5)})
+            run.progress("trial", self.tried[-1])
+            if area > best + (c.gain if most else 0.0):
+                best, chosen = area, methods
+            if not most:
+                worth = newton(learnt.logits(begun.coded), begun.coded, learnt.logits(begun.valid), begun.valid, whole)
+        return chosen
+
+    def _learnt(
+        self, begun: Prepared, whole: Crossed, methods: Array, c: CrossingConfig, run: Run, name: str
+    ) -> Tabular:
+        """A network with these methods, fitted."""
+        crossed = whole.of(np.flatnonzero(methods == REMEMBER))
+        with seeded(run.seed):
+            net = Network(begun.coder, c, crossed, methods, c.layers)
+        told = Prepared(begun.coder, _with(begun.coded, crossed), _with(begun.valid, crossed))
+        return taught(net, told, c, run, changed=lambda b, g: _blinded(b, crossed, c.blind, g), name=name)
+
+    def _searched(self, begun: Prepared, whole: Crossed, c: CrossingConfig, run: Run) -> tuple[Array, list[Any]]:
+        """float[P, 3] alpha after the search, and its softmax after each epoch."""
         rng = np.random.default_rng([run.seed, 17])
         coded, valid = _with(begun.coded, whole), _with(begun.valid, whole)
         half = np.flatnonzero(rng.random(len(valid)) < 0.5)
@@ -151,9 +184,7 @@ class Crossing:
                     done += 1
                 path.append(net.shares().detach().numpy().round(3).tolist())
                 run.progress("search", {"epoch": len(path), "of": c.epochs})
-            rest = np.setdiff1d(np.arange(len(valid)), half) if two else np.arange(len(valid))
-            worth = worths(net, batch_of(valid, rest[:JUDGED])) if len(rest) else np.full(len(whole.pairs), np.inf)
-        return net.alpha.detach().numpy(), worth, path
+        return net.alpha.detach().numpy(), path
 
     # ------------------------------------------------------------------------------------------------------- answering
 
@@ -240,23 +271,47 @@ class Crossing:
         return self
 
 
-def worths(net: Network, batch: Batch) -> Array:
-    """float[P]: by how much the loss of these rows rises when what a pair remembers is unknown."""
-    net.eval()
-    with torch.inference_mode():
-        own = float(cross_entropy(net(batch), batch))
-        return np.array([float(cross_entropy(net(batch, without=p), batch)) - own for p in range(len(net.methods))])
+def newton(logits: Array, coded: Coded, told: Array, valid: Coded, whole: Crossed) -> Array:
+    """float[P]: what one Newton step of remembering each pair takes off the validation loss of these logits.
+
+    A combination's step is its training rows' residuals over their curvature and a prior of 1; that of the unknown ones
+    comes from combinations that a single row made, as they were unknown before it.
+    """
+    out = np.zeros(len(whole.pairs))
+    here, there = whole.ids(coded.fields), whole.ids(valid.fields)
+    for t in range(logits.shape[1]):
+        p, known = sigmoid(logits[:, t]), coded.mask[:, t]
+        slope, bend = np.where(known, coded.labels[:, t] - p, 0.0), np.where(known, p * (1 - p), 0.0)
+        rows, label, z = valid.mask[:, t], valid.labels[valid.mask[:, t], t], told[valid.mask[:, t], t]
+        if not len(label):
+            continue
+        for pair in range(len(whole.pairs)):
+            own = here[:, pair]
+            alone = whole.once[own] | (own == pair)
+            up, down = (np.bincount(own, column, minlength=whole.rows) for column in (slope, bend))
+            up[pair], down[pair] = slope[alone].sum(), bend[alone].sum()
+            moved = z + np.clip(up / (down + 1.0), -4.0, 4.0)[there[rows, pair]]
+            out[pair] += float(np.mean(_loss(label, z) - _loss(label, moved)))
+    return out
 
 
-def within(alpha: Array, worth: Array, rows: Array, c: CrossingConfig) -> Array:
-    """int[P] the method of each pair: alpha's, where remembering is worth its cost and the budget reaches so far."""
+def _loss(label: Array, z: Array) -> Array:
+    return np.logaddexp(0.0, z) - label * z
+
+
+def within(alpha: Array, worth: Array, rows: Array, c: CrossingConfig, most: int | None = None) -> Array:
+    """int[P] the method of each pair: alpha's, where remembering is worth its cost; dearest first, within the budget.
+
+    `most` pairs at most are remembered.
+    """
     methods = alpha.argmax(axis=1)
     total, left = max(int(rows.sum()), 1), c.budget * rows.sum()
+    taken = 0
     for p in np.argsort(-worth, kind="stable"):
         if methods[p] != REMEMBER:
             continue
-        if worth[p] > c.cost * rows[p] / total and rows[p] <= left:
-            left -= rows[p]
+        if worth[p] > c.cost * rows[p] / total and rows[p] <= left and (most is None or taken < most):
+            left, taken = left - rows[p], taken + 1
         else:
             methods[p] = 1 + alpha[p, 1:].argmax()
     return methods

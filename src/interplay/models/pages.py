@@ -121,8 +121,9 @@ class Pages:
         parts = list(folded(dataset, self.things, base, pool=c.pool, folds=c.folds, most=c.moments, dim=c.dim, run=run))
         self._build(run.seed)
         self.trusted = False
-        self.fitted: dict[str, Any] = {"lists": sum(map(len, parts))}
-        lists = Lists.joined(parts) if parts else described(self.things, Requests.strangers([]), Slates.empty(0, 1))
+        none = described(self.things, Requests.strangers([]), Slates.empty(0, 1))
+        lists, self.usual = (Lists.joined([p[i] for p in parts]) if parts else none for i in (0, 1))
+        self.fitted: dict[str, Any] = {"lists": len(lists)}
         people = np.unique(lists.user)
         apart = people[np.random.default_rng([run.seed, 37]).random(len(people)) < c.check]
         out = np.isin(lists.user, apart)
@@ -149,7 +150,7 @@ class Pages:
         """Raise the reward of pages; the policy is trusted where it serves people held out no worse than the base."""
         supervised = self.ndcg(check)
         facts = ppo(self.policy, self.mixed, train, check, self.things, run=run)
-        reinforced, alike = self.ndcg(check), vary(self.policy, check, self.things)
+        reinforced, alike = self.ndcg(check), vary(self.policy, self.usual, self.things)
         told = {
             "base": self.ndcg(check, base=True), "supervised": supervised, "reinforced": reinforced,
             "policy": self.ndcg(check),

@@ -18,9 +18,10 @@ A log without impressions, or candidates = "all", is learnt from clicked items b
 Departs from the paper: everybody starts from one learnt state (`start = "prior"`), or from the first clicks before the
 pages that are learnt from (`start = "past"`), where the released code looks at all clicks of the training part, later
 ones too; the width of a group is log-normal, where the paper's absolute value of a Gaussian comes near 0 now and then,
-and no item can follow; z . v has a number for each item beside it; a bias for each place is an option; the weight of the
-likelihood is `power`, 30 to 100 in the paper, which makes the belief far too narrow: `widen`, fitted by `calibrate`,
-multiplies its scales. Items that were never shown are drawn from their group.
+and no item can follow; z . v has a number for each item beside it, and is the default, where the released settings have
+the distance; a bias for each place is an option. The likelihood's weight is `power`: 30 to 100 in the paper, which
+leaves hardly any doubt, 1 here; `widen`, fitted by `calibrate`, multiplies the scales of the belief. Items that were
+never shown are drawn from their group.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ CANDIDATES, WAYS = ("shown", "all"), ("apart", "together", "greedy")
 @dataclass(frozen=True, kw_only=True)
 class SlatesConfig:
     user: str = "gru"  # a name in USERS: how the state moves
-    score: str = "distance"  # a name in SCORES
+    score: str = "dot"  # a name in SCORES
     start: str = "prior"  # a name in STARTS
     candidates: str = "shown"  # a name in CANDIDATES: what a click competes with
     groups: str = "categories"  # catalogue column whose values group the items; "" puts all into one group
@@ -60,7 +61,7 @@ class SlatesConfig:
     window: int = 20  # last clicks that move the state
     stretch: int = 20  # pages of a person that are learnt from at once
     negatives: int = 100  # candidates = "all": items drawn beside the clicked one
-    power: float = 3.0  # weight of the likelihood against the prior
+    power: float = 1.0  # weight of the likelihood against the prior
     particles: int = 32  # draws that stand for the belief
     way: str = "apart"  # a name in WAYS: how a page is chosen
     floor: float = 0.0  # share of places at which any candidate may come
@@ -73,7 +74,7 @@ class SlatesConfig:
     linear_epochs: int = 5  # gru: epochs in which a linear state places the items first
     kinds: tuple[str, ...] = ("click",)  # events that answer a page and move the state
     descent: Descent = field(
-        default_factory=lambda: Descent(rate=0.01, batch=64, epochs=30, patience=4, schedule="cosine", clip=10.0)
+        default_factory=lambda: Descent(rate=0.01, batch=64, epochs=20, patience=4, schedule="cosine", clip=10.0)
     )
 
 

@@ -71,6 +71,24 @@ def best_dot(
     return out
 
 
+class Standing:
+    """One list for everybody, best first, that each request's rules are read off: the walk ends where n are found."""
+
+    def __init__(self, scores: Array, rows: Rows) -> None:
+        """`scores` (float32[rows.n_items]); an item whose score is NaN or -inf is not in the list."""
+        order = np.lexsort((rows.places, -scores)).astype(np.int32)
+        self.rows, self.order = rows, order[np.isfinite(scores[order])]
+
+    def first(self, requests: Requests, n: int, scores: Array) -> Slates:
+        """The first n that each request may be shown, with these scores, which must stand in the list's order."""
+        n = min(n, max(self.rows.n_items, 1))
+        out = Slates.empty(len(requests), n)
+        hidden = withheld(requests, self.rows.n_items)
+        rules = _compiled(requests.rules, len(requests), self.rows.n_items)
+        _walk(self.order, scores, hidden.offsets, hidden["item"], *rules, out.items, out.scores)
+        return out
+
+
 class _Merger:
     """A running top n of some requests, to which blocks of scores are offered."""
 
@@ -170,6 +188,25 @@ def _hidden(item, lo, hi, listed):  # type: ignore[no-untyped-def]
         else:
             hi = middle
     return lo < end and listed[lo] == item
+
+
+@numba.njit(nogil=True, cache=True)
+def _walk(order, scores, offsets, listed, masks, of, applied, items, kept):  # type: ignore[no-untyped-def]
+    for row in range(items.shape[0]):
+        found = 0
+        for item in order:
+            if found == items.shape[1]:
+                break
+            if _hidden(item, offsets[row], offsets[row + 1], listed):
+                continue
+            shown = True
+            for m in range(of[row], of[row + 1]):
+                if not masks[applied[m], item]:
+                    shown = False
+                    break
+            if shown:
+                items[row, found], kept[row, found] = item, scores[item]
+                found += 1
 
 
 @numba.njit(nogil=True, cache=True)
