@@ -58,6 +58,9 @@ class Shop:
         self.bought = np.zeros((self.n, n_queries))  # how often each thing was bought under each query
         np.add.at(self.bought, (self.item, self.query), 1.0)
         self.written = (self.bought > 0) @ self.words  # words of the queries that each thing was bought under
+        self.length, self.count = self.written.sum(axis=1), self.bought.sum(axis=1)
+        self.several = (self.bought > 0).sum(axis=1)
+        self.told: dict[int, tuple[Array, Array, Array, Array]] = {}
         best = np.argsort(-self.bought, axis=1, kind="stable")[:, :2]
         self.main = np.where(np.take_along_axis(self.bought, best, axis=1) > 0, best, -1)  # its two main queries
         owned = sp.coo_array((np.ones(len(self.user)), (self.user, self.item)), shape=(data.n_users, self.n)).tocsr()
@@ -73,15 +76,18 @@ class Shop:
 
     def known(self, q: int) -> tuple[Array, Array, Array, Array]:
         """As if `q` had never been asked: BM25, purchases, number of queries and main query (or -1) of each thing."""
-        mine = self.bought[:, q]
-        words = self.written - (mine > 0)[:, None] * self.words[q]
-        length, found = words.sum(axis=1), (words > 0).sum(axis=0)
-        rare = np.log(1 + (self.n - found + 0.5) / (found + 0.5))
-        long = 1.2 * (0.25 + 0.75 * length / max(length.mean(), 1e-9))
-        at = np.flatnonzero(self.words[q])
-        score = (self.words[q, at] * rare[at] * words[:, at] * 2.2 / (words[:, at] + long[:, None])).sum(axis=1)
-        main = np.where(self.main[:, 0] == q, self.main[:, 1], self.main[:, 0])
-        return score, self.bought.sum(axis=1) - mine, (self.bought > 0).sum(axis=1) - (mine > 0), main
+        if q not in self.told:
+            mine, at = self.bought[:, q], np.flatnonzero(self.words[q])
+            asked = mine > 0
+            words = self.written[:, at] - asked[:, None] * self.words[q, at]
+            length = self.length - asked * self.words[q].sum()
+            found = (words > 0).sum(axis=0)
+            rare = np.log(1 + (self.n - found + 0.5) / (found + 0.5))
+            long = 1.2 * (0.25 + 0.75 * length / max(length.mean(), 1e-9))
+            score = (self.words[q, at] * rare * words * 2.2 / (words + long[:, None])).sum(axis=1)
+            main = np.where(self.main[:, 0] == q, self.main[:, 1], self.main[:, 0])
+            self.told[q] = score, self.count - mine, self.several - asked, main
+        return self.told[q]
 
     def lists(self, q: int) -> tuple[Array, Array]:
         """int[n]: all things, best first by BM25 and popularity, and float[n] that score."""
