@@ -37,7 +37,17 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from interplay.cascade.cascade import WISHES, Arranging, Cascade, CascadeConfig, Explore, Lasting, Manner, Ranking, Source
+from interplay.cascade.cascade import (
+    WISHES,
+    Arranging,
+    Cascade,
+    CascadeConfig,
+    Explore,
+    Lasting,
+    Manner,
+    Ranking,
+    Source,
+)
 from interplay.cascade.fuse import FusionConfig
 from interplay.cascade.index import Index, IndexConfig
 from interplay.cascade.page import PageConfig

@@ -283,9 +283,9 @@ class Dataset:
         for ids in (self.users, self.items):
             h.update(np.ascontiguousarray(ids.keys).tobytes())
         if "examples" in self.tables:
-            for column in self.tables["examples"]:
-                h.update(column.name.encode())
-                h.update("\0".join(map(str, column.to_list())).encode())
+            for told in self.tables["examples"]:
+                h.update(told.name.encode())
+                h.update("\0".join(map(str, told.to_list())).encode())
         return h.hexdigest()
 
     def texts(self, items: Array | None = None) -> list[str]:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from interplay.models.interests import FieldGate, EventGate, contrast, masked
+from interplay.models.interests import EventGate, FieldGate, contrast, masked
 
 PRESENT = torch.tensor([[False, True, True], [False, False, False]])
 

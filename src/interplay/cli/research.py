@@ -83,7 +83,9 @@ def fit(
     system: Annotated[str, typer.Argument(help="a system's name or a recipe file (shop.toml)")],
     data: DataOption,
     out: Annotated[Path, typer.Option(help="the model directory to write")],
-    split: Annotated[str | None, typer.Option(help="given, time, user-time, last-out, random, strong or session")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="given, time, user-time, last-out, random, strong or session")
+    ] = None,
     on: Annotated[
         str, typer.Option(help="train, or train+valid: choose epochs on valid, then refit on both")
     ] = "train",

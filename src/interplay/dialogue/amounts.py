@@ -27,25 +27,27 @@ _BELOW = (
 )
 _ABOVE = (
     r"over|above|more than|greater than|higher than|at least|min(?:imum)?(?: of)?|no less than|not less than|not under"
-    r"|not below|(?:starting|beginning) (?:at|from|with|in)|from|since|after|no earlier than|not before|beyond|exceeding"
-    r"|past|post|postdating|as of|>=?|≥|(?:at least )?as (?:new|recent|young) as|the earliest|earliest|the oldest|oldest|at least (?:from|of)|no (?:further|farther) back than"
+    r"|not below|(?:starting|beginning) (?:at|from|with|in)|from|since|after|no earlier than|not before|beyond"
+    r"|exceeding|past|post|postdating|as of|>=?|≥|(?:at least )?as (?:new|recent|young) as|(?:the )?(?:earliest|oldest)"
+    r"|at least (?:from|of)|no (?:further|farther) back than"
 )
-_STRICT = frozenset(
-    [
-        "under", "below", "beneath", "less than", "fewer than", "lower than", "smaller than", "before", "prior to",
-        "pre", "predating", "over", "above", "more than", "greater than", "higher than", "after", "beyond", "exceeding",
-        "past", "post", "postdating", "<", ">",
-    ]  # fmt: skip
-)
+_STRICT = frozenset((
+    "under", "below", "beneath", "less than", "fewer than", "lower than", "smaller than", "before", "prior to", "pre",
+    "predating", "over", "above", "more than", "greater than", "higher than", "after", "beyond", "exceeding", "past",
+    "post", "postdating", "<", ">",
+))  # fmt: skip
 _AFTER_BELOW = (
-    r"(?:or|and) (?:less|below|under|fewer|cheaper|lower|earlier|older|before|shorter|smaller)|at (?:the )?(?:very )?most"
+    r"(?:or|and) (?:less|below|under|fewer|cheaper|lower|earlier|older|before|shorter|smaller)"
+    r"|at (?:the )?(?:very )?most"
     r"|at (?:the )?(?:very )?latest|max(?:imum)?|tops|and no (?:more|later)|or so at (?:the )?most"
-    r"|(?:is|'s|being) (?:(?:my|the|our) )?(?:absolute )?(?:limit|ceiling|cap|maximum|max|most|upper limit|newest|latest)"
+    r"|(?:is|'s|being) (?:(?:my|the|our) )?(?:absolute )?"
+    r"(?:limit|ceiling|cap|maximum|max|most|upper limit|newest|latest)"
 )
 _AFTER_ABOVE = (
     r"(?:or|and) (?:more|above|over|later|newer|up|upwards?|after|longer|higher|greater|onwards?|younger)|upwards?"
-    r"|onwards?|at least|min(?:imum)?|plus|\+|up(?! to)|forward|on(?=\W*$|\W*[,;!?])|(?:and|or) (?:so )?(?:on|beyond|forward|up)"
-    r"|(?:till|until|to|up to|and) (?:now|today|the present|this day|date)|at (?:the )?(?:very )?(?:earliest|oldest|least)"
+    r"|onwards?|at least|min(?:imum)?|plus|\+|up(?! to)|forward|on(?=\W*$|\W*[,;!?])"
+    r"|(?:and|or) (?:so )?(?:on|beyond|forward|up)|(?:till|until|to|up to|and) (?:now|today|the present|this day|date)"
+    r"|at (?:the )?(?:very )?(?:earliest|oldest|least)"
     r"|(?:is|'s|being) (?:(?:my|the|our) )?(?:absolute )?(?:floor|minimum|min|least|lower limit|oldest|earliest)"
 )
 _LIMIT = r"(?:budget|limit|spend|pay|cost|afford|maximum)"
@@ -145,9 +147,9 @@ def _made(match: re.Match[str], plain: str, lexicon: Lexicon) -> Amount | None:
     if number is None or (worded and not unit):
         return None
     follows = re.match(r"\s*([a-z]+)", plain[match.end() :])
-    if not unit and number.family != "year" and follows and follows[1] not in SMALL:
-        if stem(follows[1]) not in lexicon.known:
-            return None  # so many of something that this catalogue does not have
+    counted = not unit and number.family != "year" and follows and follows[1] not in SMALL
+    if counted and follows and stem(follows[1]) not in lexicon.known:
+        return None  # so many of something that this catalogue does not have
     values = [v * factor for v in values]
     if not number.family and not unit and not (held.get("pre") or held.get("post") or held.get("between")):
         return None

@@ -157,16 +157,16 @@ class Database:
             return self.rows(statement, parameters)
         held = self.texts.get(statement)
         if held is None:
-            compiled = statement.compile(self.engine)
+            compiled: Any = statement.compile(self.engine)
             held = self.texts[statement] = str(compiled), compiled
         text, compiled = held
-        given = compiled.construct_params(parameters)
+        given: Any = compiled.construct_params(parameters)
         with self.telling(), self.alone:
             connection = self.engine.raw_connection()
             try:
                 cursor = connection.cursor()
                 cursor.execute(text, [given[name] for name in compiled.positiontup])
-                return cursor.fetchall()
+                return list(cursor.fetchall())
             except sqlite3.Error:
                 return self.rows(statement, parameters)  # once more, and with a sentence where it is wrong again
             finally:
