@@ -64,19 +64,21 @@ def test_lessons_are_of_things_found_under_another_query_too(made):
 
 def test_a_purchase_is_no_evidence_for_itself(made):
     user, query, item = made.user[:5], made.query[:5], made.item[:5]
-    told = made.examples(user, query, item[:, None], np.ones((5, 1), np.float32))
-    owned = made.owned.toarray()
+    other = np.array([next(j for j in range(made.n) if not made.owned[[u], [j]].sum()) for u in user])
+    told = made.examples(user, query, np.column_stack([item, other]), item)
+    together, owned = told.numbers["together"].reshape(-1, 2), made.owned.toarray()
     for i in range(5):
+        theirs = (made.user == user[i]) & (made.query != query[i]) & (made.item != item[i])
         rest = owned.copy()
         rest[user[i]] = 0.0  # without this person
-        slow = sum(
-            (rest[:, j] * rest[:, item[i]]).sum() / np.sqrt(made.owners[j] * made.owners[item[i]])
-            for j in np.flatnonzero(owned[user[i]]) if j != item[i]
-        )  # fmt: skip
-        assert told.numbers["together"][i] == pytest.approx(slow, abs=1e-5)
-        past = told.sequences["history"].row(i)["item"]
-        theirs = (made.user == user[i]) & (made.query != query[i]) & (made.item != item[i])
-        assert sorted(past.tolist()) == sorted(made.query[theirs].tolist())
+        for place, thing in enumerate((item[i], other[i])):
+            slow = sum(
+                (rest[:, j] * rest[:, thing]).sum() / np.sqrt(made.owners[j] * made.owners[thing])
+                for j in np.unique(made.item[theirs]) if j != thing
+            )  # fmt: skip
+            assert together[i, place] == pytest.approx(slow, abs=1e-5)
+            past = told.sequences["history"].row(2 * i + place)["item"]
+            assert sorted(past.tolist()) == sorted(made.query[theirs].tolist()), "the same past for every candidate"
 
 
 def test_precision_counts_the_whole_list():

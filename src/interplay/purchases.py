@@ -95,8 +95,12 @@ class Shop:
         whole = score + POPULARITY * np.log1p(count)
         return np.lexsort((self.data.items.keys, -whole)), whole
 
-    def examples(self, user: Array, query: Array, items: Array, label: Array | None = None) -> Examples:
-        """One example for each place of `items` (int[n, k]), with what was known of it before the query."""
+    def examples(self, user: Array, query: Array, items: Array, taught: Array | None = None) -> Examples:
+        """One example for each place of `items` (int[n, k]), with what was known of it before the query.
+
+        `taught` (int[n]) is the thing whose purchase a row is about: it is in nobody's history of that row, and that
+        this person bought it with others says nothing. What was bought under the query alone is not known either.
+        """
         k = items.shape[1]
         columns = {c: np.zeros(items.shape, np.float32) for c in ("bm25", "place", "purchases", "queries", "together")}
         main = np.zeros(items.shape, np.int64)
@@ -109,24 +113,25 @@ class Shop:
             for name, column in {**named, "queries": several}.items():
                 columns[name][rows] = column[items[rows]]
             main[rows] = first[items[rows]]
+        gone = np.full(len(user), -1, np.int64) if taught is None else taught
+        history = self.log.take(user)
+        past = history.where((history["query"] != query[history.owner]) & (history["item"] != gone[history.owner]))
+        root = 1.0 / np.sqrt(np.maximum(self.owners, 1.0))
         for lo in range(0, len(user), 500):
-            here, own = user[lo : lo + 500], items[lo : lo + 500]
-            near = (self.owned[here] @ self.alike).toarray()
-            columns["together"][lo : lo + 500] = np.take_along_axis(near, own, axis=1)
-        if label is not None:  # a purchase must not be evidence for itself: less one for each pair with the others
-            rows, places = np.nonzero(label == 1)
-            root = 1.0 / np.sqrt(np.maximum(self.owners, 1.0))
-            item = items[rows, places]
-            columns["together"][rows, places] -= (self.owned[user[rows]] @ root - root[item]) * root[item]
-        history = self.log.take(np.repeat(user, k))
-        mine = (history["query"] != np.repeat(query, k)[history.owner]) & (
-            history["item"] != items.reshape(-1)[history.owner]
-        )
-        past = Ragged(offsets=history.offsets, columns={"item": history["query"].astype(np.int32)}).where(mine)
+            own = past.slice(lo, min(lo + 500, len(user)))
+            had = np.zeros((len(own), self.n), bool)
+            had[own.owner, own["item"]] = True
+            near = (sp.csr_array(had.astype(np.float64)) @ self.alike).toarray()
+            here = items[lo : lo + 500]
+            told = np.take_along_axis(near, here, axis=1)
+            mine = here == gone[lo : lo + 500, None]  # less this person's own having it beside each of the others
+            columns["together"][lo : lo + 500] = told - mine * (had @ root)[:, None] * root[here]
+        wide = past.take(np.repeat(np.arange(len(user)), k))
+        history = Ragged(offsets=wide.offsets, columns={"item": wide["query"].astype(np.int32)})
         fields = {f"query.{w + 1}": np.repeat(self.last[query, w], k) for w in range(WORDS)}
         return Examples(
             fields={"item": main.reshape(-1), **fields}, numbers={c: v.reshape(-1) for c, v in columns.items()},
-            sequences={"history": past}, group=np.repeat(np.arange(len(user)), k),
+            sequences={"history": history}, group=np.repeat(np.arange(len(user)), k),
         )  # fmt: skip
 
     def lessons(self, *, seed: int = 0) -> Examples:
@@ -153,7 +158,7 @@ class Shop:
         valid = np.isin(query, rng.permutation(asked)[: min(HELD, len(asked) // 5)])
         some = rng.permutation(np.flatnonzero(valid))[:CHOSEN_BY]
         self.validating = user[some], query[some], item[some], np.stack([pools[int(q)] for q in query[some]])
-        made = self.examples(user, query, items, label)
+        made = self.examples(user, query, items, item)
         part = np.repeat(np.where(valid, VALID, TRAIN), items.shape[1]).astype(np.int8)
         return replace(made, labels={"buy": label.reshape(-1)}, part=part)
 
@@ -187,7 +192,7 @@ def chosen_share(shop: Shop, model: Any) -> float:
     """How much of the first order is kept: what puts the validation queries' purchases nearest to the top."""
     user, query, item, lists = shop.validating
     right = lists == item[:, None]
-    said = model.predict(shop.examples(user, query, lists, right.astype(np.float32)))["buy"].reshape(lists.shape)
+    said = model.predict(shop.examples(user, query, lists, item))["buy"].reshape(lists.shape)
 
     def reciprocal(share: float) -> float:
         order = np.argsort(-mixed(said, share), axis=1, kind="stable")

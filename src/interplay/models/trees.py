@@ -269,10 +269,12 @@ class Trees(Lookup):
             columns = self._columns()
             part, judged = coded.take(rows), valid.take(held)
             folds = np.random.default_rng([run.seed, 5]).integers(0, FOLDS, len(part))
-            learnt = lightgbm.Dataset(self._inputs(part, t, folds), part.labels[:, t], categorical_feature=columns)
+            learnt = lightgbm.Dataset(
+                self._inputs(part, t, folds), part.labels[:, t].copy(), categorical_feature=columns
+            )
             both = 0 < judged.labels[:, t].sum() < len(judged)
             stop = [lightgbm.early_stopping(c.patience, verbose=False)] if both else []
-            watched = learnt.create_valid(self._inputs(judged, t), judged.labels[:, t]) if both else None
+            watched = learnt.create_valid(self._inputs(judged, t), judged.labels[:, t].copy()) if both else None
             booster = lightgbm.train(
                 told, learnt, c.rounds if both else min(c.rounds, 100), [watched] if both else None, callbacks=stop
             )
