@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,13 @@ from small import crowd
 @pytest.fixture(scope="session")
 def people() -> Dataset:
     return crowd()
+
+
+@pytest.fixture(autouse=True)
+def draws() -> None:
+    """Every test of networks starts from the same draws, whatever ran before it."""
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.manual_seed(0)
 
 
 OWN = os.environ.pop("INTERPLAY_DATABASE_URL", None)  # a PostgreSQL to test on; no command may take it for a store

@@ -44,9 +44,11 @@ def judge(page: Any, entry: Any, seed: int) -> dict[str, Any]:
 
 @cache
 def stage(seed: int) -> tuple[SlateWorld, Dataset]:
-    """The world after 20 pages of everybody, and its log."""
+    """The world after 24 pages of everybody, and the log of the first 20."""
     world = SlateWorld(load("ml-100k"), SlateWorldConfig(people=2000, cold=0.1), seed=seed)
-    return world, world.logged(20)
+    log = world.logged(20)
+    world.logged(4)
+    return world, log
 
 
 def slates(entry: Any, seed: int) -> dict[str, Any]:
@@ -69,8 +71,8 @@ def slates(entry: Any, seed: int) -> dict[str, Any]:
     if entry.settings.get("calibrate"):
         fresh = old_pages(world, seed)
         covered["narrow"] = inside(world, model, now, fresh)
-        recent = line.take(np.random.default_rng(seed).permutation(len(line))[:6000])
-        model.calibrate(recent.requests(log), recent)
+        recent = Pages.of(world.dataset(since=20))
+        model.calibrate(recent.requests(world.dataset()), recent)
         covered["covered"] = inside(world, model, now, fresh)
         facts["widen"] = float(model.widen)
     figures |= later(world, model, score, users)  # last: it lets time pass

@@ -45,6 +45,7 @@ from interplay.ops.topk import best_dot
 from interplay.types import Array, Dataset, Requests, Rows, Run, Slates, State, World
 
 SCORES, USERS, STARTS = ("distance", "dot"), ("gru", "linear"), ("prior", "past")
+WIDER = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)  # what `calibrate` tries
 WEIGHTS = ("ir", "iu", "in", "hr", "hu", "hn", "out")  # of the recurrent state
 CANDIDATES, WAYS = ("shown", "all"), ("apart", "together", "greedy")
 
@@ -317,29 +318,28 @@ class DynamicSlate:
 
     # ----------------------------------------------------------------------------------------------------- calibration
 
-    def calibrate(self, requests: Requests, pages: Pages, *, level: float = 0.9, seed: int = 0) -> DynamicSlate:
-        """Set `widen` so that `level` of the people clicked a number of these held-out pages that was to be expected.
+    def calibrate(self, requests: Requests, pages: Pages) -> DynamicSlate:
+        """Set `widen` by pages that nothing was learnt from, so that people differ from what is expected of them as
+        much as doubt and chance together say.
 
-        A person's count of clicked pages is compared with what the belief and chance together predict, by its place in
-        the predicted distribution, randomised within a count.
+        With y a person's number of pages with a choice: sum (y - mean)^2 = sum (variance over the belief + variance of
+        chance). What a belief of this kind cannot know, such as how tastes really move, is covered too.
         """
-        slates = Slates(items=pages.line().items[:, 0], scores=np.zeros(pages.line().items[:, 0].shape, np.float32))
-        clicked = pages.clicked.any(axis=(1, 2))
-        who = np.unique(requests.user, return_inverse=True)[1]
-        inside = {}
-        for widen in (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0):
+        items = pages.line().items[:, 0]
+        slates = Slates(items=items, scores=np.zeros(items.shape, np.float32))
+        stranger = np.where(requests.user < 0, -1 - np.arange(len(requests)), requests.user)
+        who = np.unique(stranger, return_inverse=True)[1]
+        real = np.bincount(who, pages.clicked.any(axis=(1, 2)))
+        off = {}
+        for widen in WIDER:
             self.widen = widen
             self.__dict__.pop("drawn", None)
-            rng = np.random.default_rng(seed)
             each = np.stack([self.click_probability(requests, slates, v).sum(axis=1) for v in self.drawn])
-            counts = np.stack([np.bincount(who, rng.random(len(p)) < p) for p in each for _ in range(8)])
-            real = np.bincount(who, clicked)
-            below, at = (counts < real).mean(axis=0), (counts == real).mean(axis=0)
-            place = below + rng.random(len(real)) * at
-            inside[widen] = float((np.abs(place - 0.5) <= level / 2).mean())
-        self.widen = min(inside, key=lambda w: (abs(inside[w] - level), w))
-        self.fitted["inside"] = inside
-        self.fitted["widen"] = self.widen
+            summed = np.stack([np.bincount(who, p) for p in each])
+            chance = np.bincount(who, (each * (1 - each)).mean(axis=0))
+            off[widen] = float(((real - summed.mean(axis=0)) ** 2).sum() / (summed.var(axis=0) + chance).sum())
+        self.widen = min(off, key=lambda w: abs(np.log(off[w])))
+        self.fitted |= {"off": off, "widen": self.widen}
         self.__dict__.pop("drawn", None)
         return self
 
