@@ -74,7 +74,7 @@ def slates(entry: Any, seed: int) -> dict[str, Any]:
         recent = Pages.of(world.dataset(since=20))
         model.calibrate(recent.requests(world.dataset()), recent)
         covered["covered"] = inside(world, model, now, fresh)
-        facts["widen"] = float(model.widen)
+        facts |= {"margin": model.margin, "off": model.fitted["off"]}
     figures |= later(world, model, score, users)  # last: it lets time pass
     stage.cache_clear()
     told = {

@@ -223,8 +223,13 @@ def test_intervals_widen_with_doubt_and_calibration_sets_it(model: DynamicSlate,
     assert widths[0] == 0 < widths[1] < widths[2]
     pages = Pages.of(log)
     again = DynamicSlate(model.config).restore(model.state()).calibrate(pages.requests(log), pages)
-    off = again.fitted["off"]
-    assert off[0.0] > off[12.0] and again.widen == min(off, key=lambda w: abs(np.log(off[w])))
+    off = {float(m): v for m, v in again.fitted["off"].items()}
+    assert off[0.0] > off[8.0] and again.margin == min(off, key=lambda m: abs(np.log(off[m])))
+    assert DynamicSlate(model.config).restore(again.state()).margin == again.margin
+    low, high = again.interval(requests, slates)
+    again.margin = 2 * again.margin + 1
+    wider = again.interval(requests, slates)
+    assert (wider[1] - wider[0]).mean() > (high - low).mean()
 
 
 def test_dynamic_slate_explores_in_a_recipe(log: Dataset) -> None:

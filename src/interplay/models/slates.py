@@ -20,8 +20,8 @@ pages that are learnt from (`start = "past"`), where the released code looks at 
 ones too; the width of a group is log-normal, where the paper's absolute value of a Gaussian comes near 0 now and then,
 and no item can follow; z . v has a number for each item beside it, and is the default, where the released settings have
 the distance; a bias for each place is an option. The likelihood's weight is `power`: 30 to 100 in the paper, which
-leaves hardly any doubt, 1 here; `widen`, fitted by `calibrate`, multiplies the scales of the belief. Items that were
-never shown are drawn from their group.
+leaves hardly any doubt, 1 here; `widen` multiplies the scales of the belief when choosing, and `calibrate` fits by how
+much intervals are to be stretched. Items that were never shown are drawn from their group.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from interplay.ops.topk import best_dot
 from interplay.types import Array, Dataset, Requests, Rows, Run, Slates, State, World
 
 SCORES, USERS, STARTS = ("distance", "dot"), ("gru", "linear"), ("prior", "past")
-WIDER = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)  # what `calibrate` tries
+MARGINS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)  # what `calibrate` tries
 WEIGHTS = ("ir", "iu", "in", "hr", "hu", "hn", "out")  # of the recurrent state
 CANDIDATES, WAYS = ("shown", "all"), ("apart", "together", "greedy")
 
@@ -102,7 +102,7 @@ class DynamicSlate:
             )
         if not len(dataset.events):
             raise BadData(f"{dataset.name!r} has no events; slates are learnt from what was chosen")
-        self.widen, self.group = c.widen, grouped(dataset, c.groups)
+        self.widen, self.margin, self.group = c.widen, 1.0, grouped(dataset, c.groups)
         return self._learn(dataset, run, fresh=True)
 
     def update(self, dataset: Dataset, *, run: Run = Run()) -> DynamicSlate:
@@ -266,10 +266,20 @@ class DynamicSlate:
         return logits[:, 1:].exp().double().numpy()
 
     def interval(self, requests: Requests, slates: Slates, level: float = 0.9) -> tuple[Array, Array]:
-        """(low, high), float64[n] each: where the chance of any click on a slate lies, by the belief."""
-        each = np.stack([self.click_probability(requests, slates, v).sum(axis=1) for v in self.drawn])
+        """(low, high), float64[n] each: where the chance of any click on a slate lies, by the calibrated belief."""
+        each = self._any(requests, slates, self.margin)
         low, high = np.quantile(each, [(1 - level) / 2, (1 + level) / 2], axis=0)
         return low, high
+
+    def _any(self, requests: Requests, slates: Slates, margin: float) -> Array:
+        """float64[particles, n]: chance of any click, its log-odds `margin` times as far from those of the mean."""
+
+        def odds(values: dict[str, Tensor]) -> Array:
+            p = self.click_probability(requests, slates, values).sum(axis=1).clip(1e-9, 1 - 1e-9)
+            return np.log(p / (1 - p))
+
+        centre = odds(self.mean)
+        return np.stack([1 / (1 + np.exp(-(centre + margin * (odds(v) - centre)))) for v in self.drawn])
 
     def retrieve(self, requests: Requests, n: int) -> Slates:
         """The items wanted most by the mean of the belief."""
@@ -319,7 +329,7 @@ class DynamicSlate:
     # ----------------------------------------------------------------------------------------------------- calibration
 
     def calibrate(self, requests: Requests, pages: Pages) -> DynamicSlate:
-        """Set `widen` by pages that nothing was learnt from, so that people differ from what is expected of them as
+        """Set `margin` by pages that nothing was learnt from, so that people differ from what is expected of them as
         much as doubt and chance together say.
 
         With y a person's number of pages with a choice: sum (y - mean)^2 = sum (variance over the belief + variance of
@@ -331,16 +341,13 @@ class DynamicSlate:
         who = np.unique(stranger, return_inverse=True)[1]
         real = np.bincount(who, pages.clicked.any(axis=(1, 2)))
         off = {}
-        for widen in WIDER:
-            self.widen = widen
-            self.__dict__.pop("drawn", None)
-            each = np.stack([self.click_probability(requests, slates, v).sum(axis=1) for v in self.drawn])
+        for margin in MARGINS:
+            each = self._any(requests, slates, margin)
             summed = np.stack([np.bincount(who, p) for p in each])
             chance = np.bincount(who, (each * (1 - each)).mean(axis=0))
-            off[widen] = float(((real - summed.mean(axis=0)) ** 2).sum() / (summed.var(axis=0) + chance).sum())
-        self.widen = min(off, key=lambda w: abs(np.log(off[w])))
-        self.fitted |= {"off": off, "widen": self.widen}
-        self.__dict__.pop("drawn", None)
+            off[margin] = float(((real - summed.mean(axis=0)) ** 2).sum() / (summed.var(axis=0) + chance).sum())
+        self.margin = min(off, key=lambda m: abs(np.log(off[m])))
+        self.fitted |= {"off": {str(m): round(v, 4) for m, v in off.items()}, "margin": self.margin}
         return self
 
     # -------------------------------------------------------------------------------------------------------- keeping
@@ -356,7 +363,13 @@ class DynamicSlate:
         held = {name: tensor.detach().numpy() for name, tensor in self.belief.state_dict().items()}
         own = State(
             arrays={"group": self.group, "lengths": self.lengths, "met": self.met},
-            facts={"shown": self.shown, "clicks": self.clicks, "widen": self.widen, "learnt": self.learnt},
+            facts={
+                "shown": self.shown,
+                "clicks": self.clicks,
+                "widen": self.widen,
+                "margin": self.margin,
+                "learnt": self.learnt,
+            },
         )
         return State.joined(rows=self.rows.state(), belief=State(arrays=held), own=own, fit=State(facts=self.fitted))
 
@@ -364,6 +377,7 @@ class DynamicSlate:
         self.rows, own, held = Rows.restore(state.within("rows")), state.within("own"), state.within("belief").arrays
         self.group, self.lengths, self.met = own.arrays["group"], own.arrays["lengths"], own.arrays["met"]
         self.shown, self.clicks, self.widen = own.facts["shown"], list(own.facts["clicks"]), own.facts["widen"]
+        self.margin = own.facts["margin"]
         self.learnt, self.fitted = own.facts["learnt"], dict(state.within("fit").facts)
         learnt = {name: torch.from_numpy(np.array(array)) for name, array in held.items()}
         self.belief = Gaussians({k.removeprefix("mean."): v for k, v in learnt.items() if k.startswith("mean.")})
