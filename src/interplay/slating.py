@@ -44,11 +44,9 @@ def judge(page: Any, entry: Any, seed: int) -> dict[str, Any]:
 
 @cache
 def stage(seed: int) -> tuple[SlateWorld, Dataset]:
-    """The world after 24 pages of everybody, and the log of the first 20."""
+    """The world after 20 pages of everybody, and their log."""
     world = SlateWorld(load("ml-100k"), SlateWorldConfig(people=2000, cold=0.1), seed=seed)
-    log = world.logged(20)
-    world.logged(4)
-    return world, log
+    return world, world.logged(20)
 
 
 def slates(entry: Any, seed: int) -> dict[str, Any]:
@@ -69,12 +67,16 @@ def slates(entry: Any, seed: int) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     covered = {"narrow": 0.0, "covered": 0.0}
     if entry.settings.get("calibrate"):
+        half = np.arange(len(users)) % 2 == 0
         fresh = old_pages(world, seed)
-        covered["narrow"] = inside(world, model, now, fresh)
-        recent = Pages.of(world.dataset(since=20))
-        model.calibrate(recent.requests(world.dataset()), recent)
-        covered["covered"] = inside(world, model, now, fresh)
-        facts |= {"margin": model.margin, "off": model.fitted["off"]}
+        truth = world.chance(users, fresh).sum(axis=1)
+        shown = Slates(items=fresh.astype(np.int32), scores=np.zeros(fresh.shape, np.float32))
+        asked, judged = (now.take(np.flatnonzero(h)) for h in (half, ~half))
+        mine, theirs = (Slates(items=shown.items[h], scores=shown.scores[h]) for h in (half, ~half))
+        covered["narrow"] = inside(model, judged, theirs, truth[~half])
+        model.calibrate(asked, mine, truth[half])
+        covered["covered"] = inside(model, judged, theirs, truth[~half])
+        facts |= {"margin": model.margin, "inside": model.fitted["inside"]}
     figures |= later(world, model, score, users)  # last: it lets time pass
     stage.cache_clear()
     told = {
@@ -175,11 +177,9 @@ def old_pages(world: SlateWorld, seed: int) -> Array:
     return world._stocked(np.random.default_rng([seed, 8]), len(world.home))
 
 
-def inside(world: SlateWorld, model: DynamicSlate, now: Requests, fresh: Array) -> float:
-    """Share of pages whose true chance of a click lies in the belief's 90 % interval."""
-    asked = Slates(items=fresh.astype(np.int32), scores=np.zeros(fresh.shape, np.float32))
-    low, high = model.interval(now, asked, 0.9)
-    truth = world.chance(np.arange(len(fresh)), fresh).sum(axis=1)
+def inside(model: DynamicSlate, requests: Requests, slates: Slates, truth: Array) -> float:
+    """Share of slates whose true chance of a click lies in the belief's 90 % interval."""
+    low, high = model.interval(requests, slates, 0.9)
     return float(((low <= truth) & (truth <= high)).mean())
 
 
@@ -322,7 +322,7 @@ def regret(entry: Any, seed: int) -> dict[str, Any]:
         lost.setdefault(day, []).extend((best - got).tolist())
         spread.append(entropy(kinds[page.items]))
         events, after = world.step(Reply(slates=page))
-        policy.update(shown(page, requests, events), requests)
+        policy.update(answered(page, requests, events), requests)
         requests = after
     days = sorted(lost)
     curve = np.array([np.mean(lost[d]) for d in days])
@@ -339,7 +339,7 @@ def regret(entry: Any, seed: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def shown(page: Slates, requests: Requests, events: Events) -> Pages:
+def answered(page: Slates, requests: Requests, events: Events) -> Pages:
     """The pages with what was clicked of them."""
     hit = events.kind == CLICK if events.kind is not None else np.ones(len(events), bool)
     pair = events.user[hit].astype(np.int64) * 1_000_000 + events.item[hit]

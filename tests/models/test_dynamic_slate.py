@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from interplay.data.pages import Pages
 from interplay.errors import BadSetting, UnknownName
 from interplay.fitted import built
 from interplay.learn.descend import Descent
@@ -221,15 +220,14 @@ def test_intervals_widen_with_doubt_and_calibration_sets_it(model: DynamicSlate,
         low, high = other.interval(requests, slates)
         widths.append((high - low).mean())
     assert widths[0] == 0 < widths[1] < widths[2]
-    pages = Pages.of(log)
-    again = DynamicSlate(model.config).restore(model.state()).calibrate(pages.requests(log), pages)
-    off = {float(m): v for m, v in again.fitted["off"].items()}
-    assert off[0.0] > off[8.0] and again.margin == min(off, key=lambda m: abs(np.log(off[m])))
+    again = DynamicSlate(model.config).restore(model.state())
+    truth = again._any(requests, slates, 3.0)[5]  # three times as far from the mean as one draw of the belief
+    again.calibrate(requests, slates, truth)
+    inside = {float(m): share for m, share in again.fitted["inside"].items()}
+    assert inside[0.0] < 0.5 and again.margin == min(inside, key=lambda m: (abs(inside[m] - 0.9), m))
     assert DynamicSlate(model.config).restore(again.state()).margin == again.margin
     low, high = again.interval(requests, slates)
-    again.margin = 2 * again.margin + 1
-    wider = again.interval(requests, slates)
-    assert (wider[1] - wider[0]).mean() > (high - low).mean()
+    assert ((low <= truth) & (truth <= high)).mean() == inside[again.margin]
 
 
 def test_dynamic_slate_explores_in_a_recipe(log: Dataset) -> None:

@@ -328,26 +328,18 @@ class DynamicSlate:
 
     # ----------------------------------------------------------------------------------------------------- calibration
 
-    def calibrate(self, requests: Requests, pages: Pages) -> DynamicSlate:
-        """Set `margin` by pages that nothing was learnt from, so that people differ from what is expected of them as
-        much as doubt and chance together say.
+    def calibrate(self, requests: Requests, slates: Slates, truth: Array, level: float = 0.9) -> DynamicSlate:
+        """Set `margin` so that `level` of the intervals hold the true chance of a click (float[n]) on these slates.
 
-        With y a person's number of pages with a choice: sum (y - mean)^2 = sum (variance over the belief + variance of
-        chance). What a belief of this kind cannot know, such as how tastes really move, is covered too.
+        Truth comes from a world, or from slates that were shown so often that their rate is known. Single clicks do not
+        tell it: whatever the width of the belief, one click or none is all that comes of a page.
         """
-        items = pages.line().items[:, 0]
-        slates = Slates(items=items, scores=np.zeros(items.shape, np.float32))
-        stranger = np.where(requests.user < 0, -1 - np.arange(len(requests)), requests.user)
-        who = np.unique(stranger, return_inverse=True)[1]
-        real = np.bincount(who, pages.clicked.any(axis=(1, 2)))
-        off = {}
+        inside = {}
         for margin in MARGINS:
-            each = self._any(requests, slates, margin)
-            summed = np.stack([np.bincount(who, p) for p in each])
-            chance = np.bincount(who, (each * (1 - each)).mean(axis=0))
-            off[margin] = float(((real - summed.mean(axis=0)) ** 2).sum() / (summed.var(axis=0) + chance).sum())
-        self.margin = min(off, key=lambda m: abs(np.log(off[m])))
-        self.fitted |= {"off": {str(m): round(v, 4) for m, v in off.items()}, "margin": self.margin}
+            low, high = np.quantile(self._any(requests, slates, margin), [(1 - level) / 2, (1 + level) / 2], axis=0)
+            inside[margin] = float(((low <= truth) & (truth <= high)).mean())
+        self.margin = min(inside, key=lambda m: (abs(inside[m] - level), m))
+        self.fitted |= {"inside": {str(m): round(v, 4) for m, v in inside.items()}, "margin": self.margin}
         return self
 
     # -------------------------------------------------------------------------------------------------------- keeping
