@@ -219,8 +219,6 @@ def run_row(name: str, label: str, seed: int, *, keep: bool = True) -> dict[str,
     """One row of a bench in this process: fit, judge, and (keep) append the record."""
     page = bench(name)
     entry = page.entry(label)
-    if page.kind == "timing":
-        return _timed(page, seed, keep=keep)
     if page.kind in OWN:
         return _own(page, entry, seed, keep=keep)
     begun = time.perf_counter()
@@ -282,29 +280,13 @@ def _checkpoint(page: Bench, label: str, seed: int) -> Path:
     return cache() / "runs" / f"{page.name}-{page.version}-{label}-{seed}"
 
 
-def _timed(page: Bench, seed: int, *, keep: bool) -> dict[str, Any]:
-    """A bench of time and memory: one function of timing.py, its figures as the record's metrics."""
-    from interplay.timing import TIMED
-
-    begun = time.perf_counter()
-    figures = TIMED[page.name]()
-    record = {
-        "bench": page.name, "version": page.version, "label": page.name, "system": page.name, "seed": seed,
-        "metrics": {k: round(float(v), 6) for k, v in figures.items()}, "config": {}, "protocol": {},
-        "command": f"interplay bench {page.name}", "seconds": {"all": round(time.perf_counter() - begun, 2)},
-        **_circumstances(),
-    }  # fmt: skip
-    if keep:
-        _append(record)
-    return record
-
-
 OWN = {  # kind -> the module whose `judge` judges it
-    "sessions": "interplay.sessions", "readings": "interplay.readings", "offpolicy": "interplay.hindsight",
-    "longterm": "interplay.lasting", "pairs": "interplay.lasting_pairs",
-    "simulators": "interplay.simulating",
-    "ranking": "interplay.ranking", "looks": "interplay.looks", "slating": "interplay.slating",
-    "outcomes": "interplay.outcomes", "pages": "interplay.paging", "reordering": "interplay.reordering",
+    "ranking": "interplay.ranking",
+    **{kind: f"interplay.protocols.{module}" for kind, module in {
+        "sessions": "sessions", "readings": "readings", "offpolicy": "hindsight", "longterm": "lasting",
+        "pairs": "lasting_pairs", "simulators": "simulating", "looks": "looks", "slating": "slating",
+        "outcomes": "outcomes", "pages": "paging", "reordering": "reordering", "timing": "timing",
+    }.items()},
 }  # fmt: skip
 
 
@@ -401,10 +383,6 @@ def table(name: str) -> str:
     held = recorded(page)
     if not held:
         return f"*No record of bench `{name}` yet: `interplay bench {name}`.*"
-    if page.kind == "timing":
-        newest = list(held.values())[-1]
-        figures = [f"| {k.replace('_', ' ')} | {v:.4g} |" for k, v in newest["metrics"].items()]
-        return "\n".join([page.about, "", f"| {newest['date']} | |", "|---|---|", *figures])
     if page.kind in OWN:
         module = importlib.import_module(OWN[page.kind])
         return module.table(page, held, results_root()) if hasattr(module, "table") else _own_table(page, held)

@@ -18,9 +18,9 @@
     [arranger]                         # what chooses a feed's first page as a whole: system = "pagellm" (a row of
                                        # kind arranger), serves, seconds; all else is a setting of the system
     [explore]                          # what fills the page to learn from it: system = "lin-ts" (a row of kind policy),
-                                       # pool, serves (cascade/cascade.py: Explore); all else is a setting of the system
+                                       # pool, serves (cascade/parts.py: Explore); all else is a setting of the system
     [longterm]                         # what a pair of person and maker is worth over weeks lifts the score: system =
-                                       # "rliv-ua", serves (cascade/cascade.py: Lasting); all else is a setting of it
+                                       # "rliv-ua", serves (cascade/parts.py: Lasting); all else is a setting of it
     [wishes]                           # SteerConfig (dialogue/steer.py): with this table soft wishes are obeyed too
     [serving]                          # ServingConfig: what may come back, who is held out
     [learning]                         # LearningConfig: how `interplay train` judges, promotes and repeats itself
@@ -37,20 +37,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from interplay.cascade.cascade import (
-    WISHES,
-    Arranging,
-    Cascade,
-    CascadeConfig,
-    Explore,
-    Lasting,
-    Manner,
-    Ranking,
-    Source,
-)
+from interplay.cascade.cascade import Cascade
 from interplay.cascade.fuse import FusionConfig
 from interplay.cascade.index import Index, IndexConfig
 from interplay.cascade.page import PageConfig
+from interplay.cascade.parts import WISHES, Arranging, CascadeConfig, Explore, Lasting, Manner, Ranking, Source
 from interplay.configure import configured
 from interplay.dialogue.steer import Steer, SteerConfig
 from interplay.errors import BadData, BadSetting, UnknownName, nearest, unknown

@@ -10,10 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from interplay.cascade.cascade import Cascade, CascadeConfig, Manner, Ranking, Source
+from interplay.cascade.cascade import Cascade
 from interplay.cascade.fuse import FusionConfig
 from interplay.cascade.index import Index, IndexConfig
 from interplay.cascade.page import PageConfig
+from interplay.cascade.parts import CascadeConfig, Manner, Ranking, Source
 from interplay.cascade.rules import compile_rules
 from interplay.errors import BadData, BadSetting, UnknownName, Unsupported
 from interplay.ops.topk import best

@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from interplay.cascade.cascade import Cascade, CascadeConfig, Manner, Source
+from interplay.cascade.cascade import Cascade
 from interplay.cascade.page import PageConfig
+from interplay.cascade.parts import CascadeConfig, Manner, Source
 from interplay.errors import BadSetting, UnknownName, Unsupported
 from interplay.types import Arrangement, Boost, Dataset, Events, Ids, Requests, Rows, Slates
 

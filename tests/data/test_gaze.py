@@ -11,8 +11,8 @@ import pytest
 from interplay.data.gaze import recordings, screens
 from interplay.errors import BadData
 from interplay.learn.descend import Descent
-from interplay.looks import compared
 from interplay.models.clicks import Clicks, ClicksConfig
+from interplay.protocols.looks import compared
 
 GENRES = ("Crime", "Drama")
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from dialogue.shop import dataset, shop
-from interplay.cascade.cascade import Cascade, Source
+from interplay.cascade.cascade import Cascade
+from interplay.cascade.parts import Source
 from interplay.dialogue.steer import Steer, SteerConfig
 from interplay.errors import BadSetting
 from interplay.models.neighbours import ItemKnn

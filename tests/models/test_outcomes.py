@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from interplay.cascade.cascade import Cascade, Ranking, Source
+from interplay.cascade.cascade import Cascade
+from interplay.cascade.parts import Ranking, Source
 from interplay.data.coder import Coder
 from interplay.data.examples import Examples
 from interplay.data.features import FeatureView

@@ -13,7 +13,8 @@ import uvicorn
 from playwright.sync_api import Browser, Page, expect
 from serving import NOW, shop
 
-from interplay.cascade.cascade import Cascade, Source
+from interplay.cascade.cascade import Cascade
+from interplay.cascade.parts import Source
 from interplay.dialogue.steer import Steer, SteerConfig
 from interplay.models.counts import Popular, Trending
 from interplay.serve.app import create_app

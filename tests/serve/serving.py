@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from interplay.cascade.cascade import Cascade, Source
+from interplay.cascade.cascade import Cascade
+from interplay.cascade.parts import Source
 from interplay.models.counts import Popular, Trending
 from interplay.serve.engine import Engine
 from interplay.types import Dataset, Events, Ids

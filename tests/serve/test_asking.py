@@ -8,7 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 from serving import NOW, built, shop
 
-from interplay.cascade.cascade import Cascade, Source
+from interplay.cascade.cascade import Cascade
+from interplay.cascade.parts import Source
 from interplay.models.counts import Popular
 from interplay.models.dense import Dense
 from interplay.serve.app import create_app

@@ -11,7 +11,8 @@ from playwright.sync_api import expect
 from serving import shop
 
 from interplay import learning
-from interplay.cascade.cascade import Cascade, Source
+from interplay.cascade.cascade import Cascade
+from interplay.cascade.parts import Source
 from interplay.data.store.snapshot import load
 from interplay.data.store.store import Store
 from interplay.models.counts import Popular

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from serving import DAY, NOW, built, shop
 
-from interplay.cascade.cascade import Cascade, Source
+from interplay.cascade.cascade import Cascade
+from interplay.cascade.parts import Source
 from interplay.data.store.store import Store
 from interplay.errors import BadSetting, UnknownName
 from interplay.models.counts import Popular

@@ -9,7 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 from serving import NOW, shop
 
-from interplay.cascade.cascade import Cascade, Source
+from interplay.cascade.cascade import Cascade
+from interplay.cascade.parts import Source
 from interplay.data.store.store import Store
 from interplay.models.counts import Popular
 from interplay.models.lexical import Bm25

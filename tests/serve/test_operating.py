@@ -9,7 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 from serving import built, shop
 
-from interplay.cascade.cascade import Cascade, Source
+from interplay.cascade.cascade import Cascade
+from interplay.cascade.parts import Source
 from interplay.errors import Unsupported
 from interplay.models.counts import Popular
 from interplay.serve import operating

@@ -8,7 +8,8 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from interplay.cascade.cascade import Cascade, Source
+from interplay.cascade.cascade import Cascade
+from interplay.cascade.parts import Source
 from interplay.data.store.store import Store
 from interplay.dialogue.steer import Steer, SteerConfig
 from interplay.errors import BadSetting, UnknownName

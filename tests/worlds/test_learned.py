@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from interplay.errors import BadData, UnknownName
-from interplay.simulating import validated
+from interplay.protocols.simulating import validated
 from interplay.types import Dataset, Events, Ids, Requests, Slates
 from interplay.worlds.check import checked, halves, swapped, walked
 from interplay.worlds.learned import (

@@ -20,8 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from interplay.cascade.cascade import FEED, SEARCH, Answer, Cascade
+from interplay.cascade.cascade import Cascade
 from interplay.cascade.leaning import arranged
+from interplay.cascade.paging import lay, merged
+from interplay.cascade.parts import FEED, SEARCH, Answer
+from interplay.cascade.path import rank, retrieve, understand
 from interplay.cascade.rules import compile_rules, together
 from interplay.errors import BadSetting, unknown
 from interplay.types import Arrangement, Requests, RuleSet, Slates
@@ -54,16 +57,16 @@ def states(stage: str) -> dict[str, str]:
 def replayed(cascade: Cascade, requests: Requests, n: int) -> Answer:
     """One request through every stage, with what each of them made."""
     asked = requests.query is not None and bool((requests.query[0] or "").strip())
-    answer = cascade._understand(SEARCH if asked else FEED, np.zeros(1, np.int64), requests)
-    cascade._retrieve(answer, n, True, None)
-    cascade._rank(answer, n)
-    cascade._page(answer, n)
+    answer = understand(cascade, SEARCH if asked else FEED, np.zeros(1, np.int64), requests)
+    retrieve(cascade, answer, n, True, None)
+    rank(cascade, answer, n)
+    lay(cascade, answer, n)
     return answer
 
 
 def shown(cascade: Cascade, answer: Answer, n: int) -> Slates:
     """The page of an answer, with a column for every source."""
-    return cascade._merged([answer], 1, n)
+    return merged(cascade, [answer], 1, n)
 
 
 def edited(cascade: Cascade, base: Answer, stage: str, edit: Mapping[str, Any], n: int) -> Answer:
@@ -77,13 +80,13 @@ def edited(cascade: Cascade, base: Answer, stage: str, edit: Mapping[str, Any], 
     elif stage == "rules":
         answer.requests = replace(answer.requests, rules=_rules(cascade, answer, edit))
         answer.lists, answer.dropped = {}, {}
-        cascade._retrieve(answer, n, True, None)
+        retrieve(cascade, answer, n, True, None)
     elif stage == "page":
         wanted = Arrangement(caps=edit.get("caps") or {}, diversity=edit.get("diversity"))
         answer.page = arranged(answer.page, wanted, cascade.catalogue)
     if stage != "page":
-        cascade._rank(answer, n)
-    cascade._page(answer, n)
+        rank(cascade, answer, n)
+    lay(cascade, answer, n)
     return answer
 
 

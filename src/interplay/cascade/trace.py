@@ -15,7 +15,8 @@ import numpy as np
 from interplay.types import Array, Requests, RuleSet, Slates, Stage, Trace, Wish
 
 if TYPE_CHECKING:
-    from interplay.cascade.cascade import Answer, Cascade
+    from interplay.cascade.cascade import Cascade
+    from interplay.cascade.parts import Answer
 
 
 def traces(cascade: Cascade, answers: Sequence[Answer], requests: Requests, ids: Sequence[str] | None) -> list[Trace]:

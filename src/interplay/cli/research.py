@@ -153,7 +153,7 @@ def evaluate(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="a bench of benches.py")],
+    name: Annotated[str, typer.Argument(help="a bench; none of that name: the known ones are told")],
     systems: Annotated[str | None, typer.Option(help="only these rows, comma-separated")] = None,
     seeds: Annotated[str | None, typer.Option(help="comma-separated; each row's own by default")] = None,
     resume: Annotated[bool, typer.Option(help="skip what is recorded, go on from checkpoints")] = False,

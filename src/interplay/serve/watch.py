@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from interplay.cascade.cascade import Cascade, Source
+from interplay.cascade.cascade import Cascade
+from interplay.cascade.parts import Source
 from interplay.data.store.registry import Model
 from interplay.data.store.snapshot import NOBODY, snapshot
 from interplay.data.store.store import Head, Store

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from interplay import lasting
 from interplay.benches import BENCHES, Entry
 from interplay.data.pairs import DAY, Interactions
 from interplay.errors import UnknownName
-from interplay.lasting_pairs import (
+from interplay.protocols import lasting
+from interplay.protocols.lasting_pairs import (
     Cut,
     Foretelling,
     Scene,

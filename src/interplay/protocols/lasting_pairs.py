@@ -23,10 +23,10 @@ from interplay.configure import configured
 from interplay.data.pairs import DAY, Interactions, PairStates
 from interplay.data.read import load
 from interplay.errors import extra, unknown
-from interplay.lasting import LOG, beginning
 from interplay.learn.critics import Moves
 from interplay.models.longterm import LongTerm, LongTermConfig, vectors_of
 from interplay.ops.returning import returning
+from interplay.protocols.lasting import LOG, beginning
 from interplay.types import Array, Run
 
 AFTER = 45  # days that the old policy goes on, so that hardly anything is left out of a sum

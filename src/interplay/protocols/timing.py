@@ -15,16 +15,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from interplay.benches import Bench, Entry
 from interplay.data.ingest import measured, peak_memory
 from interplay.data.read import load
 from interplay.data.split import split
@@ -34,8 +34,8 @@ from interplay.metrics import measure
 from interplay.models.spectral import Spectral
 from interplay.ops.sparse import interaction_matrix
 from interplay.ops.topk import best_dot
-from interplay.painting import painted
-from interplay.service import service
+from interplay.protocols.painting import painted
+from interplay.protocols.service import service
 from interplay.types import Array, Dataset, Ragged, Requests, Rows, Run
 
 REPEATS = 3
@@ -227,5 +227,13 @@ TIMED: dict[str, Callable[[], dict[str, float]]] = {
 }
 
 
-if __name__ == "__main__":
-    print(json.dumps(TIMED[sys.argv[1]]()))
+def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
+    """One timed run; there is nothing random in it that a seed could fix."""
+    return {"metrics": TIMED[page.name](), "protocol": {}, "facts": {}}
+
+
+def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: Path) -> str:
+    """The newest run, one figure a line."""
+    newest = list(held.values())[-1]
+    figures = [f"| {k.replace('_', ' ')} | {v:.4g} |" for k, v in newest["metrics"].items()]
+    return "\n".join([page.about, "", f"| {newest['date']} | |", "|---|---|", *figures])

@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from interplay.cascade.cascade import Cascade, CascadeConfig, Manner, Source
+from interplay.cascade.cascade import Cascade
 from interplay.cascade.fuse import FusionConfig
+from interplay.cascade.parts import CascadeConfig, Manner, Source
 from interplay.cascade.rules import Catalogue, compile_rules
 from interplay.dialogue.lexicon import Lexicon
 from interplay.dialogue.parse import reader

@@ -27,7 +27,7 @@ from interplay.errors import BadData
 from interplay.evaluate.compare import Comparison, compare
 from interplay.fitted import built
 from interplay.learn.negatives import taken, uniform
-from interplay.purchases import purchases
+from interplay.protocols.purchases import purchases
 from interplay.ranking import milliseconds
 from interplay.types import TEST, TRAIN, VALID, Array, Ragged, Requests, Run
 

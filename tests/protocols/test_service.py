@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from interplay.service import _made, paced
+from interplay.protocols.service import _made, paced
 
 
 class Slow(BaseHTTPRequestHandler):

@@ -9,10 +9,10 @@ import pytest
 from interplay.dialogue.lexicon import Lexicon
 from interplay.dialogue.said import Mention, Parsed
 from interplay.errors import UnknownName
-from interplay.readings import Turn as Labelled
-from interplay.readings import judge_dialogues, judge_turns
-from interplay.sessions import SHOP, answerers, ordinary, play, scene
-from interplay.student import Head, commands
+from interplay.protocols.readings import Turn as Labelled
+from interplay.protocols.readings import judge_dialogues, judge_turns
+from interplay.protocols.sessions import SHOP, answerers, ordinary, play, scene
+from interplay.protocols.student import Head, commands
 from interplay.worlds.market import market
 
 

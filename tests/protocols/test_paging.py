@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from interplay import paging
 from interplay.benches import BENCHES, Bench, Entry
 from interplay.data.lists import contents
+from interplay.protocols import paging
 from interplay.types import Ragged
 from small import crowd
 

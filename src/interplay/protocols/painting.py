@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from interplay.errors import BadData, extra
-from interplay.service import served
+from interplay.protocols.service import served
 
 CHROMIUM = "/usr/bin/chromium"
 QUIET = (

@@ -29,7 +29,7 @@ from interplay.dialogue.parse import parse
 from interplay.dialogue.said import Mention, Parsed
 from interplay.dialogue.tongue import plain, stems
 from interplay.errors import BadData
-from interplay.student import student
+from interplay.protocols.student import student
 
 ACTS: Mapping[str, frozenset[str]] = {  # act of ours -> acts of the gold labels
     "accept": frozenset({"ACC"}), "reject": frozenset({"REJ"}), "critique": frozenset({"CRI-F", "CRI-A", "CRI-C"}),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from interplay import purchases
 from interplay.benches import Bench, Entry
 from interplay.data.tables import from_frames
-from interplay.purchases import Shop, precision
+from interplay.protocols import purchases
+from interplay.protocols.purchases import Shop, precision
 from interplay.types import TRAIN, VALID
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from interplay import hindsight, hindsight_slates
 from interplay.benches import BENCHES
 from interplay.data.logged import campaign
 from interplay.errors import BadData, UnknownName
 from interplay.evaluate.estimators import ESTIMATORS
 from interplay.evaluate.offpolicy import weighted
 from interplay.evaluate.slates import SLATE_ESTIMATORS
+from interplay.protocols import hindsight, hindsight_slates
 
 
 def value(log, candidate, name, seed=0):

@@ -25,9 +25,9 @@ from interplay.evaluate.estimators import ESTIMATORS, tuned
 from interplay.evaluate.intervals import Terms, bernstein, bootstrap, error, hoeffding, normal
 from interplay.evaluate.offpolicy import Candidate, Log, diagnosed, judged, weighted
 from interplay.evaluate.rewards import Modelled, RewardConfig, cross_fitted
-from interplay.hindsight_slates import SLATE_BENCHES
 from interplay.models.policies import Policies, PoliciesConfig
 from interplay.ops.logistic import logistic
+from interplay.protocols.hindsight_slates import SLATE_BENCHES
 from interplay.types import Array, Run
 
 RUNS = {"offpolicy-digits": 30, "offpolicy-synthetic": 20}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from interplay import experiment, outcomes, reordering
+from interplay import experiment
 from interplay.benches import BENCHES, Bench, Entry
 from interplay.data.split import split
+from interplay.protocols import outcomes, reordering
 from interplay.types import TEST, TRAIN, VALID
 from models.test_outcomes import rated
 from small import crowd
