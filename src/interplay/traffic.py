@@ -22,10 +22,35 @@ from interplay.data.pages import Pages
 from interplay.data.store import schema as t
 from interplay.data.store.snapshot import Snapshot
 from interplay.data.store.store import Store
-from interplay.errors import BadData, Undecidable, UnknownName, nearest
+from interplay.errors import BadData, BadSetting, Undecidable, UnknownName, nearest
 from interplay.types import Array, Dataset
 
 SLICE = 0.5  # the newest share of the pages, on which candidates are judged
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """Which part of the log is asked: times in microseconds UTC, or its newest share."""
+
+    share: float = SLICE  # the newest share of the pages; all from `since` on where that is given
+    most: int | None = None  # at most so many pages, the newest
+    since: int | None = None
+    until: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise BadSetting(f"the share is {self.share}; expected part of the log's pages, above 0 and at most 1")
+        if self.most is not None and self.most < 1:
+            raise BadSetting(f"most is {self.most}; expected how many pages to use, 1 or more")
+        if self.since is not None and self.until is not None and self.until <= self.since:
+            raise BadSetting("the window ends before it begins; expected `since` earlier than `until`")
+
+    def of(self, at: Array) -> Array:
+        """int64: the pages inside, by their moments, oldest first."""
+        order = np.argsort(at, kind="stable")
+        order = order[(at[order] >= (self.since or at.min(initial=0))) & (at[order] <= (self.until or at.max(initial=0)))]
+        n = len(order) if self.since is not None else round(self.share * len(order))
+        return order[len(order) - (n if self.most is None else min(self.most, n)) :]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,8 +61,8 @@ class Traffic:
     older: Dataset  # events before the first of these pages
     pages: Pages  # as single lines
     steps: Array  # float64[n, k]: the logged chance of each item given those above it
+    policy: Array  # str[n]: who showed it
     reward: str
-    loggers: Mapping[str, int]
     notes: tuple[str, ...]
 
     @property
@@ -45,9 +70,20 @@ class Traffic:
         """int32[n, k]"""
         return self.pages.items[:, 0]
 
+    @property
+    def loggers(self) -> dict[str, int]:
+        """Policy -> pages."""
+        return dict(Counter(self.policy.tolist()))
+
+    @property
+    def since(self) -> int:
+        """The moment of the first of these pages."""
+        assert self.pages.at is not None
+        return int(self.pages.at.min())
+
     @staticmethod
-    def of(store: Store, taken: Snapshot, reward: str, *, share: float, most: int | None) -> Traffic:
-        """The newest pages of the log that were answers to feeds and whose chances are known."""
+    def of(store: Store, taken: Snapshot, reward: str, window: Window = Window()) -> Traffic:
+        """The pages of a window that were answers to feeds and whose chances are known."""
         data, events = taken.dataset, taken.dataset.events
         if "impressions" not in data.tables:
             raise BadData(
@@ -60,50 +96,40 @@ class Traffic:
                 f"the log has no events of type {reward!r}; "
                 + (f"nearest: {close}" if close else f"it has {events.kinds}")
             )
-        shown, notes = data.tables["impressions"], []
-        special = _special(store)
-        plain = shown.filter(~pl.col("request_id").is_in(list(special)))
-        if len(plain) < len(shown):
-            left = shown["request_id"].n_unique() - plain["request_id"].n_unique()
-            notes.append(f"{left:,} pages answered searches or had rules of their own and are left out")
-        if not len(plain):
-            raise Undecidable(
-                "every logged page answered a search or had rules of its own; no feed is left to ask again"
-            )
+        plain, notes = _plain(store, data.tables["impressions"])
         pages = Pages.of(replace(data, tables={"impressions": plain}), (reward,)).line()
         assert pages.at is not None
-        order = np.argsort(pages.at, kind="stable")
-        cut = len(order) - (round(share * len(order)) if most is None else min(most, round(share * len(order))))
-        pages = pages.take(order[cut:])
+        inside = window.of(pages.at)
+        if not len(inside):
+            raise Undecidable("no page of the log lies in this window; look at another one")
+        pages = pages.take(inside)
         by = dict(zip(plain["request_id"].to_list(), plain["policy"].to_list(), strict=True))
-        whose = np.array([by[request] for request in pages.request or ()])
+        whose = np.array([by[request] for request in pages.request or ()], dtype=object)
         held = pages.items[:, 0] >= 0
         p = np.full(held.shape, np.nan) if pages.propensity is None else pages.propensity[:, 0]
         known = np.logical_not((np.isnan(p) & held).any(axis=1))
         if not known.any():
-            listed = _listed(whose)
             raise Undecidable(
-                f"the log does not say by what chance anything was shown: propensities are missing for {listed}. Serve "
-                "with an exploring recipe ([explore]), whose chances are logged"
+                f"the log does not say by what chance anything was shown: propensities are missing for "
+                f"{_listed(whose)}. Serve with an exploring recipe ([explore]), whose chances are logged"
             )
         if not known.all():
             notes.append(f"{int((~known).sum()):,} pages lack propensities and are left out: {_listed(whose[~known])}")
-        pages, p = pages.take(known), p[known]
-        loggers = Counter(whose[known].tolist())
-        if "" in loggers:
+        pages, p, whose = pages.take(known), p[known], whose[known]
+        if (whose == "").any():
             raise Undecidable(
-                f"{loggers['']:,} pages do not say which policy showed them; a log is judged by policies that are known"
+                f"{int((whose == '').sum()):,} pages do not say which policy showed them; a log is judged by policies "
+                "that are known"
             )
         assert pages.at is not None
-        first = int(pages.at.min())
-        older = data.where(events.time < first) if events.time is not None else data
+        older = data.where(events.time < int(pages.at.min())) if events.time is not None else data
         return Traffic(
-            dataset=data, older=older, pages=pages, steps=np.where(pages.items[:, 0] >= 0, p, 1.0), reward=reward,
-            loggers=dict(loggers), notes=tuple(notes),
+            dataset=data, older=older, pages=pages, steps=np.where(pages.items[:, 0] >= 0, p, 1.0), policy=whose,
+            reward=reward, notes=tuple(notes),
         )  # fmt: skip
 
     def take(self, rows: Array) -> Traffic:
-        return replace(self, pages=self.pages.take(rows), steps=self.steps[rows])
+        return replace(self, pages=self.pages.take(rows), steps=self.steps[rows], policy=self.policy[rows])
 
     @property
     def who(self) -> Array:
@@ -117,6 +143,29 @@ class Traffic:
             hashlib.blake2b(str(w).encode(), digest_size=1, key=b"halves").digest()[0] & 1 for w in self.who.tolist()
         ]
         return [self.take(np.flatnonzero(np.array(drawn) == half)) for half in (0, 1)]
+
+
+def _plain(store: Store, shown: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Pages that a feed gives to anybody and that show everything once, and how many are none."""
+    plain, notes = shown.filter(~pl.col("request_id").is_in(list(_special(store)))), []
+    if left := _pages(shown) - _pages(plain):
+        notes.append(f"{left:,} pages answered searches or had rules of their own and are left out")
+    if not len(plain):
+        raise Undecidable("every logged page answered a search or had rules of its own; no feed is left to ask again")
+    twice = plain.filter(pl.struct("request_id", "item_id").is_duplicated())["request_id"].unique()
+    if len(twice):
+        plain = plain.filter(~pl.col("request_id").is_in(twice.to_list()))
+        notes.append(f"{len(twice):,} pages show an item twice, which has no chance to be told, and are left out")
+    if not len(plain):
+        raise Undecidable(
+            f"all {len(twice):,} logged pages show an item twice, and no policy can be asked how likely it is to do "
+            "that; mend what writes the log, or ingest pages on which every item stands once"
+        )
+    return plain, notes
+
+
+def _pages(shown: pl.DataFrame) -> int:
+    return shown["request_id"].n_unique()
 
 
 def _listed(policies: Array) -> str:
