@@ -7,7 +7,7 @@ said by the unit, by a word of direction ("cheaper than 20"), by the column's na
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from interplay.dialogue.cues import COUNTS, DECADES, SMALL
@@ -24,17 +24,21 @@ _BELOW = (
     r"|max(?:imum)?(?: of)?|maximally|up to|not over|not above|never over|within|before|until|till|by|prior to"
     r"|no later than|not later than|not after|not exceeding|pre|predating|capped at|cap (?:it|them|that|this) at"
     r"|the latest|latest|or older than|ending (?:in|at|with)|as far as|<=?|≤"
+    r"|(?:further|farther) back than|back (?:further|farther) than|back (?:past|before|beyond)"
 )
 _ABOVE = (
     r"over|above|more than|greater than|higher than|at least|min(?:imum)?(?: of)?|no less than|not less than|not under"
     r"|not below|(?:starting|beginning) (?:at|from|with|in)|from|since|after|no earlier than|not before|beyond"
     r"|exceeding|past|post|postdating|as of|>=?|≥|(?:at least )?as (?:new|recent|young) as|(?:the )?(?:earliest|oldest)"
-    r"|at least (?:from|of)|no (?:further|farther) back than"
+    r"|at least (?:from|of)|no (?:further|farther) back than|at (?:the )?(?:very )?(?:earliest|oldest)"
+    r"|start(?:s|ing)? (?:at|from|with|in)|begin(?:s|ning)? (?:at|from|with|in)|this side of|years from"
+    r"|(?:earliest|oldest)(?: \w+)? (?:should|may|can|could|must|has to|ought to|to) be"
 )
 _STRICT = frozenset((
     "under", "below", "beneath", "less than", "fewer than", "lower than", "smaller than", "before", "prior to", "pre",
     "predating", "over", "above", "more than", "greater than", "higher than", "after", "beyond", "exceeding", "past",
-    "post", "postdating", "<", ">",
+    "post", "postdating", "<", ">", "further back than", "farther back than", "back further than",
+    "back farther than", "back past", "back before", "back beyond",
 ))  # fmt: skip
 _AFTER_BELOW = (
     r"(?:or|and) (?:less|below|under|fewer|cheaper|lower|earlier|older|before|shorter|smaller)"
@@ -44,11 +48,16 @@ _AFTER_BELOW = (
     r"(?:limit|ceiling|cap|maximum|max|most|upper limit|newest|latest)"
 )
 _AFTER_ABOVE = (
-    r"(?:or|and) (?:more|above|over|later|newer|up|upwards?|after|longer|higher|greater|onwards?|younger)|upwards?"
+    r"(?:or so )?(?:or|and) (?:more|above|over|later|newer|up|upwards?|after(?:wards?)?|longer|higher|greater|onwards?"
+    r"|younger)|upwards?|(?:as |to be )?(?:the|my|our|a) (?:minimum|earliest|oldest|lowest|starting)(?: \w+)?"
+    r"|(?:is|'s) as old as"
     r"|onwards?|at least|min(?:imum)?|plus|\+|up(?! to)|forward|on(?=\W*$|\W*[,;!?])"
     r"|(?:and|or) (?:so )?(?:on|beyond|forward|up)|(?:till|until|to|up to|and) (?:now|today|the present|this day|date)"
     r"|at (?:the )?(?:very )?(?:earliest|oldest|least)"
     r"|(?:is|'s|being) (?:(?:my|the|our) )?(?:absolute )?(?:floor|minimum|min|least|lower limit|oldest|earliest)"
+)
+_OF = (
+    r"(?:(?:those|that|these|ones|what|things?) )?(?:(?:from|of|in|made in|out in)(?: the year)?|the year)"  # than ...
 )
 _LIMIT = r"(?:budget|limit|spend|pay|cost|afford|maximum)"
 
@@ -68,6 +77,18 @@ class Amount:
     @property
     def bound(self) -> str:
         return "both" if self.low is not None and self.high is not None else "low" if self.high is None else "high"
+
+    def towards(self, up: bool) -> Amount:
+        """The same number as a lower (`up`) or an upper bound; a real range is kept."""
+        if self.bound == "both" and self.low != self.high:
+            return self
+        value = self.high if self.low is None else self.low
+        same = (self.low if up else self.high) is not None and self.bound != "both"
+        return (
+            self
+            if same
+            else replace(self, low=value if up else None, high=None if up else value, open_low=False, open_high=False)
+        )
 
     @property
     def where(self) -> str:
@@ -109,9 +130,10 @@ def amounts(plain: str, lexicon: Lexicon) -> list[Amount]:
     found: list[Amount] = [*_decades(plain, lexicon)]
     patterns = (
         rf"(?:(?P<between>between|from|in the range(?: of)?)\s+)?{amount(1)}\s*(?:and|to|-|–|until)\s*{amount(2)}",
-        rf"(?:(?P<no>no|not) )?(?P<compared>\w+) than\s+(?:about )?{amount(1)}",
+        rf"(?:(?P<no>no|not) )?(?P<compared>\w+) than\s+(?:about )?(?:{_OF} )?{amount(1)}",
+        rf"(?P<no>no|not) (?P<compared>\w+) (?:\w+ )?than\s+(?:{_OF} )?{amount(1)}",
         rf"(?P<pre>{_BELOW}|{_ABOVE})[\s-]+(?:(?:is|be|being|should be|i(?:'d| would)? (?:go|watch|take) is) )?"
-        rf"(?:the )?(?:year )?{amount(1)}"
+        rf"(?:(?:from|of|in) )?(?:the )?(?:year )?{amount(1)}"
         rf"(?:\s*(?P<post>{_AFTER_BELOW}|{_AFTER_ABOVE})(?!\w))?",
         rf"{amount(1)}\s*(?P<post>{_AFTER_BELOW}|{_AFTER_ABOVE})(?!\w)",
         rf"(?P<about>about|around|roughly|approximately|circa|some|~|close to|near)\s*{amount(1)}",

@@ -53,6 +53,7 @@ PLAINLY = frozenset(
         "want",
     ]
 )
+_BE = r"is|are|was|were|'s|would be|seems?|feels?"
 THINGS = ("value", "amount", "direction", "shown", "title", "text")
 BREAK = re.compile(
     r"(?P<stop>[.!?;:\n]+(?=\s|$)|\.{2,}|[!?]+|\s[-–]\s)|(?P<but>\b(?:but|though|although|however|yet)\b)"
@@ -75,6 +76,7 @@ def governed(sentence: Marked, leaning: Callable[[str], str | None] | None) -> l
     """The clauses of a sentence, every named thing with its cue."""
     clauses = _clauses(sentence)
     _govern(clauses, sentence)
+    _too(clauses, sentence)
     _shared(clauses)
     _swapped(clauses, sentence)
     if leaning is not None:
@@ -156,6 +158,8 @@ def _stacked(current: Mark | None, used: bool, mark: Mark, sentence: Marked) -> 
     word = sentence.plain[mark.start : mark.end]
     if word.split()[0] in WEAK and was not in ("seen", "observe"):
         return current
+    if now == "observe" and not used and word.split("'")[0].split()[0] == "that":
+        return current  # nothing that is
     if used:
         return mark
     joint: str | None = None
@@ -195,13 +199,33 @@ def _points_back(
     if is_question(sentence.plain, clause.start, clause.end):
         return
     said = sentence.plain[clause.start : clause.end]
-    pointed = THEM.search(said) is not None
+    pointed = THEM.search(said) is not None or _alone(current, clause, sentence)
     loose = [m for m in before if m.cue is None or m.cue in ("observe", "seen")]
     for mark in loose or last:
         bare = mark in loose
         against = kind in (*NEGATIVE, "fine") and (pointed or (bare and str(current.what).endswith("after")))
         if against or (kind in ("want", "rather") and pointed and bare and mark.cue is not None):
             mark.cue, mark.governor = kind, current
+
+
+def _too(clauses: list[Clause], sentence: Marked) -> None:
+    """ "Before 1990 is too old": what a word of direction behind "too" is said of is not wanted."""
+    for clause in clauses:
+        for amount, word in pairwise(clause.things):
+            if (
+                (amount.kind, word.kind) == ("amount", "direction")
+                and word.what[0].column == amount.what.number.column
+                and re.search(r"\btoo\s*$", sentence.plain[amount.end : word.start])
+                and re.match(rf"\s*(?:{_BE})\b", sentence.plain[amount.end :])
+            ):
+                amount.cue, amount.governor, amount.inherited = "no", word.governor, False
+
+
+def _alone(current: Mark, clause: Clause, sentence: Marked) -> bool:
+    """Whether a clause is the answer to a question of one's own: "Older than that? No thanks"."""
+    asked = sentence.plain[: clause.start].rstrip().endswith("?")
+    rest = WORD.findall(sentence.plain[clause.start : current.start] + sentence.plain[current.end : clause.end])
+    return asked and all(w in PLAINLY for w in rest)
 
 
 def _shared(clauses: list[Clause]) -> None:
