@@ -54,6 +54,27 @@ def test_polarity_strength_and_reach(said: str, found: list[tuple[str, str]]):
     assert wishes(parse(said, FILMS)) == found
 
 
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("nothing older, 1980 is the limit", [("+!", "year >= 1980")]),
+        ("these are too old, from 1980 please", [("+!", "year >= 1980")]),
+        ("only newer ones, 1980 or so and up", [("+!", "year >= 1980")]),
+        ("before 1980 is too old", [("-!", "year < 1980")]),
+        ("no older films than those of 1980", [("+!", "year >= 1980")]),
+        ("older than 1980? no", [("-!", "year < 1980")]),
+        ("no film that is older than 1980", [("-!", "year < 1980")]),
+        ("I won't go further back than 1980", [("-!", "year < 1980")]),
+        ("unless it was made after 1980 I don't want it", [("+!", "year > 1980")]),
+        ("make 1980 the minimum", [("+!", "year >= 1980")]),
+        ("at the earliest from 1980", [("+!", "year >= 1980")]),
+        ("something shorter, 90 minutes", [("+!", "runtime <= 90")]),
+    ],
+)
+def test_a_bound_is_read_however_its_side_is_said(said: str, found: list[tuple[str, str]]):
+    assert wishes(parse(said, FILMS)) == found
+
+
 def test_a_list_of_noes_ends_at_an_amount():
     assert wishes(parse("no horror, under 2 hours", FILMS)) == [("-!", HORROR), ("+!", "runtime < 120")]
 

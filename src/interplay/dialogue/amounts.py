@@ -7,7 +7,7 @@ said by the unit, by a word of direction ("cheaper than 20"), by the column's na
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from interplay.dialogue.cues import COUNTS, DECADES, SMALL
@@ -73,6 +73,7 @@ class Amount:
     high: float | None
     open_low: bool = False  # the bound itself is outside
     open_high: bool = False
+    near: bool = False  # one number, and some room around it
 
     @property
     def bound(self) -> str:
@@ -80,15 +81,15 @@ class Amount:
 
     def towards(self, up: bool) -> Amount:
         """The same number as a lower (`up`) or an upper bound; a real range is kept."""
-        if self.bound == "both" and self.low != self.high:
+        if self.low is not None and self.high is not None:
+            if self.low != self.high and not self.near:
+                return self
+            value = (self.low + self.high) / 2
+        elif (self.high is None) == up:
             return self
-        value = self.high if self.low is None else self.low
-        same = (self.low if up else self.high) is not None and self.bound != "both"
-        return (
-            self
-            if same
-            else replace(self, low=value if up else None, high=None if up else value, open_low=False, open_high=False)
-        )
+        else:
+            value = self.high if self.low is None else self.low  # type: ignore[assignment]
+        return Amount(self.start, self.end, self.number, value if up else None, None if up else value)
 
     @property
     def where(self) -> str:
@@ -208,14 +209,14 @@ def _made(match: re.Match[str], plain: str, lexicon: Lexicon) -> Amount | None:
         )
     if held.get("about"):
         reach = 2.0 if year else 0.2 * value
-        return Amount(start, end, number, value - reach, value + reach)
+        return Amount(start, end, number, value - reach, value + reach, near=True)
     if year:
         return Amount(start, end, number, value, value)
     if number.family == "money" and (unit or re.search(_LIMIT, plain)):
         return Amount(start, end, number, None, value)
     if re.search(rf"{_LIMIT}\b[^.;]*$", plain[:start]) and number.family:
         return Amount(start, end, number, None, value)
-    return Amount(start, end, number, 0.8 * value, 1.2 * value) if unit else None
+    return Amount(start, end, number, 0.8 * value, 1.2 * value, near=True) if unit else None
 
 
 def _column(
