@@ -31,7 +31,8 @@ _ABOVE = (
     r"|not below|(?:starting|beginning) (?:at|from|with|in)|from|since|after|no earlier than|not before|beyond"
     r"|exceeding|past|post|postdating|as of|>=?|≥|(?:at least )?as (?:new|recent|young) as|(?:the )?(?:earliest|oldest)"
     r"|at least (?:from|of)|no (?:further|farther) back than|at (?:the )?(?:very )?(?:earliest|oldest)"
-    r"|start(?:s|ing)? (?:at|from|with|in)|begin(?:s|ning)? (?:at|from|with|in)|this side of|years from"
+    r"|as far back as|back to|start(?:s|ing)? (?:at|from|with|in)|begin(?:s|ning)? (?:at|from|with|in)"
+    r"|this side of|years from"
     r"|(?:earliest|oldest)(?: \w+)? (?:should|may|can|could|must|has to|ought to|to) be"
 )
 _STRICT = frozenset((
@@ -50,7 +51,7 @@ _AFTER_BELOW = (
 _AFTER_ABOVE = (
     r"(?:or so )?(?:or|and) (?:more|above|over|later|newer|up|upwards?|after(?:wards?)?|longer|higher|greater|onwards?"
     r"|younger)|upwards?|(?:as |to be )?(?:the|my|our|a) (?:minimum|earliest|oldest|lowest|starting)(?: \w+)?"
-    r"|(?:is|'s) as old as"
+    r"|(?:is|'s) as (?:old|far back) as|(?:is|'s) old enough"
     r"|onwards?|at least|min(?:imum)?|plus|\+|up(?! to)|forward|on(?=\W*$|\W*[,;!?])"
     r"|(?:and|or) (?:so )?(?:on|beyond|forward|up)|(?:till|until|to|up to|and) (?:now|today|the present|this day|date)"
     r"|at (?:the )?(?:very )?(?:earliest|oldest|least)"

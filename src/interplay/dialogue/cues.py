@@ -12,7 +12,7 @@ _NOT = r"(?:do|does|did|would|should|could|will|can|is|are|was|were|has|have|had
 _BE = r"(?:is|are|was|were|'s|'re|looks?|looked|seems?|seemed|sounds?|sounded)"
 _HOW = r"(?:(?:so|very|really|pretty|quite|just|also|always|such|a|an|totally) )*"
 _GOOD = r"(?:great|perfect|good|fun|funny|hilarious|lovely|nice|awesome|amazing|excellent|brilliant|wonderful|fantastic|the best|my favou?rites?|one of my favou?rites?)"
-_BAD = r"(?:awful|terrible|horrible|boring|bad|dull|stupid|disappointing|the worst|worst|lame|weird|annoying|silly|cheesy|corny|overrated|confusing|gross|ridiculous|disturbing|depressing|mediocre|meh|crap|trash|garbage|rubbish|overdone|ugly|useless|pointless)"
+_BAD = r"(?:awful|terrible|horrible|boring|bad|dull|stupid|disappointing|the worst|worst|lame|weird|annoying|silly|cheesy|corny|overrated|confusing|gross|ridiculous|disturbing|depressing|mediocre|meh|crap|trash|garbage|rubbish|overdone|ugly|useless|pointless|dated|outdated|old-fashioned)"
 
 # kind -> patterns. `no`, `rather not`: unwanted, hard and soft. `must`, `want`, `rather`: wanted; `want` is as hard as
 # what it speaks of can be checked. `fine` takes a no back. `seen` and `skip` say nothing about wishes.

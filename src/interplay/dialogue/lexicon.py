@@ -104,7 +104,7 @@ FAMILIES = (
     ),
 )
 IRREGULAR = {"better": "good", "best": "good", "worse": "bad", "worst": "bad", "dearer": "dear", "older": "old",
-             "elder": "old", "lighter": "light", "latest": "late"}  # fmt: skip
+             "elder": "old", "lighter": "light", "latest": "late", "younger": "new"}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -271,12 +271,14 @@ class Steer:
     def retrieve(self, requests: Requests, n: int) -> Slates:
         """The items that meet the soft wishes best, the unwanted held back; none for who wished nothing."""
         size = self.rows.n_items
+        if not any(map(_weighed, requests.wishes or ())):
+            return Slates.empty(len(requests), min(n, max(size, 1)))
 
         def score(block: Requests) -> Array:
             out = np.full((len(block), size), -np.inf, np.float32)
             tie = 1e-3 * self.rows.popularity / max(float(self.rows.popularity.max(initial=1.0)), 1.0)
             for i, wishes in enumerate(block.wishes or [()] * len(block)):
-                if any(not w.hard and w.wanted and (w.text or w.like) for w in wishes):
+                if _weighed(wishes):
                     wanted, unwanted = self.scores(wishes, size)
                     out[i] = np.where(wanted > 0, wanted - self.config.unwanted * unwanted + tie, -np.inf)
             return out
@@ -359,6 +361,11 @@ class Steer:
                 if part[item] >= MET * (self.config.like if wish.like else 1.0):
                     (met if wish.wanted else against).append((j, float(part[item])))
         return out
+
+
+def _weighed(wishes: Sequence[Wish]) -> bool:
+    """Whether any of these asks softly for something."""
+    return any(not w.hard and w.wanted and (w.text or w.like) for w in wishes)
 
 
 def bare(wish: Wish) -> str:
