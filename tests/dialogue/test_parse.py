@@ -69,6 +69,9 @@ def test_polarity_strength_and_reach(said: str, found: list[tuple[str, str]]):
         ("make 1980 the minimum", [("+!", "year >= 1980")]),
         ("at the earliest from 1980", [("+!", "year >= 1980")]),
         ("something shorter, 90 minutes", [("+!", "runtime <= 90")]),
+        ("anything from 1980 on and no horror", [("+!", "year >= 1980"), ("-!", HORROR)]),
+        ("after 1980 and fewer comedies", [("+!", "year > 1980"), ("-~", COMEDY)]),
+        ("no horror and newer: 1980 and up", [("-!", HORROR), ("+!", "year >= 1980")]),
     ],
 )
 def test_a_bound_is_read_however_its_side_is_said(said: str, found: list[tuple[str, str]]):

@@ -41,18 +41,21 @@ _STRICT = frozenset((
     "post", "postdating", "<", ">", "further back than", "farther back than", "back further than",
     "back farther than", "back past", "back before", "back beyond",
 ))  # fmt: skip
+_END = r"(?=\W*$|\W*[,;!?.]|\s+(?:and|but|please|thanks|only)\b)"  # "1990 and fewer lamps" says no bound
 _AFTER_BELOW = (
-    r"(?:or|and) (?:less|below|under|fewer|cheaper|lower|earlier|older|before|shorter|smaller)"
+    r"or (?:less|below|under|fewer|cheaper|lower|earlier|older|before|shorter|smaller)"
+    rf"|and (?:(?:below|under|cheaper|lower|earlier|older|before|shorter|smaller)|(?:less|fewer){_END})"
     r"|at (?:the )?(?:very )?most"
     r"|at (?:the )?(?:very )?latest|max(?:imum)?|tops|and no (?:more|later)|or so at (?:the )?most"
     r"|(?:is|'s|being) (?:(?:my|the|our) )?(?:absolute )?"
     r"(?:limit|ceiling|cap|maximum|max|most|upper limit|newest|latest)"
 )
 _AFTER_ABOVE = (
-    r"(?:or so )?(?:or|and) (?:more|above|over|later|newer|up|upwards?|after(?:wards?)?|longer|higher|greater|onwards?"
+    rf"(?:or so )?(?:or more|and more{_END})"
+    r"|(?:or so )?(?:or|and) (?:above|over|later|newer|up|upwards?|after(?:wards?)?|longer|higher|greater|onwards?"
     r"|younger)|upwards?|(?:as |to be )?(?:the|my|our|a) (?:minimum|earliest|oldest|lowest|starting)(?: \w+)?"
     r"|(?:is|'s) as (?:old|far back) as|(?:is|'s) old enough"
-    r"|onwards?|at least|min(?:imum)?|plus|\+|up(?! to)|forward|on(?=\W*$|\W*[,;!?])"
+    r"|onwards?|at least|min(?:imum)?|plus|\+|up(?! to)|forward|on(?=\W*$|\W*[,;!?.]|\s+(?:and|but)\b)"
     r"|(?:and|or) (?:so )?(?:on|beyond|forward|up)|(?:till|until|to|up to|and) (?:now|today|the present|this day|date)"
     r"|at (?:the )?(?:very )?(?:earliest|oldest|least)"
     r"|(?:is|'s|being) (?:(?:my|the|our) )?(?:absolute )?(?:floor|minimum|min|least|lower limit|oldest|earliest)"

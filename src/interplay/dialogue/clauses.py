@@ -147,6 +147,8 @@ def _carries(before: list[Mark], mark: Mark, comma: bool) -> bool:
     if not before or (before[-1].kind == "amount") != (mark.kind == "amount"):
         return False
     other = before[-1]
+    if mark.kind == "direction" and mark.what[2] and other.kind != "direction":
+        return False  # "no red, cheaper"
     return not (comma and mark.kind == other.kind == "value" and mark.what[0].column != other.what[0].column)
 
 

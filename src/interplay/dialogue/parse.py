@@ -109,8 +109,7 @@ class _Reader:
         self.words = len(WORD.findall(sentence.plain))
         self.measured = {m.what.number.column for c in clauses for m in c.things if m.kind == "amount"}
         self.reference = next((m for c in clauses for m in c.things if m.kind in ("shown", "title")), None)
-        if self.reference is None:
-            _bounded(clauses)
+        self.settled = _bounded(clauses)
 
     def wishes(self) -> list[Proposed]:
         """Every wish of the sentence; takes note of what is taken back on the way."""
@@ -302,7 +301,7 @@ class _Reader:
     def _directed(self, mark: Mark, cue: str | None, *, alone: bool) -> tuple[str, bool, bool] | None:
         """(where, wanted, hard) of a word like "cheap" or "longer"; None where an amount already says how much."""
         number, sign, compared = mark.what
-        if number.column in self.measured and (not compared or self.reference is None):
+        if mark in self.settled or (number.column in self.measured and not compared):
             return None
         governor = "" if mark.governor is None else self.sentence.plain[mark.governor.start : mark.governor.end]
         wanted = cue not in NEGATIVE
@@ -374,22 +373,28 @@ class _Reader:
         return {"no": "no ", "rather not": "less ", "unlike": "less like ", "must": "only "}.get(cue or "", "") + own
 
 
-def _bounded(clauses: list[Clause]) -> None:
-    """ "Nothing older, say from 1990": a number that a word of direction goes with is a bound on its side."""
-    things = [m for c in clauses for m in c.things]
-    for word in things:
-        if word.kind != "direction":
+def _bounded(clauses: list[Clause]) -> list[Mark]:
+    """ "Nothing older, say from 1990": a number that a word of direction goes with is a bound on its side.
+
+    Gives the words that have said all they say by this; "newer than the second one" is not among them.
+    """
+    settled = []
+    for at, clause in enumerate(clauses):
+        near = [m for c in clauses[max(at - 1, 0) : at + 2] for m in c.things if m.kind == "amount"]
+        if any(m.kind in ("shown", "title") for m in clause.things):
             continue
-        number, sign, _ = word.what
-        against = word.cue in NEGATIVE
-        for mark in things:
-            guessed = (
-                mark.governor is not None and mark.governor.start == mark.governor.end
-            )  # by the sentence's leaning
-            same = mark.kind == "amount" and mark.what.number.column == number.column
-            if same and (guessed or mark.cue not in NEGATIVE):
-                mark.what = mark.what.towards((sign > 0) != against)
-                mark.cue = "must" if mark.cue != "rather" or word.cue == "no" else "rather"
+        for word in clause.things:
+            if word.kind != "direction":
+                continue
+            number, sign, _ = word.what
+            for mark in near:
+                guessed = mark.governor is not None and mark.governor.start == mark.governor.end  # by the leaning
+                if mark.what.number.column == number.column:
+                    settled.append(word)
+                    if guessed or mark.cue not in NEGATIVE:
+                        mark.what = mark.what.towards((sign > 0) != (word.cue in NEGATIVE))
+                        mark.cue = "must" if mark.cue != "rather" or word.cue == "no" else "rather"
+    return settled
 
 
 def _either(parts: Sequence[str], *, braced: bool = False) -> str:
