@@ -6,78 +6,26 @@ The log is the market's: its people, things and true chances of a click, and pag
 from __future__ import annotations
 
 import json
-from functools import cache
 
 import numpy as np
 import polars as pl
 import pytest
+import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from interplay import estimating
 from interplay.cli import app
+from interplay.data.store import schema as t
 from interplay.data.store.happened import Happened
-from interplay.data.store.impressions import keep
-from interplay.data.store.snapshot import adopt, snapshot
+from interplay.data.store.snapshot import snapshot
 from interplay.data.store.store import Store
 from interplay.errors import BadData, BadSetting, Mismatch, Undecidable, UnknownName
-from interplay.estimating import Asked, Traffic, estimate
+from interplay.estimating import Asked, estimate
 from interplay.fitted import Fitted
+from interplay.traffic import Traffic, Window
 from interplay.types import Run
-from interplay.worlds.market import Market, market
+from logged import PAGES, PLACES, RECIPE, fill, keep, pages, small, truth
 from small import crowd
-
-PLACES, PAGES, MINUTE = 3, 5000, 60_000_000
-RECIPE = """
-[source.popular]
-system = "popular"
-[explore]
-system = "epsilon-greedy"
-pool = 12
-epsilon = 0.8
-[serving]
-withhold = "nothing"
-"""
-
-
-@cache
-def small() -> Market:
-    return market(seed=1, n_items=12, n_people=150, days=2)
-
-
-def pages(seed: int, sure: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Users, pages, stepwise chances and clicks: drawn without replacement by a fixed liking, or always the same."""
-    rng, made = np.random.default_rng(seed), small()
-    user = rng.integers(0, 150, PAGES)
-    weight = np.exp(np.random.default_rng(3).normal(0, 0.5, 12))
-    items, chance, left = np.zeros((PAGES, PLACES), int), np.ones((PAGES, PLACES)), np.tile(weight, (PAGES, 1))
-    for place in range(PLACES):
-        p = left / left.sum(axis=1, keepdims=True)
-        at = p.argmax(axis=1) if sure else np.minimum((p.cumsum(axis=1) < rng.random((PAGES, 1))).sum(axis=1), 11)
-        items[:, place], chance[:, place] = at, 1.0 if sure else p[np.arange(PAGES), at]
-        left[np.arange(PAGES), at] = 0
-    clicked = rng.random(items.shape) < made.truth.click_probability(user, items)
-    return user, items, chance, clicked
-
-
-def fill(store: Store, *, seed: int = 0, sure: bool = False, known: bool = True, policy: str = "soft-1") -> Store:
-    """A store with the market's catalogue and people and a log of pages, one a minute."""
-    made, (user, items, chance, clicked) = small().dataset, pages(seed, sure)
-    adopt(store, made)
-    n = user.size
-    at = 1_700_000_000_000_000 + np.arange(n) * MINUTE
-    keep(store, pl.DataFrame({
-        "request_id": np.repeat([f"q{i}" for i in range(n)], PLACES), "timestamp": np.repeat(at, PLACES),
-        "user_id": [made.users[u] for u in np.repeat(user, PLACES)], "slot": np.tile(np.arange(PLACES), n),
-        "item_id": [made.items[i] for i in items.ravel()], "policy": policy,
-        "propensity": chance.ravel() if known else np.full(items.size, None, object),
-    }, schema_overrides={"propensity": pl.Float64}))  # fmt: skip
-    row, place = np.nonzero(clicked)
-    store.append([
-        Happened(event_id=f"e{i}-{j}", user_id=made.users[user[i]], item_id=made.items[items[i, j]], event_type="click",
-                 time=int(at[i]) + 1, request_id=f"q{i}")
-        for i, j in zip(row.tolist(), place.tolist(), strict=True)
-    ])  # fmt: skip
-    return store
 
 
 @pytest.fixture(scope="module")
@@ -90,25 +38,6 @@ def recipe(tmp_path_factory) -> str:
     path = tmp_path_factory.mktemp("recipes") / "bolder.toml"
     path.write_text(RECIPE)
     return str(path)
-
-
-def truth(store: Store, name: str, places: int) -> float:
-    """Clicks a page on the first places that the candidate would truly earn at the logged moments."""
-    traffic = Traffic.of(store, snapshot(store, shown=True), "click", share=0.5, most=None)
-    asked = Asked.of(store, name, traffic, seed=0, progress=lambda stage, facts: None)
-    requests = asked.requests(traffic)
-    if not hasattr(asked.fitted.model, "chances"):
-        shown = [asked.fitted.model.retrieve(requests, PLACES).items]
-    else:
-        draws = np.random.default_rng(0)
-        asked.fitted.model.explore  # noqa: B018 (the recipe explores)
-        shown = []
-        for _ in range(5):
-            drawn = draws.integers(0, 1 << 62, len(requests)).astype(np.uint64)
-            requests = estimating.replace(requests, draw=drawn)
-            shown.append(asked.fitted.model.retrieve(requests, PLACES).items)
-    p = [small().truth.click_probability(requests.user, page)[:, :places].sum(axis=1).mean() for page in shown]
-    return float(np.mean(p))
 
 
 def test_an_exploring_recipe_is_told_the_truth(logged, recipe):
@@ -130,7 +59,7 @@ def test_a_recipe_that_never_explores_is_told_as_far_down_as_the_log_carries(log
 
 
 def test_the_logging_policys_own_pages_earn_what_they_earned(logged):
-    traffic = Traffic.of(logged, snapshot(logged, shown=True), "click", share=1.0, most=None)
+    traffic = Traffic.of(logged, snapshot(logged, shown=True), "click", Window(share=1.0))
 
     class Itself:
         def retrieve(self, requests, n):
@@ -143,7 +72,7 @@ def test_the_logging_policys_own_pages_earn_what_they_earned(logged):
     asked = Asked(name="itself", fitted=Fitted(model=Itself(), dataset=traffic.dataset, manifest={"system": "popular"}))
     told = estimating._told(asked, traffic, None, 0)
     assert told.value == pytest.approx(told.logged, abs=1e-12) and told.verdict == "cannot tell"
-    assert told.effective == (float(told.pages),) * PLACES
+    assert [s.effective for s in told.support] == [float(told.pages)] * PLACES
 
 
 def test_a_log_that_never_tried_is_refused_with_what_is_missing():
@@ -175,15 +104,13 @@ def test_of_several_the_best_is_chosen_by_one_half_and_judged_on_the_other(logge
     told = estimate(logged, ["popular", recipe])
     assert [one.chosen for one in told] == [True, False]
     assert (
-        told[0].people
-        + Traffic.of(logged, snapshot(logged, shown=True), "click", share=0.5, most=None).halves()[0].who.size
-        > told[0].people
+        told[0].people + Traffic.of(logged, snapshot(logged, shown=True), "click").halves()[0].who.size > told[0].people
     )
     assert told[0].people < 150 and any("judged on the other half" in note for note in told[0].notes)
 
 
 def test_halves_share_nobody(logged):
-    traffic = Traffic.of(logged, snapshot(logged, shown=True), "click", share=0.5, most=None)
+    traffic = Traffic.of(logged, snapshot(logged, shown=True), "click")
     first, second = traffic.halves()
     assert not set(first.who.tolist()) & set(second.who.tolist())
     assert (
@@ -192,7 +119,7 @@ def test_halves_share_nobody(logged):
 
 
 def test_a_candidate_learns_nothing_of_the_pages_that_it_is_judged_on(logged):
-    traffic = Traffic.of(logged, snapshot(logged, shown=True), "click", share=0.5, most=None)
+    traffic = Traffic.of(logged, snapshot(logged, shown=True), "click")
     assert traffic.older.events.time.max() < traffic.pages.at.min()
     asked = Asked.of(logged, "popular", traffic, seed=0, progress=lambda stage, facts: None)
     assert asked.fitted.manifest["data"]["n_events"] == len(traffic.older.events)
@@ -211,6 +138,77 @@ def test_a_model_that_has_learnt_from_the_log_is_refused(logged, tmp_path):
         estimate(logged, [str(tmp_path / "other")])
 
 
+def test_pages_of_policies_that_leave_out_what_it_would_show_are_left_out_and_named(recipe):
+    store, made = fill(Store.open()), small().dataset
+    rng, at = np.random.default_rng(5), 1_700_000_000_000_000 + PAGES * 60_000_000
+    own = [made.items[i] for i in (3, 5, 7)]  # the same three things for everybody, with certainty
+    keep(store, pl.DataFrame({
+        "request_id": np.repeat([f"s{i}" for i in range(400)], PLACES), "timestamp": np.repeat(at + np.arange(400), 3),
+        "user_id": np.repeat([made.users[u] for u in rng.integers(0, 150, 400)], PLACES), "policy": "sure-2",
+        "slot": np.tile(np.arange(PLACES), 400), "item_id": own * 400, "propensity": 1.0,
+    }))  # fmt: skip
+    store.append([Happened(event_id="end", user_id="p-00000", item_id=own[0], event_type="keep", time=at + 500)])
+    told = estimate(store, [recipe])[0]
+    assert told.loggers.keys() == {"soft-1"} and told.places == PLACES
+    assert any("left out: sure-2 (400 pages)" in note for note in told.notes)
+
+
+def test_every_estimator_is_told_and_the_answer_is_the_one_that_was_chosen_beforehand(logged, recipe):
+    told = estimate(logged, [recipe])[0]
+    assert [one.name for one in told.estimates] == list(estimating.BELIEFS)
+    assert told.value == told.estimates[0].value and told.interval == told.estimates[0].interval
+    assert [s.holds for s in told.support] == [True] * PLACES and told.effective == told.support[-1].effective
+    effective = [s.effective for s in told.support]
+    assert effective == sorted(effective, reverse=True)
+
+
+def test_a_window_takes_pages_by_share_by_number_and_by_time(logged):
+    end = 1_700_000_000_000_000 + (PAGES - 1) * 60_000_000
+    taken = snapshot(logged, shown=True)
+    at = [Traffic.of(logged, taken, "click", window).pages.at for window in (
+        Window(share=0.1), Window(most=40), Window(days=0.5), Window(since=end - 600_000_000),
+        Window(share=1.0, until=end - 60_000_000 * 4000),
+    )]  # fmt: skip
+    assert [len(moments) for moments in at] == [
+        pytest.approx(500, abs=1),
+        40,
+        pytest.approx(721, abs=2),
+        pytest.approx(10, abs=2),
+        1000,
+    ]
+    for wrong in ({"since": 5, "until": 5}, {"days": 0.0}, {"most": 0}, {"share": 1.5}, {"since": 1, "days": 1.0}):
+        with pytest.raises(BadSetting):
+            Window(**wrong)
+    with pytest.raises(Undecidable, match="no page of the log lies"):
+        estimate(logged, ["popular"], window=Window(since=end + 1))
+
+
+@pytest.mark.parametrize("wrong", [0.0, 1.5, -0.2])
+def test_propensities_that_are_none_are_refused_when_they_come_in_and_when_they_are_read(wrong):
+    frame = pl.DataFrame({"request_id": ["q"], "slot": [0], "item_id": ["lamp"], "propensity": [wrong]})
+    with pytest.raises(BadData, match=r"1 of 1 propensities are not in \(0, 1\]"):
+        keep(Store.open(), frame)
+    store = fill(Store.open())
+    store.database.write(lambda c: c.execute(sa.update(t.impressions).values(propensity=wrong)))
+    with pytest.raises(BadData, match=rf"propensities are not in \(0, 1\], for instance {wrong}"):
+        estimate(store, ["popular"])
+
+
+def test_pages_that_show_an_item_twice_are_left_out_and_counted(recipe):
+    store = fill(Store.open())
+    twice = sa.update(t.impressions).where(t.impressions.c.slot == 2)
+    few = twice.where(t.impressions.c.request_id.like("q49%"))
+    other = t.impressions.alias("o")
+    same = (other.c.tenant == t.impressions.c.tenant, other.c.request_id == t.impressions.c.request_id)
+    first = sa.select(other.c.item).where(*same, other.c.row == 0, other.c.slot == 0)
+    store.database.write(lambda c: c.execute(few.values(item=first.scalar_subquery())))
+    told = estimate(store, [recipe])[0]
+    assert told.places == PLACES and any("111 pages show an item twice" in note for note in told.notes)
+    store.database.write(lambda c: c.execute(twice.values(item=first.scalar_subquery())))
+    with pytest.raises(Undecidable, match="every item stands once"):
+        estimate(store, [recipe])
+
+
 def test_answers_to_searches_and_special_requests_are_left_out(logged):
     store = fill(Store.open())
     for i in range(PAGES - 100, PAGES):
@@ -227,11 +225,11 @@ def test_what_cannot_be_asked_is_said(logged):
     with pytest.raises(BadSetting, match="1 to 3"):
         estimate(logged, ["popular"], places=4)
     with pytest.raises(BadSetting, match="share"):
-        estimate(logged, ["popular"], share=0.0)
+        estimate(logged, ["popular"], window=Window(share=0.0))
     with pytest.raises(UnknownName, match="popular"):
         estimate(logged, ["populer"])
     with pytest.raises(Undecidable, match="nothing to fit it on"):
-        estimate(logged, ["popular"], share=1.0)
+        estimate(logged, ["popular"], window=Window(share=1.0))
     with pytest.raises(BadData, match="no impressions"):
         estimate(Store.open(), ["popular"])
 
@@ -243,5 +241,7 @@ def test_the_command_prints_a_sentence_or_json(tmp_path, recipe):
     assert said.exit_code == 0, said.output
     told = json.loads(said.stdout)[0]
     assert told["policy"] == recipe and told["interval"][0] < told["value"] < told["interval"][1]
+    wrong = CliRunner().invoke(app, ["estimate", "--log", where, "--policy", recipe, "--days", "-1"])
+    assert wrong.exit_code != 0 and "days are above 0" in str(wrong.exception)
     plain = CliRunner().invoke(app, ["estimate", "--log", where, "--policy", recipe])
     assert "would have earned" in plain.stdout and f"of {told['people']} people" in plain.stdout

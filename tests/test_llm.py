@@ -59,6 +59,10 @@ def test_silence_errors_and_a_spent_budget_are_no_reply():
         endpoint(lambda _: httpx.Response(500)).reply("", {}, Answer)
     with pytest.raises(NoReply, match="gave no answer: KeyError"):
         endpoint(lambda _: httpx.Response(200, json={})).reply("", {}, Answer)
+    for message in ({"content": None, "refusal": "No."}, {"content": None}, "no message"):
+        said = {"choices": [{"message": message}]}
+        with pytest.raises(NoReply, match=r"refused to answer|is no Answer|gave no answer: AttributeError"):
+            endpoint(lambda _, said=said: httpx.Response(200, json=said)).reply("", {}, Answer)
     poor = endpoint(saying('{"yes": true}'), calls=1)
     poor.reply("", {}, Answer)
     with pytest.raises(NoReply, match="budget"):

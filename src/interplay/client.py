@@ -260,6 +260,29 @@ class _Verbs(Generic[R]):
         """Let the version serve that served before."""
         return self._call("POST", "/v1/models/rollback")
 
+    def learn(self, name: str = "", *, text: str = "", gate: str = "never") -> R:
+        """Learn a new model version beside the service: a recipe or system by name, or a recipe's text. With the gate
+        `never` it is kept for an experiment; `models` says how far it is."""
+        return self._call("POST", "/v1/models", body={"name": name, "text": text, "gate": gate})
+
+    def estimate(self, policies: Sequence[str | Mapping[str, Any]], **more: Any) -> R:
+        """Ask what policies would have earned on the logged traffic: names, or mappings of name, text or model. `more`
+        is reward, places, window and seed. Look with `estimated` until it is done, refused or failed."""
+        named = [{"name": p} if isinstance(p, str) else dict(p) for p in policies]
+        return self._call("POST", "/v1/estimates", body={"policies": named, **more})
+
+    def estimated(self, errand_id: str) -> R:
+        """How far an estimate is, and its answers or what is missing."""
+        return self._call("GET", f"/v1/estimates/{_quoted(errand_id)}")
+
+    def estimates(self) -> R:
+        """What was asked, the newest first."""
+        return self._call("GET", "/v1/estimates")
+
+    def stop_estimate(self, errand_id: str) -> R:
+        """Stop an estimate where it goes on, and forget it."""
+        return self._call("DELETE", f"/v1/estimates/{_quoted(errand_id)}")
+
     def experiments(self) -> R:
         """All experiments, oldest first."""
         return self._call("GET", "/v1/experiments")
@@ -279,6 +302,10 @@ class _Verbs(Generic[R]):
     def stop_experiment(self, name: str) -> R:
         """Let the live model answer everybody again."""
         return self._call("POST", f"/v1/experiments/{_quoted(name)}/stop")
+
+    def decide_experiment(self, name: str, arm: str) -> R:
+        """Stop it and let one arm's model answer everybody."""
+        return self._call("POST", f"/v1/experiments/{_quoted(name)}/decide", body={"arm": arm})
 
     def share_experiment(self, name: str, shares: Mapping[str, float] | None = None) -> R:
         """Move traffic between the arms; by each arm's chance of being best where no shares are given."""

@@ -14,35 +14,67 @@ The belief behind the estimate is that a thing's reward depends on what stands a
 
 from __future__ import annotations
 
-import hashlib
-import json
-import zlib
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-import sqlalchemy as sa
 
-from interplay.data.pages import Pages
-from interplay.data.store import schema as t
-from interplay.data.store.snapshot import Snapshot, snapshot
+from interplay.data.store.snapshot import snapshot
 from interplay.data.store.store import Store
-from interplay.errors import BadData, BadSetting, Mismatch, Undecidable, UnknownName, nearest
+from interplay.errors import BadSetting, Mismatch, Undecidable
 from interplay.evaluate.intervals import Interval, Terms, bootstrap, error
 from interplay.evaluate.offpolicy import FEWEST, MISSING, SHARE
-from interplay.evaluate.slates import Chances, SlateLog, sn_rips
+from interplay.evaluate.slates import SLATE_ESTIMATORS, Chances, SlateLog
 from interplay.fitted import Fitted
 from interplay.ops.choosing import following
+from interplay.recipe import Recipe
+from interplay.traffic import Traffic, Window
 from interplay.types import Array, Dataset, Requests, RuleSet, Run
 
 Progress = Callable[[str, Mapping[str, Any]], None]
 BLOCK = 256  # pages asked of a candidate at once
 NAMED = 10  # missing items that are named
-SLICE = 0.5  # the newest share of the pages, on which candidates are judged
+ANSWER = "snrips"  # the estimator whose value is the answer; chosen beforehand, never by what the others say
+BELIEFS = {  # estimator -> what it takes a reward to depend on
+    "snrips": "on what stands above it; weights divided by their mean",
+    "rips": "on what stands above it",
+    "snsips": "on everything down to the last place; weights divided by their mean",
+    "sips": "on everything down to the last place",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A candidate that has no file: a recipe's text, a system with settings, or a version of the store's models."""
+
+    name: str
+    recipe: Recipe | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    version: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimated:
+    """What one estimator says."""
+
+    name: str
+    belief: str
+    value: float
+    interval: Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Support:
+    """Whether the log shows, at one place and above, what the candidate would."""
+
+    place: int  # from 1
+    effective: float  # pages that the log is worth
+    needed: float  # pages below which nothing is said
+    found: float  # share of what the candidate would show that the log has; about 1 where nothing is missing
+    holds: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +92,17 @@ class Told:
     logged: float  # what those pages earned there
     logged_interval: Interval
     difference: Interval  # of the candidate from what was logged
-    effective: tuple[float, ...]  # pages that the log is worth, by place
+    estimates: tuple[Estimated, ...]  # of every estimator, the answer's first
+    support: tuple[Support, ...]  # by place
     largest: float  # the largest weight
     loggers: Mapping[str, int]  # policy -> pages
     notes: tuple[str, ...]
     chosen: bool = False  # of several candidates, the one that is recommended
+
+    @property
+    def effective(self) -> float:
+        """How many pages the log is worth for the candidate."""
+        return self.support[self.places - 1].effective
 
     @property
     def verdict(self) -> str:
@@ -78,44 +116,51 @@ class Told:
         return (
             f"{self.policy} would have earned {self.value:.4g} {self.interval} {self.reward} on {where}, what was "
             f"shown earned {self.logged:.4g} {self.logged_interval}: {self.verdict} (difference {self.difference}); "
-            f"{self.pages:,} pages of {self.people:,} people, worth {self.effective[self.places - 1]:,.0f} for it"
+            f"{self.pages:,} pages of {self.people:,} people, worth {self.effective:,.0f} for it"
         )
 
     def as_json(self) -> dict[str, Any]:
         """Every number, for machines."""
-        held = {k: v for k, v in vars(self).items() if k not in ("interval", "logged_interval", "difference")}
-        spans = {k: list(getattr(self, k)) for k in ("interval", "logged_interval", "difference")}
-        return {**held, **spans, "loggers": dict(self.loggers), "verdict": self.verdict, "said": self.said}
+        return _spoken(self) | {"effective": _spoken(self.effective), "verdict": self.verdict, "said": self.said}
+
+
+def _spoken(value: Any) -> Any:
+    """Values as JSON has them: rounded, with no more digits than mean anything."""
+    if isinstance(value, (Told, Estimated, Support)):
+        return {name: _spoken(held) for name, held in vars(value).items()}
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, (tuple, list)):
+        return [_spoken(held) for held in value]
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def estimate(
     store: Store,
-    policies: Sequence[str],
+    policies: Sequence[str | Wanted],
     *,
     reward: str = "click",
     places: int | None = None,
-    share: float = SLICE,
-    most: int | None = None,
+    window: Window = Window(),
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[Told]:
-    """One answer for each policy: a system or recipe, fitted on what is older than the newest `share` of the pages, or
-    a model directory that has not learnt from them. Of several, the recommended one comes first and is judged on
-    people whom it was not chosen by.
+    """One answer for each policy: a system or recipe, fitted on what is older than the pages of the window, or a model
+    directory that has not learnt from them. Of several, the recommended one comes first and is judged on people whom
+    it was not chosen by.
 
-    `places` is how far down a page to look (as far as the log carries, by default), `most` how many of the newest pages
-    to use. Errors: Undecidable, with what is missing, where the log cannot tell.
+    `places` is how far down a page to look (as far as the log carries, by default). Errors: Undecidable, with what is
+    missing, where the log cannot tell.
     """
     if not policies:
         raise BadSetting("name at least one policy: a recipe, a system or a model directory")
-    if not 0 < share <= 1:
-        raise BadSetting(f"the share is {share}; expected part of the log's pages, above 0 and at most 1")
     said = progress or (lambda stage, facts: None)
     said("log", {"said": "reading what was shown"})
     taken = snapshot(store, shown=True)
-    traffic = Traffic.of(store, taken, reward, share=share, most=most)
+    traffic = Traffic.of(store, taken, reward, window)
     halves = [traffic] if len(policies) == 1 else traffic.halves()
-    asked = [Asked.of(store, name, traffic, seed=seed, progress=said) for name in policies]
+    asked = [Asked.of(store, policy, traffic, seed=seed, progress=said) for policy in policies]
+    said("judge", {"said": f"asking {len(traffic.pages):,} pages again"})
     if len(policies) == 1:
         return [_told(asked[0], traffic, places, seed)]
     first: list[tuple[float, Asked]] = []
@@ -150,19 +195,33 @@ class Asked:
     notes: tuple[str, ...] = ()
 
     @staticmethod
-    def of(store: Store, name: str, traffic: Traffic, *, seed: int, progress: Progress) -> Asked:
+    def of(store: Store, policy: str | Wanted, traffic: Traffic, *, seed: int, progress: Progress) -> Asked:
         """A model directory as it is; anything else is fitted on what is older than the pages."""
-        path = Path(name)
-        if (path / "manifest.json").is_file():
-            return Asked._opened(store, path, traffic)
-        if not len(traffic.older.events):
+        name = policy if isinstance(policy, str) else policy.name
+        if isinstance(policy, str) and (Path(policy) / "manifest.json").is_file():
+            return Asked._opened(store, Path(policy), traffic)
+        wanted, notes = (Wanted(name=policy), ()) if isinstance(policy, str) else (policy, ())
+        if wanted.version is not None:
+            path = store.models.path(store.models.get(wanted.version))
+            try:
+                return replace(Asked._opened(store, path, traffic), name=name)
+            except Undecidable:
+                held = Fitted.load(path)
+                wanted = Wanted(name=held.name, recipe=held.recipe, settings=held.manifest["settings"])
+                notes = ("it has learnt from these pages, so what is judged is its recipe, fitted anew",)
+        older = len(traffic.older.events)
+        if not older:
             raise Undecidable(
                 f"no event is older than the pages that {name} is to be judged on, so there is nothing to fit it on; "
                 "look at a smaller share of the log (--share), or name a fitted model directory"
             )
-        progress(name, {"said": f"fitting on {len(traffic.older.events):,} older events"})
-        fitted = Fitted.learn(name, _without_newer(traffic), run=Run(seed=seed, progress=progress))
-        return Asked(name=name, fitted=fitted, notes=(f"fitted on {len(traffic.older.events):,} events before them",))
+        progress(name, {"said": f"fitting on {older:,} older events"})
+        run, data = Run(seed=seed, progress=progress), _without_newer(traffic)
+        if wanted.recipe is None:
+            fitted = Fitted.learn(wanted.name, data, settings=wanted.settings, run=run)
+        else:
+            fitted = Fitted.cooked(wanted.recipe, data, settings=wanted.settings, run=run)
+        return Asked(name=name, fitted=fitted, notes=(*notes, f"fitted on {older:,} events before them"))
 
     @staticmethod
     def _opened(store: Store, path: Path, traffic: Traffic) -> Asked:
@@ -180,8 +239,7 @@ class Asked:
             until = int(time.max())
         if until is None:
             return Asked(name=path.name, fitted=fitted, notes=("what it has learnt from is not known",))
-        assert traffic.pages.at is not None
-        if until > int(traffic.pages.at.min()):
+        if until > traffic.since:
             raise Undecidable(
                 f"{path} has learnt from events that are newer than the pages it would be judged on; ask about its "
                 "recipe by name, which is fitted on what is older, or look at a smaller share of the log (--share)"
@@ -212,9 +270,7 @@ class Asked:
 
 def _without_newer(traffic: Traffic) -> Dataset:
     """What a candidate may learn from: events and impressions before the first page that it is judged on."""
-    assert traffic.pages.at is not None
-    first = int(traffic.pages.at.min())
-    shown = traffic.dataset.tables["impressions"].filter(pl.col("timestamp") < first)
+    shown = traffic.dataset.tables["impressions"].filter(pl.col("timestamp") < traffic.since)
     return replace(traffic.older, tables={"impressions": shown} if len(shown) else {})
 
 
@@ -223,68 +279,95 @@ def _without_newer(traffic: Traffic) -> Dataset:
 
 
 def _told(asked: Asked, traffic: Traffic, places: int | None, seed: int) -> Told:
-    steps, pages = asked.steps(traffic)
     width = traffic.items.shape[1]
     if places is not None and not 1 <= places <= width:
         raise BadSetting(f"places is {places}; logged pages have {width}, so expected 1 to {width}")
+    steps, pages = asked.steps(traffic)
+    rows, notes = _telling(traffic, steps)
+    traffic, steps, pages = traffic.take(rows), steps[rows], pages[rows]
     weight = np.cumprod(steps / traffic.steps, axis=1)
-    squares = np.maximum((weight**2).sum(axis=0), 1e-300)
-    effective = weight.sum(axis=0) ** 2 / squares
-    deepest = _deepest(weight, effective, traffic.who)
+    support = _support(weight, traffic.who)
+    deepest = next((s.place - 1 for s in support if not s.holds), width)
     wanted = places or max(deepest, 1)
     if deepest < wanted:
-        raise Undecidable(_why(asked, traffic, pages, weight, effective, wanted, deepest))
+        raise Undecidable(_why(asked, traffic, pages, support, wanted, deepest))
     cut = slice(0, wanted)
     log = SlateLog(
         reward=traffic.pages.clicked[:, 0, cut].astype(np.float64), logged=Chances.stepwise(traffic.steps[:, cut]),
         candidate=Chances.stepwise(steps[:, cut]), who=traffic.who,
     )  # fmt: skip
-    terms, plain = sn_rips(log), Terms.mean(log.reward.sum(axis=1))
-    notes = [*traffic.notes, *asked.notes]
+    terms = {name: SLATE_ESTIMATORS[name](log) for name in BELIEFS}
+    estimates = tuple(
+        Estimated(name=name, belief=belief, value=own.value, interval=bootstrap(own, traffic.who, seed=seed))
+        for (name, belief), own in zip(BELIEFS.items(), terms.values(), strict=True)
+    )
+    plain, answer = Terms.mean(log.reward.sum(axis=1)), terms[ANSWER]
     if places is None and wanted < width:
         notes.append(
             f"the log cannot tell more than the {_places(wanted)}: further down it is worth "
-            f"{effective[wanted]:.0f} pages for this policy"
+            f"{support[wanted].effective:.0f} pages for this policy"
         )
     return Told(
         policy=asked.name, reward=f"{traffic.reward}s", places=wanted, width=width, pages=len(traffic.pages),
-        people=len(np.unique(traffic.who)), value=terms.value, interval=bootstrap(terms, traffic.who, seed=seed),
-        logged=plain.value, logged_interval=bootstrap(plain, traffic.who, seed=seed),
-        difference=bootstrap(Terms.mean(terms.base - plain.base), traffic.who, seed=seed),
-        effective=tuple(round(float(e), 1) for e in effective), largest=float(weight[:, wanted - 1].max()),
-        loggers=dict(traffic.loggers), notes=tuple(notes),
+        people=len(np.unique(traffic.who)), value=answer.value, interval=estimates[0].interval, logged=plain.value,
+        logged_interval=bootstrap(plain, traffic.who, seed=seed),
+        difference=bootstrap(Terms.mean(answer.base - plain.base), traffic.who, seed=seed), estimates=estimates,
+        support=support, largest=float(weight[:, wanted - 1].max()), loggers=traffic.loggers,
+        notes=(*traffic.notes, *notes, *asked.notes),
     )  # fmt: skip
 
 
-def _deepest(weight: Array, effective: Array, who: Array) -> int:
-    """How many places from the top the log can tell: enough effective pages, and weights whose mean may be 1."""
+def _telling(traffic: Traffic, steps: Array) -> tuple[Array, list[str]]:
+    """int64: the pages of policies that may say something about a candidate: those that leave nothing out of what it
+    would show first. Rewards play no part in this. All pages where none may."""
+    first, who, kept, lost = steps[:, 0] / traffic.steps[:, 0], traffic.who, [], []
+    for name in traffic.loggers:
+        rows = np.flatnonzero(traffic.policy == name)
+        found = _found(first[rows], who[rows])
+        (kept if found >= 1 - MISSING else lost).append((name, rows))
+    if not kept or not lost:
+        return np.arange(len(steps)), []
+    told = ", ".join(f"{name} ({len(rows):,} pages)" for name, rows in lost)
+    note = f"pages by policies that never show some of what it would are left out: {told}"
+    return np.sort(np.concatenate([rows for _, rows in kept])), [note]
+
+
+def _found(weight: Array, who: Array) -> float:
+    """The share of what a candidate would show that the log has, at most: weights whose mean is 1 find everything."""
+    terms = Terms.mean(weight)
+    return min(terms.value + 3 * error(terms, who), 1.0) if terms.value < 1 else 1.0
+
+
+def _support(weight: Array, who: Array) -> tuple[Support, ...]:
+    """Place by place: enough effective pages, and weights whose mean may be 1, there and everywhere above."""
     needed = max(FEWEST, SHARE * len(weight))
+    out, holds = [], True
     for place in range(weight.shape[1]):
-        terms = Terms.mean(weight[:, place])
-        lost = terms.value + 3 * error(terms, who) < 1 - MISSING
-        if effective[place] < needed or lost:
-            return place
-    return weight.shape[1]
+        own = weight[:, place]
+        effective = float(own.sum() ** 2 / max(float((own**2).sum()), 1e-300))
+        found = _found(own, who)
+        holds = holds and effective >= needed and found >= 1 - MISSING
+        out.append(Support(place=place + 1, effective=effective, needed=needed, found=found, holds=holds))
+    return tuple(out)
 
 
 def _why(
-    asked: Asked, traffic: Traffic, pages: Array, weight: Array, effective: Array, wanted: int, deepest: int
-) -> str:
+    asked: Asked, traffic: Traffic, pages: Array, support: Sequence[Support], wanted: int, deepest: int
+) -> str:  # fmt: skip
     """Why the log cannot tell, with what is missing."""
-    place, needed = deepest, max(FEWEST, SHARE * len(weight))
+    place, told = deepest, support[deepest]
     sure = float((traffic.steps[:, place] >= 1 - 1e-9).mean())
     reasons = []
-    missing = 1 - float(weight[:, place].mean())
-    if missing > MISSING:
-        told = _never(traffic, pages[:, place], place)
+    if told.found < 1 - MISSING:
+        never = _never(traffic, pages[:, place], place)
         reasons.append(
-            f"about {missing:.0%} of what it would show at place {place + 1} was never shown there in such a moment"
-            + (f": {', '.join(told)}" if told else "")
+            f"about {1 - told.found:.0%} of what it would show at place {place + 1} was never shown there in such a "
+            "moment" + (f": {', '.join(never)}" if never else "")
         )
-    if effective[place] < needed:
+    if told.effective < told.needed:
         reasons.append(
-            f"{len(weight):,} logged pages are worth {effective[place]:.0f} for it at place {place + 1}, and "
-            f"{needed:.0f} are needed"
+            f"{len(traffic.pages):,} logged pages are worth {told.effective:.0f} for it at place {place + 1}, and "
+            f"{told.needed:.0f} are needed: log for longer, or explore more"
         )
     if sure > 0.5:
         reasons.append(

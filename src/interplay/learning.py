@@ -62,12 +62,14 @@ def train(
     store: Store,
     name: str | None = None,
     *,
+    recipe: Recipe | None = None,
     settings: Mapping[str, Any] | None = None,
     learning: LearningConfig | None = None,
     seed: int = 0,
     progress: Progress = _silent,
 ) -> Trained:
     """Fit a system or recipe (the live model's, where none is named) on the store, and promote it if the gate passes.
+    `recipe` is one that is no file.
 
     Errors: BadData for a store without events; BadSetting while another training of this tenant goes on.
     """
@@ -77,7 +79,7 @@ def train(
             raise BadSetting("this store has no model yet, so there is none to train anew; name a system or a recipe")
         name, settings = live.name, {**live.facts.get("settings", {}), **(settings or {})}
     settings = dict(settings or {})
-    recipe = _recipe(store, name, live)
+    recipe = recipe or _recipe(store, name, live)
     learning = learning or (recipe.learning if recipe else LearningConfig())
     holder = secrets.token_hex(8)
     if not store.lease("train", holder, BUSY):
@@ -113,17 +115,24 @@ def _trained(
     fitted = _fitted(name, recipe, settings, taken.dataset, seed, progress)
     facts = {
         "settings": dict(settings), "metrics": dict(gate.metrics), "baseline": dict(gate.baseline),
-        "verdict": gate.verdict, "said": gate.said, "seed": seed, "until": _until(taken.dataset),
+        "verdict": gate.verdict, "said": gate.said, "seed": seed,
     }  # fmt: skip
-    model = kept(store, fitted, taken, facts, promote=gate.said)
+    goes_live = learning.gate != "never"
+    model = kept(store, fitted, taken, facts, promote=gate.said if goes_live else None)
     store.models.prune(learning.keep)
     return Trained(
-        model=model, promoted=True, verdict=gate.verdict, said=gate.said, metrics=gate.metrics, baseline=gate.baseline
+        model=model,
+        promoted=goes_live,
+        verdict=gate.verdict,
+        said=gate.said,
+        metrics=gate.metrics,
+        baseline=gate.baseline,
     )
 
 
 def kept(store: Store, fitted: Fitted, taken: Snapshot, facts: Mapping[str, Any], *, promote: str | None) -> Model:
     """Save a model among the store's files and register it; people erased meanwhile are taken out of it first."""
+    facts = {"until": _until(taken.dataset), "lag": taken.lag, **facts}
     folder, seen = store.models.folder(fitted.name.removesuffix(".toml")), taken.head.people_version
     path = store.files(*Path(folder).parts)
     try:
@@ -157,7 +166,7 @@ def install(store: Store, fitted: Fitted, *, progress: Progress = _silent) -> Mo
         )
     load(store, fitted.dataset, progress=progress)
     taken = snapshot(store)
-    facts = {"settings": fitted.manifest["settings"], "until": _until(taken.dataset), "said": "installed"}
+    facts = {"settings": fitted.manifest["settings"], "said": "installed"}
     return kept(store, fitted, taken, facts, promote="installed")
 
 
@@ -188,10 +197,9 @@ def _gate(
     live: Model | None, parts: Split, seed: int, progress: Progress,
 ) -> _Gate:  # fmt: skip
     nothing: dict[str, float] = {}
-    if learning.gate == "always":
-        return _Gate(
-            passes=True, verdict="not judged", said="promoted without a gate", metrics=nothing, baseline=nothing
-        )
+    if learning.gate in ("always", "never"):
+        said = "promoted without a gate" if learning.gate == "always" else "kept to be tried, not judged"
+        return _Gate(passes=True, verdict="not judged", said=said, metrics=nothing, baseline=nothing)
     older = _older(parts)
     judgeable = _judgeable(parts)
     if judgeable < FEWEST:

@@ -75,11 +75,14 @@ class Endpoint:
                 f"{self.address.rstrip('/')}/chat/completions", json=body, headers=headers, timeout=self.seconds
             )
             answer.raise_for_status()
-            said = answer.json()["choices"][0]["message"]["content"]
+            message = answer.json()["choices"][0]["message"]
+            said, refusal = message.get("content") or "", message.get("refusal")
         except httpx.TimeoutException:
             raise NoReply(f"the text model did not answer within {self.seconds:g} seconds") from None
-        except (httpx.HTTPError, KeyError, IndexError, TypeError, ValueError) as problem:
+        except (httpx.HTTPError, KeyError, IndexError, TypeError, ValueError, AttributeError) as problem:
             raise NoReply(f"the text model at {self.address} gave no answer: {type(problem).__name__}") from None
+        if refusal:
+            raise NoReply("the text model refused to answer")
         return read(said, shape)
 
 

@@ -10,7 +10,8 @@
 
     [fusion]                           # cascade/fuse.py: FusionConfig
     [ranker]                           # a system that orders the fused candidates anew
-    system = "dcn-v2"                  # a row that needs examples; further: serves (feed, search or both)
+    system = "dcn-v2"                  # a row that needs examples; further: serves, order, first and optional
+                                       # (cascade/parts.py: Ranking)
     weights = {click = 1, buy = 5}     # the visible sum of what it predicts; all else is a setting of the system
     [page]                             # cascade/page.py: PageConfig, for feeds
     [search.fusion]                    # laid over [fusion] when there is a query
@@ -81,15 +82,21 @@ class LearningConfig:
 
     metric: str = "ndcg@10"  # what the candidate and the live model are compared by
     slice: float = 0.1  # the newest share of the events, on which both are judged
-    gate: str = "not worse"  # promote when the paired test says: "not worse", "better", or "always" without one
+    gate: str = "not worse"  # promote when the test says "not worse" or "better"; "always", "never": without one
     every: float | None = None  # hours between trainings while serving; None trains only when asked
+    between: float | None = None  # seconds in which what can learn without a fit learns what happened; None waits
+    wait: float = 600.0  # seconds after which what was shown and not clicked counts as not wanted
     keep: int = 5  # versions whose files are kept, the live one and the one before it among them
 
     def __post_init__(self) -> None:
-        if self.gate not in ("not worse", "better", "always"):
-            raise BadSetting(f"learning.gate is {self.gate!r}; expected 'not worse', 'better' or 'always'")
+        if self.gate not in ("not worse", "better", "always", "never"):
+            raise BadSetting(f"learning.gate is {self.gate!r}; expected 'not worse', 'better', 'always' or 'never'")
         if not 0 < self.slice < 1:
             raise BadSetting(f"learning.slice is {self.slice}; expected a share of the events, between 0 and 1")
+        if (self.between is not None and not self.between >= 0) or not self.wait > 0:
+            raise BadSetting(
+                f"learning.between is {self.between} and wait {self.wait}; expected seconds, or no 'between' at all"
+            )
         if self.keep < 2:
             raise BadSetting(f"learning.keep is {self.keep}; expected 2 or more, so that a roll-back has its model")
 
@@ -108,11 +115,22 @@ class _Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Judged:
+    """The part of [ranker] that is not a setting of its system."""
+
+    serves: str = Ranking.serves
+    order: float = 0.0
+    first: int | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Tried:
     """The part of [explore] that is not a setting of its policy."""
 
     pool: int = Explore.pool
     serves: str = Explore.serves
+    places: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,12 +244,14 @@ class Recipe:
             raise type(problem)(f"{self.name} [arranger]: {problem}") from None
 
     def _ranking(self, table: Mapping[str, Any]) -> Ranking:
-        settings = {k: v for k, v in table.items() if k not in ("system", "serves")}
+        own = [f.name for f in fields(_Judged)]
+        settings = {k: v for k, v in table.items() if k not in (*own, "system")}
         try:
             row = system(table["system"])
             if "examples" not in row.needs:
                 raise BadSetting(f"{row.name} finds items and ranks none; name it as a [source.NAME]")
-            return Ranking(name=row.name, ranker=row.build(settings), serves=table.get("serves", "both"))
+            asked = configured(_Judged, {k: v for k, v in table.items() if k in own})
+            return Ranking(name=row.name, ranker=row.build(settings), **vars(asked))
         except (UnknownName, BadSetting) as problem:
             raise type(problem)(f"{self.name} [ranker]: {problem}") from None
 
@@ -239,8 +259,9 @@ class Recipe:
         if "system" not in table:
             able = ", ".join(row.name for row in ROWS if row.kind == "policy")
             raise BadData(f'{self.name} [explore] needs system = "..."; policies: {able}')
-        asked = {k: v for k, v in table.items() if k in ("pool", "serves")}
-        settings = {k: v for k, v in table.items() if k not in ("pool", "serves", "system")}
+        own = [f.name for f in fields(_Tried)]
+        asked = {k: v for k, v in table.items() if k in own}
+        settings = {k: v for k, v in table.items() if k not in (*own, "system")}
         try:
             policy = system(table["system"]).build(settings)
             if not hasattr(policy, "choose"):

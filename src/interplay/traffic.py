@@ -36,6 +36,7 @@ class Window:
     most: int | None = None  # at most so many pages, the newest
     since: int | None = None
     until: int | None = None
+    days: float | None = None  # in the place of `since`: the last so many days of the log
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
@@ -44,12 +45,17 @@ class Window:
             raise BadSetting(f"most is {self.most}; expected how many pages to use, 1 or more")
         if self.since is not None and self.until is not None and self.until <= self.since:
             raise BadSetting("the window ends before it begins; expected `since` earlier than `until`")
+        if self.days is not None and (self.since is not None or self.days <= 0):
+            raise BadSetting("a window has `since` or `days`, and days are above 0")
 
     def of(self, at: Array) -> Array:
         """int64: the pages inside, by their moments, oldest first."""
         order = np.argsort(at, kind="stable")
-        order = order[(at[order] >= (self.since or at.min(initial=0))) & (at[order] <= (self.until or at.max(initial=0)))]
-        n = len(order) if self.since is not None else round(self.share * len(order))
+        since, until = self.since, int(at.max(initial=0)) if self.until is None else self.until
+        if self.days is not None:
+            since = int(at.max(initial=0) - self.days * 86_400e6)
+        order = order[(at[order] >= (since or 0)) & (at[order] <= until)]
+        n = round(self.share * len(order)) if since is None else len(order)
         return order[len(order) - (n if self.most is None else min(self.most, n)) :]
 
 
@@ -184,16 +190,6 @@ def _special(store: Store) -> set[str]:
 def _own_rules(told: Mapping[str, Any]) -> bool:
     asked = told.get("asked") or {}
     own = (
-        "item",
-        "query",
-        "history",
-        "where",
-        "allow",
-        "exclude",
-        "facets",
-        "masks",
-        "boosts",
-        "wishes",
-        "arrangement",
-    )
+        "item", "query", "history", "where", "allow", "exclude", "facets", "masks", "boosts", "wishes", "arrangement",
+    )  # fmt: skip
     return bool(told.get("query")) or any(asked.get(name) for name in own)

@@ -326,6 +326,11 @@ class Rows:
         places[np.argsort(self.keys, kind="stable")] = np.arange(self.n_items, dtype=np.int32)
         return places
 
+    @cached_property
+    def ranking(self) -> Array:
+        """int32[n_items]: the items, most popular first; of equally popular ones the lowest place first."""
+        return np.lexsort((self.places, -self.popularity)).astype(np.int32)
+
     @staticmethod
     def of(dataset: Dataset) -> Rows:
         user, item = dataset.events.user.astype(np.int64), dataset.events.item
@@ -467,6 +472,8 @@ class Arrangement:
 
     caps: Mapping[str, int] = EMPTY  # catalogue column -> most items of one value on a page
     diversity: float | None = None  # 0 is relevance alone, 1 variety alone; None leaves it to the recipe
+    arranger: bool = True  # False is the page as it stands without the recipe's arranger
+    rails: bool = False  # shelves are chosen too, where the recipe's arranger knows how
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -36,7 +36,10 @@ def lists_of(n: int, m: int, seed: int = 0) -> tuple[Lists, Things]:
     engaged[np.arange(n), numbers[:, :, 0].argmax(axis=1)] = True
     items = np.stack([rng.permutation(30)[:m] for _ in range(n)]).astype(np.int32)
     past = rng.normal(size=(n, 5)).astype(np.float32)
-    return Lists(items=items, numbers=numbers, past=past, engaged=engaged, user=np.arange(n)), things
+    none = np.full((n, 10), -1, np.int32), np.zeros_like(engaged)
+    return Lists(
+        items=items, numbers=numbers, past=past, recent=none[0], engaged=engaged, passed=none[1], user=np.arange(n)
+    ), things
 
 
 def policy(seed: int = 0, stirred: float = 0.0) -> PagePolicy:

@@ -46,7 +46,9 @@ def planted(n: int = 400, *, m: int = M, seed: int = 0) -> tuple[Lists, Things]:
         items=items,
         numbers=numbers,
         past=np.zeros((n, 8), np.float32),
+        recent=np.full((n, 10), -1, np.int32),
         engaged=engaged,
+        passed=np.zeros_like(engaged),
         user=np.arange(n, dtype=np.int32),
     )
     return lists, things

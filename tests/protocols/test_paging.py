@@ -34,19 +34,31 @@ def test_a_page_is_judged_by_what_was_gone_for_and_by_how_different_its_things_a
 def test_one_run_judges_every_way_and_the_table_shows_them(monkeypatch):
     monkeypatch.setattr(paging, "load", lambda name: crowd(100, 60, 1600))
     monkeypatch.setattr(paging, "TIMED", 2)
-    entry = Entry(system="pagellm", label="small", settings={**SMALL, "families": True})
+    rails = {"shelves": 3, "reward": SMALL["reward"], "policy": SMALL["policy"]}
+    entry = Entry(system="pagellm", label="small", settings={**SMALL, "families": True, "rails": rails})
     page = Bench(name="pages", version=1, about="Pages.", data="small", kind="pages", entries=(entry,), metrics=())
     told = paging.judge(page, entry, 0)
     ways = {name.split("|")[0] for name in told["metrics"] if name.endswith("|ndcg")}
-    assert {paging.BASE, paging.FULL, "mmr, balance 0.7", "listwise, supervised", "without reinforcement"} <= ways
+    assert {
+        paging.BASE,
+        paging.FULL,
+        paging.STIRRED,
+        "mmr, balance 0.7",
+        "listwise, supervised",
+        "without reinforcement",
+    } <= ways
     assert sum(way.startswith("without pairs of") for way in ways) == 4
     assert all(np.isfinite(v) for v in told["metrics"].values())
+    assert {"rails|rule|gain", "rails|items|seen", "rails|page|gain"} <= set(told["metrics"])
+    assert 0 < told["facts"]["same things when stirred"] <= 1
     text = paging.table(page, {("small", 0): {**told, "seed": 0}}, Path())
     assert "| pagellm |" in text and "| swap |" in text and "are among the candidates" in text
+    assert "random orders" in text and "| by single shelves alone |" in text
 
 
-def test_every_row_of_the_bench_is_another_set_learnt_by_the_same_settings():
+def test_every_row_of_the_bench_is_another_set_and_the_published_ones_are_learnt_by_the_same_settings():
     entries = BENCHES["pages"].entries
-    assert len({e.settings["data"] for e in entries}) == len(entries) == 3
-    assert len({tuple(sorted((k, v) for k, v in e.settings.items() if k != "data")) for e in entries}) == 1
+    assert len({e.settings["data"] for e in entries}) == len(entries) == 4
+    amazon = [e.settings for e in entries if e.settings["data"].startswith("amazon")]
+    assert len({tuple(sorted((k, v) for k, v in own.items() if k != "data")) for own in amazon}) == 1
     assert contents(crowd(), "words", 8).shape == (40, 8)

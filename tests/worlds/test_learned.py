@@ -1,5 +1,7 @@
 """The world learnt from ratings: its rates, what it knows when, places, seeds; and its report."""
 
+import time
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 
 from interplay.errors import BadData, UnknownName
 from interplay.protocols.simulating import validated
-from interplay.types import Dataset, Events, Ids, Requests, Slates
+from interplay.types import Dataset, Events, Ids, Reply, Requests, Slates
 from interplay.worlds.check import checked, halves, swapped, walked
 from interplay.worlds.learned import (
     Answers,
@@ -101,8 +103,6 @@ def test_drawn_answers_are_remembered_in_place_of_true_ones():
 
 
 def test_nothing_is_wrong_with_the_world():
-    past = world().reset(1).history
-    assert past.offsets[-1] == 0
     assert checked(world, always([3, 7, 11, 15]), steps=3) == []
     assert checked(world, always([20, 21, 22, 23]), steps=2, rates={"look": (1.0, "look")}) == []
 
@@ -114,6 +114,52 @@ def test_what_stands_above_is_looked_at_more_and_a_page_upside_down_shows_it():
     assert up > 1.5 * low and turned_up >= turned_low
     evenly = halves(walked(world(attention=1.0), policy, seed=1, steps=1), "look")
     assert up < evenly[0] * 1.05 and low < evenly[1]
+
+
+def test_what_is_liked_of_what_is_looked_at_happens_as_often_as_the_world_says():
+    made, said, events = world(attention=1.0), [], []
+    asked = made.reset(1)
+    while asked is not None and made.at < 8:
+        page = np.array([np.flatnonzero(~made.seen[u])[:1] for u in asked.user], np.int32)
+        said.append(made.chance(asked.user, page[:, 0]))
+        did, asked = made.step(Reply(slates=Slates(items=page, scores=np.zeros(page.shape, np.float32))))
+        events.append(np.bincount(did.kind, minlength=2))
+    looks, likes = np.sum(events, axis=0)
+    expected = np.concatenate(said)
+    slack = 3 * np.sqrt((expected * (1 - expected)).sum())
+    assert looks == len(expected) and abs(likes - expected.sum()) < slack
+
+
+def test_nothing_after_the_learnt_parts_reaches_the_world():
+    train, valid, test = parts_by_time(ratings())
+    value = ratings().events.value.copy()
+    value[test] = 6.0 - value[test]
+    other = replace(ratings(), events=replace(ratings().events, value=value))
+    config = LearnedConfig(dim=2, places=4)
+    walks = [walked(LearnedWorld(d, train, valid, config), always([3, 7, 11, 15]), seed=1, steps=3)
+             for d in (ratings(), other)]  # fmt: skip
+    for (asked, _, did), (again, _, same) in zip(*walks, strict=True):
+        np.testing.assert_array_equal(did.item, same.item)
+        np.testing.assert_array_equal(asked.history["item"], again.history["item"])
+    e, had = ratings().events, walks[0][0][0].history
+    assert had.offsets[-1] == (train | valid).sum() and had["time"].max() == e.time[train | valid].max()
+
+
+def test_some_of_the_people_may_come():
+    asked = world(people=7).reset(1)
+    assert len(asked) == 7 and len(world().reset(1)) == 120
+    np.testing.assert_array_equal(asked.user, world(people=7).reset(2).user)
+
+
+def test_ten_thousand_steps_of_people_take_less_than_a_second():
+    made = world(steps=1000)
+    asked, done, pages = made.reset(0), 0, np.arange(240, dtype=np.int32).reshape(60, 4) % 60
+    begun = time.process_time()
+    while asked is not None and done < 10_000:
+        done += len(asked)
+        page = np.tile(pages[made.at % 60], (len(asked), 1))
+        _, asked = made.step(Reply(slates=Slates(items=page, scores=np.zeros(page.shape, np.float32))))
+    assert done / (time.process_time() - begun) > 10_000
 
 
 def test_nobody_is_asked_about_a_thing_twice():

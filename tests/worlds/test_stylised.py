@@ -7,7 +7,7 @@ import pytest
 
 from interplay.errors import BadSetting
 from interplay.types import Reply, Requests, Slates
-from interplay.worlds.check import checked
+from interplay.worlds.check import checked, halves, swapped, walked
 from interplay.worlds.stylised import (
     InterestConfig,
     InterestWorld,
@@ -81,6 +81,30 @@ def test_places_are_taken_by_multinomial_logit_and_nothing_may_be():
     e = np.exp([1.0, 0.0, 1.0])
     assert not (place == 2).any()
     np.testing.assert_allclose([(place == p).mean() for p in (0, 1, -1)], e / e.sum(), atol=0.01)
+
+
+@pytest.mark.parametrize("name", ["interest", "tempting"])
+def test_a_page_upside_down_is_answered_alike_for_places_do_not_matter(name):
+    def wider():
+        if name == "tempting":
+            return TemptingWorld(TemptingConfig(people=400, items=40, places=4))
+        made = InterestWorld(InterestConfig(people=400, items=40, places=4))
+        made.first[:] = np.where(np.arange(20) % 2, -0.9, 0.9)  # everybody wants every other topic
+        return made
+
+    made = wider()
+    wanted = np.argsort(made.topic % 2 if name == "interest" else -made.bait)
+    policy = always([*wanted[:2].tolist(), *wanted[-2:].tolist()])
+    up, low = halves(walked(wider(), policy, seed=1, steps=8))
+    turned_up, turned_low = swapped(wider, policy, seed=1, steps=8)
+    assert turned_up == pytest.approx(low, rel=0.1) and turned_low == pytest.approx(up, rel=0.1)
+    assert up > 1.3 * low, "so a swap would be seen"
+
+
+def test_the_first_advert_alone_is_answered():
+    made = WORLDS["organic"]()
+    events = [e for _, _, e in walked(made, always([2, 5]), seed=1, steps=20)]
+    assert {int(i) for e in events for i in e.item} == {2}
 
 
 def test_good_things_keep_people_longer():

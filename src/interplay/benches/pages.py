@@ -62,13 +62,27 @@ add(
 add(
     Bench(
         name="pages",
-        version=2,
+        version=3,  # 2 had neither stirred candidates nor the market
         about="**Whole pages**: the first 20 places out of 100 candidates, arranged by everyone in turn.",
         data="amazon-beauty",
         kind="pages",
-        entries=tuple(
-            Entry(system="pagellm", label=name, settings={"data": f"amazon-{name}", "moments": 12_000})
-            for name in ("beauty", "toys", "sports")
+        entries=(
+            *(
+                Entry(system="pagellm", label=name, settings={"data": f"amazon-{name}", "moments": 12_000})
+                for name in ("beauty", "toys", "sports")
+            ),
+            Entry(
+                system="pagellm",
+                label="market",
+                settings={
+                    "data": "market",
+                    "split": "time",
+                    "base": "market.toml",
+                    "folds": 1,
+                    "moments": 12_000,
+                    "rails": {"shelves": 6},
+                },
+            ),
         ),
         metrics=(),
         note="The paper says of its own sets that joint rewards raise NDCG@100 by up to 46.8 %, that without the page "

@@ -31,6 +31,7 @@ from interplay.cascade.page import Page, PageConfig
 from interplay.cascade.paging import lay, merged
 from interplay.cascade.parts import (
     FEED,
+    RANKER,
     SEARCH,
     WISHES,
     Answer,
@@ -38,6 +39,7 @@ from interplay.cascade.parts import (
     CascadeConfig,
     Explore,
     Lasting,
+    Manner,
     Ranking,
     Source,
 )
@@ -45,7 +47,8 @@ from interplay.cascade.path import rank, retrieve, understand
 from interplay.cascade.rules import Catalogue
 from interplay.cascade.trace import traces
 from interplay.data.features import FeatureView
-from interplay.errors import BadData, BadSetting, Unsupported, unknown
+from interplay.data.pages import Pages
+from interplay.errors import BadData, BadSetting, InterplayError, Unsupported, unknown
 from interplay.ops.choosing import following
 from interplay.types import (
     EVERYTHING,
@@ -99,7 +102,7 @@ class Cascade:
     def fit(self, dataset: Dataset, *, run: Run = Run(), world: World | None = None) -> Cascade:
         """Fit every source, then the page; a source marked optional is left out where its tables are missing."""
         begun, self.fitted = time.perf_counter(), {}
-        unfitted = self._unfitted()
+        unfitted = None if self.arranging is None else self.bare()
         self.left_out: dict[str, str] = {}
         for i, (name, source) in enumerate(self.sources.items()):
             run.progress(f"fitting {name}", {"source": i + 1, "of": len(self.sources)})
@@ -124,8 +127,15 @@ class Cascade:
         if self.ranking is not None:
             run.progress("fitting the ranker", {})
             own = replace(run, checkpoint=None if run.checkpoint is None else run.checkpoint / "ranker")
-            self.ranking.ranker.fit(dataset, run=own, world=world)
-            self.fitted["ranker"] = getattr(self.ranking.ranker, "fitted", {})
+            try:
+                self.ranking.ranker.fit(dataset, run=own, world=world)
+            except InterplayError as problem:
+                if not self.ranking.optional:
+                    raise
+                log.warning("the ranker is left out: %s", problem)
+                self.left_out[RANKER] = str(problem)
+            else:
+                self.fitted["ranker"] = getattr(self.ranking.ranker, "fitted", {})
         if self.arranging is not None:
             run.progress("fitting the arranger", {})
             self.arranging.arranger.fit(dataset, run=run, world=world, base=lambda: copy.deepcopy(unfitted))
@@ -158,11 +168,9 @@ class Cascade:
             self.standing = RuleSet(masks=np.stack(masks), names=self.config.where, withhold_seen=False)
         return self
 
-    def _unfitted(self) -> Cascade | None:
-        """What an arranger learns from: the same path up to the page, before anything is fitted."""
-        if self.arranging is None:
-            return None
-        plain = replace(self.config, feed=replace(self.config.feed, page=PageConfig()))
+    def bare(self) -> Cascade:
+        """The same path of a feed up to the page, before anything is fitted: what an arranger learns from."""
+        plain = replace(self.config, feed=replace(self.config.feed, page=PageConfig()), search=Manner())
         sources = {n: s for n, s in self.sources.items() if n != WISHES and s.serves in ("both", FEED)}
         return copy.deepcopy(Cascade(sources, config=plain, ranking=self.ranking))
 
@@ -190,6 +198,11 @@ class Cascade:
         """The sources that were fitted."""
         return {n: s for n, s in self.sources.items() if n not in self.left_out}
 
+    def judge(self, kind: str) -> Ranking | None:
+        """What orders the candidates of a "feed" or a "search" anew, where anything does."""
+        ranking = None if RANKER in self.left_out else self.ranking
+        return ranking if ranking is not None and ranking.serves in ("both", kind) else None
+
     def weights(self, kind: str) -> dict[str, float]:
         """Every source's say in the fusion of a "feed" or a "search"."""
         own: Mapping[str, float] = getattr(self.config, kind).fusion.weights
@@ -203,6 +216,45 @@ class Cascade:
         if self.lasting is not None:
             self.lasting.model.update(events)
         return self
+
+    @property
+    def learns(self) -> bool:
+        """Whether anything here can learn between two fits."""
+        able = any(hasattr(source.retriever, "partial_fit") for source in self.active().values())
+        return able or self.lasting is not None or self.trier is not None
+
+    @property
+    def trier(self) -> Any:
+        """The policy that learns from single pages, where one explores; None without."""
+        return self.explore.policy if self.explore is not None and hasattr(self.explore.policy, "taught") else None
+
+    def taught(self, events: Events, answered: Sequence[tuple[Pages, Requests]] = ()) -> Cascade:
+        """A cascade that has learnt from new events, and its policy from pages (with the requests that they answered),
+        as far as they can; this one answers as before."""
+        out = copy.copy(self)
+        out.sources = {
+            name: replace(s, retriever=copy.copy(s.retriever)) if hasattr(s.retriever, "partial_fit") else s
+            for name, s in self.sources.items()
+        }
+        if self.lasting is not None:
+            out.lasting = replace(self.lasting, model=copy.copy(self.lasting.model))
+        if len(events):
+            out.partial_fit(events)
+        policy = self.trier
+        for pages, requests in answered if policy is not None else ():
+            policy = policy.taught(pages, requests)
+        if self.explore is not None and policy is not None:
+            out.explore = replace(self.explore, policy=policy)
+        return out
+
+    def beside(self, other: Cascade) -> Cascade:
+        """This cascade, which has read newer texts, with what `other` of the same recipe learnt meanwhile."""
+        out = copy.copy(self)
+        out.sources = {
+            n: other.sources[n] if hasattr(s.retriever, "partial_fit") else s for n, s in self.sources.items()
+        }
+        out.lasting, out.explore = other.lasting, other.explore
+        return out
 
     def forget(self, users: Array) -> Cascade:
         """Erase what is kept of these users, here and in every source."""
@@ -223,7 +275,7 @@ class Cascade:
 
     def state(self) -> State:
         standing = {} if self.standing.masks is None else {"masks": self.standing.masks}
-        ranker = {} if self.ranking is None else {"ranker": self.ranking.ranker.state()}
+        ranker = {"ranker": self.ranking.ranker.state()} if self.ranking and RANKER not in self.left_out else {}
         ranker |= {} if self.explore is None else {"explore": self.explore.policy.state()}
         ranker |= {} if self.lasting is None else {"longterm": self.lasting.model.state()}
         ranker |= {} if self.arranging is None else {"arranger": self.arranging.arranger.state()}
@@ -241,7 +293,7 @@ class Cascade:
             source.retriever.restore(state.within("source").within(name))
         pages = state.within("page")
         self.pages = {k: Page(getattr(self.config, k).page).restore(pages.within(k)) for k in (FEED, SEARCH)}
-        if self.ranking is not None:
+        if self.ranking is not None and RANKER not in self.left_out:
             self.ranking.ranker.restore(state.within("ranker"))
         if self.explore is not None:
             self.explore.policy.restore(state.within("explore"))
@@ -288,7 +340,8 @@ class Cascade:
             if len(answer.page.arrays["pinned"]):
                 raise Unsupported("the chances of a page with pins are not known; ask about the recipe without them")
             assert self.explore is not None
-            out[answer.rows] = self.explore.policy.chances(answer.requests, answer.pool[0], own, answer.pool[1])
+            policy, where = self.explore.policy, self.explore.places
+            out[answer.rows] = policy.chances(answer.requests, answer.pool[0], own, answer.pool[1], where)
         return out
 
     def similar_items(self, items: Array, n: int) -> Slates:
@@ -311,7 +364,7 @@ class Cascade:
                 whole = len(rows) == len(requests)
                 answer = understand(self, kind, rows, requests if whole else requests.take(rows))
                 retrieve(self, answer, n, forgiving, seconds)
-                rank(self, answer, n)
+                rank(self, answer, n, forgiving)
                 lay(self, answer, n, forgiving)
                 answers.append(answer)
         return answers

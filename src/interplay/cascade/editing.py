@@ -7,7 +7,7 @@
     rank       {"weights": {source: say}}            the lists are fused anew
     rules      {"without": [rules], "seen": "drop" | "keep", "where": sentence}   rules act inside retrieval, so that,
                                                      ranking and the page run again
-    page       {"diversity": 0..1, "caps": {column: most}}
+    page       {"diversity": 0..1, "caps": {column: most}, "arranger": whether the recipe's arranger has its say}
 
 For one request. `state` says of each stage whether it was kept, edited or run again.
 """
@@ -36,7 +36,7 @@ AGAIN = {  # what runs again after a change of a stage
 }  # fmt: skip
 FIELDS = {
     "understand": {"query", "without"}, "retrieve": {"without"}, "rank": {"weights"},
-    "rules": {"without", "seen", "where"}, "page": {"diversity", "caps"},
+    "rules": {"without", "seen", "where"}, "page": {"diversity", "caps", "arranger"},
 }  # fmt: skip
 
 
@@ -82,7 +82,10 @@ def edited(cascade: Cascade, base: Answer, stage: str, edit: Mapping[str, Any], 
         answer.lists, answer.dropped = {}, {}
         retrieve(cascade, answer, n, True, None)
     elif stage == "page":
-        wanted = Arrangement(caps=edit.get("caps") or {}, diversity=edit.get("diversity"))
+        wanted = Arrangement(
+            caps=edit.get("caps") or {}, diversity=edit.get("diversity"), arranger=bool(edit.get("arranger", True))
+        )
+        answer.requests = replace(answer.requests, arrangement=wanted)
         answer.page = arranged(answer.page, wanted, cascade.catalogue)
     if stage != "page":
         rank(cascade, answer, n)

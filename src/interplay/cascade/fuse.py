@@ -13,10 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numba
 import numpy as np
 
 from interplay.errors import BadSetting, unknown
+from interplay.ops.threads import spread
+from interplay.ops.topk import offer, ordered
 from interplay.types import Array, Rows, Slates
+
+BLOCK = 256  # requests that one thread fuses at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,44 +91,73 @@ def fused(
         raise unknown("fusion", config.method, METHODS)
     if not lists:
         raise BadSetting("nothing to fuse; a cascade needs at least one source")
-    n_requests = len(next(iter(lists.values())))
-    keys, parts, whose = [], [], []
-    turn = {name: s for s, name in enumerate(n for n in weights if n in lists)}
+    turn = {name: s for s, name in enumerate(name for name in weights if name in lists)}
+    bits = np.array([1 << s for s, name in enumerate(weights) if name in lists], np.int64)
+    parts = []
     for name, slates in lists.items():
-        held = slates.items >= 0
-        part = METHODS[config.method](slates, held, turn[name], len(lists), config)
-        row, place = np.nonzero(held)
-        keys.append(row * max(rows.n_items, 1) + slates.items[row, place])
-        weight = 1.0 if config.method == "interleaved" else weights[name]
-        parts.append(part[row, place] * weight)
-        whose.append(np.full(len(row), turn[name]))
-    key, at = np.unique(np.concatenate(keys), return_inverse=True)
-    owner, item = np.divmod(key, max(rows.n_items, 1))
-    given = np.zeros((len(lists), len(key)))
-    given[np.concatenate(whose), at] = np.concatenate(parts)
-    bit = {name: s for s, name in enumerate(weights)}
-    source = np.bitwise_or.reduce([_flagged(k, key) << bit[name] for name, k in zip(lists, keys, strict=True)])
-    score = given.max(axis=0) if config.method == "interleaved" else given.sum(axis=0)
-    order = np.lexsort((rows.keys[item], -score, owner))
-    starts = np.searchsorted(owner[order], np.arange(n_requests))
-    place = np.arange(len(order)) - starts[owner[order]]
-    kept = place < n
-    order, at_row, at_place = order[kept], owner[order][kept], place[kept]
-
-    def laid(values: Array, dtype: type, missing: float) -> Array:
-        out: Array = np.full((n_requests, n), missing, dtype)
-        out[at_row, at_place] = values[order]
-        return out
-
-    return Slates(
-        items=laid(item, np.int32, -1),
-        scores=laid(score, np.float32, -np.inf),
-        columns={"source": laid(source, np.int64, 0)}
-        | {f"part_{name}": laid(given[s], np.float32, 0.0) for name, s in turn.items()},
+        part = METHODS[config.method](slates, slates.items >= 0, turn[name], len(lists), config)
+        parts.append(part * (1.0 if config.method == "interleaved" else weights[name]))
+    given = (
+        np.concatenate([slates.items for slates in lists.values()], axis=1),
+        np.concatenate(parts, axis=1),
+        np.repeat([turn[name] for name in lists], [slates.items.shape[1] for slates in lists.values()]),
     )
+    out = Slates.empty(len(given[0]), n)
+    scores = np.full(out.items.shape, -np.inf)
+    source = np.zeros(out.items.shape, np.int64)
+    shares = np.zeros((len(lists), *out.items.shape), np.float32)
+
+    def one(lo: int, hi: int) -> None:
+        _fuse(lo, hi, *given, bits, config.method == "interleaved", rows.places, out.items, scores, source, shares)
+
+    spread(one, len(out), BLOCK)
+    return Slates(
+        items=out.items, scores=scores.astype(np.float32),
+        columns={"source": source} | {f"part_{name}": shares[s] for name, s in turn.items()},
+    )  # fmt: skip
 
 
-def _flagged(mine: Array, every: Array) -> Array:
-    out = np.zeros(len(every), np.int64)
-    out[np.searchsorted(every, mine)] = 1
-    return out
+@numba.njit(nogil=True, cache=True)
+def _fuse(first, last, listed, parts, whose, bits, largest, rank, out, scores, source, shares):  # type: ignore[no-untyped-def]
+    """Rows first to last: what all lists give an item is gathered, then the best are put in order."""
+    n_lists, width, n = len(bits), listed.shape[1], out.shape[1]
+    size = 2
+    while size < 2 * width:
+        size *= 2
+    table, found = np.empty(size, np.int32), np.empty(width, np.int32)  # slot -> place in `found`
+    held, by = np.empty((width, n_lists)), np.empty(width, np.int64)
+    for row in range(first, last):
+        table[:] = -1
+        count = 0
+        for at in range(width):
+            item = listed[row, at]
+            if item < 0:
+                continue
+            slot = _slot(item, table, found)
+            if table[slot] < 0:
+                table[slot], found[count], by[count], held[count] = count, item, 0, 0.0
+                count += 1
+            own = table[slot]
+            held[own, whose[at]] = parts[row, at]
+            by[own] |= bits[whose[at]]
+        kept = 0
+        for own in range(count):
+            score = held[own, 0]
+            for s in range(1, n_lists):
+                score = max(score, held[own, s]) if largest else score + held[own, s]
+            kept = offer(found[own], score, out[row], scores[row], rank, kept, n)
+        ordered(out[row : row + 1], scores[row : row + 1], rank)
+        for place in range(kept):
+            own = table[_slot(out[row, place], table, found)]
+            source[row, place] = by[own]
+            for s in range(n_lists):
+                shares[s, row, place] = held[own, s]
+
+
+@numba.njit
+def _slot(item, table, found):  # type: ignore[no-untyped-def]
+    """Where an item stands in a table whose size is a power of two, or the free slot where it would."""
+    slot = (item * 2654435761) & (len(table) - 1)
+    while table[slot] >= 0 and found[table[slot]] != item:
+        slot = (slot + 1) & (len(table) - 1)
+    return slot

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from interplay.cascade.page import Page, arrange
 from interplay.cascade.parts import ARRANGER, Answer, Explore
 from interplay.cascade.path import pool
 from interplay.ops.topk import best_dot
@@ -26,16 +27,22 @@ log = logging.getLogger("interplay.cascade")
 def lay(cascade: Cascade, answer: Answer, n: int, forgiving: bool = True) -> None:
     """Arrange the ranked candidates of an answer into pages of at most n items."""
     begun, page = time.perf_counter(), answer.page
-    ranked, places = _arranged(cascade, answer, n, forgiving)
     explore = cascade.explore
     if explore is not None and explore.serves not in ("both", answer.kind):
         explore = None
-    order = page.order(ranked.items, ranked.scores, cascade.width(n if explore is None else max(n, explore.pool)))
+    assert answer.ranked is not None
+    ranked, wide = answer.ranked, cascade.width(n if explore is None else max(n, explore.pool))
+    order = page.order(ranked.items, ranked.scores, wide)
+    made = _arranged(cascade, answer, order[:, : cascade.width(n)], forgiving)
+    if made is not None:
+        new = _arranged_order(page, ranked, made, wide)
+        ranked = replace(ranked, columns={**ranked.columns, **made.columns})
+        mine = np.array([who != "base" for who in made.by])[:, None]
+        order = np.where(mine, new, order)
     held = order >= 0
     at = np.maximum(order, 0)
     columns = {k: np.take_along_axis(c, at, 1) for k, c in ranked.columns.items()}
-    before = order if places is None else np.take_along_axis(places, at, 1)
-    columns["ranked"] = np.where(held, before, -1).astype(np.int32)  # place before the page; -1 for a pin
+    columns["ranked"] = np.where(held, order, -1).astype(np.int32)  # place before the page; -1 for a pin
     slates = Slates(
         items=np.where(held, np.take_along_axis(ranked.items, at, 1), -1),
         scores=np.where(held, np.take_along_axis(ranked.scores, at, 1), -np.inf).astype(np.float32),
@@ -52,21 +59,26 @@ def lay(cascade: Cascade, answer: Answer, n: int, forgiving: bool = True) -> Non
     answer.seconds["page"] = time.perf_counter() - begun
 
 
-def _arranged(cascade: Cascade, answer: Answer, n: int, forgiving: bool) -> tuple[Slates, Array | None]:
-    """The candidates as the arranger has them, and where each stood before; as ranked, and None, without one.
+def _arranged(cascade: Cascade, answer: Answer, stood: Array, forgiving: bool) -> Any:
+    """What the arranger makes of the candidates, beside the page that stands without it; None without one.
 
-    A wish for variety, a person's own or the recipe's, goes before it, as do soft wishes and boosts of a request.
+    A person's own wish for variety goes before it, as do soft wishes and boosts of a request: what those have ordered
+    is left as it stands.
     """
     wanted, ranked, answer.arranged = cascade.arranging, answer.ranked, None
+    asked = answer.requests.arrangement
     assert ranked is not None
-    if wanted is None or wanted.serves not in ("both", answer.kind) or answer.page.config.variety != "relevance":
-        return ranked, None
+    if wanted is None or wanted.serves not in ("both", answer.kind):
+        return None
+    if asked is not None and (asked.diversity is not None or not asked.arranger):
+        return None
+    more: dict[str, Any] = {"stood": stood} | ({"rails": True} if asked is not None and asked.rails else {})
     try:
         if forgiving and wanted.seconds is not None:
-            work = pool().submit(wanted.arranger.arrange, answer.requests, ranked, n)
+            work = pool().submit(wanted.arranger.arrange, answer.requests, ranked, stood.shape[1], **more)
             made = work.result(timeout=wanted.seconds)
         else:
-            made = wanted.arranger.arrange(answer.requests, ranked, n)
+            made = wanted.arranger.arrange(answer.requests, ranked, stood.shape[1], **more)
     except Exception as problem:
         if not forgiving:
             raise
@@ -74,18 +86,22 @@ def _arranged(cascade: Cascade, answer: Answer, n: int, forgiving: bool) -> tupl
         why = f"later than {wanted.seconds:g} s" if late else f"{type(problem).__name__}: {problem}"
         answer.dropped[ARRANGER] = why
         log.warning("the arranger is left out of an answer: %s", why)
-        return ranked, None
+        return None
     bent = _bent(answer.requests)
     if bent.any():  # what a person asked for has ordered these; it is not undone
         by = tuple("base" if left else who for left, who in zip(bent.tolist(), made.by, strict=True))
-        same = np.arange(ranked.items.shape[1])
         kept = {name: np.where(bent[:, None], 0, column) for name, column in made.columns.items()}
-        order = np.where(bent[:, None], same, made.order)
-        made = replace(made, order=order, columns=kept, by=by, after=np.where(bent, made.before, made.after))
-    answer.arranged, order = made, made.order
-    columns = {k: np.take_along_axis(c, order, 1) for k, c in ranked.columns.items()}
-    items, scores = np.take_along_axis(ranked.items, order, 1), np.take_along_axis(ranked.scores, order, 1)
-    return Slates(items=items, scores=scores, columns={**columns, **made.columns}), order
+        made = replace(made, columns=kept, by=by, after=np.where(bent[:, None], made.before, made.after))
+    answer.arranged = made
+    return made
+
+
+def _arranged_order(page: Page, ranked: Slates, made: Any, n: int) -> Array:
+    """int64[n_requests, n]: positions of the candidates as the arranger has them, caps obeyed."""
+    items = np.take_along_axis(ranked.items, made.order, 1)
+    falling = np.broadcast_to(-np.arange(items.shape[1], dtype=np.float32), items.shape)
+    at = arrange(items, falling, n, caps=page.caps)
+    return np.where(at >= 0, np.take_along_axis(made.order, np.maximum(at, 0), 1), -1)
 
 
 def _explored(explore: Explore, answer: Answer, slates: Slates, n: int, pinned: Array) -> Slates:
@@ -95,7 +111,7 @@ def _explored(explore: Explore, answer: Answer, slates: Slates, n: int, pinned: 
     held = np.maximum(pool.items, 0)
     caps = [(np.where(pool.items >= 0, codes[held], -1), most) for codes, most in answer.page.caps]
     answer.pool = pool, caps
-    return explore.policy.choose(answer.requests, pool, n, caps)  # type: ignore[no-any-return]
+    return explore.policy.choose(answer.requests, pool, n, caps, explore.places)  # type: ignore[no-any-return]
 
 
 def _allowed(cascade: Cascade, requests: Requests, items: Array) -> Array:

@@ -14,7 +14,7 @@ from interplay.types import Array, Requests, Slates
 
 FEED, SEARCH = "feed", "search"
 WISHES = "wishes"  # the source that finds what soft wishes ask for
-ARRANGER = "the arranger"  # what a trace calls it where it is missing
+ARRANGER, RANKER = "the arranger", "the ranker"  # what a trace calls them where they are missing
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,8 +45,11 @@ class Explore:
     policy: Any
     pool: int = 30  # candidates it may choose from: the first of the arranged list
     serves: str = FEED  # "feed", "search" or "both"
+    places: tuple[int, ...] = ()  # the places (from 1) that it fills, all others as arranged; none named: every place
 
     def __post_init__(self) -> None:
+        if any(place < 1 for place in self.places):
+            raise BadSetting(f"explore.places are {list(self.places)}; expected places of a page, the first being 1")
         if self.serves not in ("both", FEED, SEARCH):
             raise BadSetting(f"explore.serves is {self.serves!r}; expected 'feed', 'search' or 'both'")
         if self.pool < 1:
@@ -60,8 +63,13 @@ class Ranking:
     ranker: Any
     name: str = ""  # what the trace calls it
     serves: str = "both"
+    order: float = 0.0  # what the order of the sources counts in the sum, from 1 for its first candidate to 0
+    first: int | None = None  # so many of the fused candidates are judged, the others follow; None: all
+    optional: bool = False  # a data set without what it needs leaves it out
 
     def __post_init__(self) -> None:
+        if self.order < 0 or (self.first is not None and self.first < 1):
+            raise BadSetting(f"ranker.order is {self.order} and first {self.first}; expected 0 or more, and 1 or more")
         if self.serves not in ("both", FEED, SEARCH):
             raise BadSetting(f"a ranker serves {self.serves!r}; expected 'feed', 'search' or 'both'")
 

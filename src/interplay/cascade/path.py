@@ -17,8 +17,9 @@ import numpy as np
 
 from interplay.cascade.fuse import fused
 from interplay.cascade.leaning import WIDE, arranged, leant
-from interplay.cascade.parts import FEED, WISHES, Answer, Source
+from interplay.cascade.parts import FEED, RANKER, WISHES, Answer, Ranking, Source
 from interplay.cascade.rules import compile_rules, together
+from interplay.data.features import FeatureView
 from interplay.errors import InterplayError, Unsupported
 from interplay.ops.topk import withheld
 from interplay.types import Array, Requests, Slates
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("interplay.cascade")
 
 WISHED = 600  # candidates of a request with wishes
+STEP = 1e-3  # by which the score falls from one candidate that no ranker judged to the next
 
 
 def understand(cascade: Cascade, kind: str, rows: Array, requests: Requests) -> Answer:
@@ -147,8 +149,9 @@ def _lean(cascade: Cascade, answer: Answer, n: int) -> None:
             answer.seconds[name] += took
 
 
-def rank(cascade: Cascade, answer: Answer, n: int) -> None:
-    """One list of candidates from all that the sources gave, in the order of all that has a say."""
+def rank(cascade: Cascade, answer: Answer, n: int, forgiving: bool = True) -> None:
+    """One list of candidates from all that the sources gave, in the order of all that has a say; a ranker that fails
+    is left out of a forgiving answer."""
     begun = time.perf_counter()
     fusion = getattr(cascade.config, answer.kind).fusion
     weights = answer.weights or cascade.weights(answer.kind)
@@ -158,16 +161,52 @@ def rank(cascade: Cascade, answer: Answer, n: int) -> None:
     answer.ranked = fused(answer.lists, weights, fusion, cascade.rows, wide)
     if boosted:
         answer.ranked = leant(answer.ranked, answer.requests, cascade.catalogue).first(candidates)
-    if cascade.ranking is not None and cascade.ranking.serves in ("both", answer.kind):
-        ranked = cascade.ranking.ranker.rank(answer.requests, answer.ranked, cascade.features)
-        answer.ranked = _carried(answer.ranked, ranked)
-        if boosted:
-            answer.ranked = leant(answer.ranked, answer.requests, cascade.catalogue)
+    ranking = cascade.judge(answer.kind)
+    if ranking is not None:
+        try:
+            answer.ranked = judged(ranking, answer.requests, answer.ranked, cascade.features)
+        except Exception as problem:
+            if not forgiving:
+                raise
+            answer.dropped[RANKER] = f"{type(problem).__name__}: {problem}"
+            log.warning("the ranker is left out of an answer: %s", answer.dropped[RANKER])
+        else:
+            if boosted:
+                answer.ranked = leant(answer.ranked, answer.requests, cascade.catalogue)
     if cascade.lasting is not None and cascade.lasting.serves in ("both", answer.kind):
         answer.ranked = cascade.lasting.model.rank(answer.requests, answer.ranked, cascade.features)
     if answer.steered is not None:
         answer.ranked = cascade.steer.rank(answer.requests, answer.ranked, cascade.features)
     answer.seconds["rank"] = time.perf_counter() - begun
+
+
+def judged(ranking: Ranking, requests: Requests, fused: Slates, features: FeatureView | None) -> Slates:
+    """The candidates in the ranker's order: by the sum of what it predicts and of what their place among the fused
+    counts, which stands in the column `order`. Those beyond `first` follow as they were, and nothing is predicted."""
+    held = fused.items >= 0
+    low = np.where(held, fused.scores, np.inf).min(axis=1, initial=np.inf, keepdims=True)
+    high = np.where(held, fused.scores, -np.inf).max(axis=1, initial=-np.inf, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        place = np.where(held & (high > low), (fused.scores - low) / np.maximum(high - low, 1e-12), 0.0)
+    whole = replace(fused, columns={**fused.columns, "order": (ranking.order * place).astype(np.float32)})
+    n = whole.items.shape[1] if ranking.first is None else ranking.first
+    head, rest = whole.first(n), whole.items[:, n:]
+    ranked = _carried(head, ranking.ranker.rank(requests, head, features))
+    columns = {k: np.nan_to_num(c) if k.startswith("p_") else c for k, c in ranked.columns.items()}
+    held = ranked.items >= 0
+    score = np.where(held, np.nan_to_num(ranked.scores, neginf=0.0) + columns["order"], -np.inf)
+    order = np.argsort(-score, axis=1, kind="stable")
+    score, last = np.take_along_axis(score, order, 1), np.where(held, score, np.inf).min(axis=1, initial=np.inf)
+    below = np.where(rest >= 0, last[:, None] - STEP * np.arange(1, rest.shape[1] + 1), -np.inf)
+    nothing = np.zeros(rest.shape, np.float32)
+
+    def joined(column: Array, more: Array) -> Array:
+        return np.concatenate([np.take_along_axis(column, order, 1), more], axis=1).astype(column.dtype)
+
+    return Slates(
+        items=joined(ranked.items, rest), scores=np.concatenate([score, below], axis=1).astype(np.float32),
+        columns={k: joined(c, whole.columns[k][:, n:] if k in whole.columns else nothing) for k, c in columns.items()},
+    )  # fmt: skip
 
 
 @cache

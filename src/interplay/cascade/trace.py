@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from interplay.cascade.composed import composed, without
+from interplay.cascade.parts import RANKER
 from interplay.types import Array, Requests, RuleSet, Slates, Stage, Trace, Wish
 
 if TYPE_CHECKING:
@@ -97,7 +99,7 @@ def _ranked(cascade: Cascade, answer: Answer, i: int) -> _Told:
     left = int((answer.ranked.items[i] >= 0).sum())
     says = answer.weights or cascade.weights(answer.kind)
     weights = {name: say for name, say in says.items() if name in answer.lists}
-    ranking = cascade.ranking if cascade.ranking and cascade.ranking.serves in ("both", answer.kind) else None
+    ranking = None if RANKER in answer.dropped else cascade.judge(answer.kind)
     ranker = None if ranking is None else ranking.name or type(ranking.ranker).__name__
     how = (
         f"Fused {len(weights)} lists ({fusion.method})"
@@ -110,7 +112,14 @@ def _ranked(cascade: Cascade, answer: Answer, i: int) -> _Told:
     if ranking is not None and predicted:
         says = getattr(ranking.ranker.config, "weights", {}) or dict.fromkeys(predicted, 1.0)
         facts["sum"] = dict(says)
-        then += f" ({' + '.join(f'{w:g} x {t}' for t, w in says.items())})"
+        parts = [f"{w:g} x {t}" for t, w in says.items()]
+        if ranking.order:
+            facts["order"] = ranking.order
+            parts.append(f"{ranking.order:g} x their order so far")
+        then += f" ({' + '.join(parts)})"
+    elif RANKER in answer.dropped or (cascade.ranking is not None and RANKER in cascade.left_out):
+        facts["left_out"] = answer.dropped.get(RANKER) or cascade.left_out[RANKER]
+        then += f" (the ranker is missing: {facts['left_out']})"
     soft = [w for w in (answer.requests.wishes or [()] * (i + 1))[i] if not w.hard and (w.text or w.like)]
     if answer.steered is not None and soft:
         facts["weighed"] = [{"text": w.text, "wanted": w.wanted} for w in soft]
@@ -177,10 +186,11 @@ def _paged(cascade: Cascade, answer: Answer, i: int, items: Sequence[Mapping[str
     }  # fmt: skip
     if answer.arranged is not None and cascade.arranging is not None:
         name, made = cascade.arranging.name or type(cascade.arranging.arranger).__name__, answer.arranged
-        parts[0] = f"{name} ({made.by[i]})"
-        facts |= {
-            "arranger": name, "by": made.by[i], "before": float(made.before[i]), "after": float(made.after[i]),
-        }  # fmt: skip
+        if made.by[i] != "base":
+            parts[0] = f"{name} ({made.by[i]})"
+        facts |= composed(answer, i, items) | {"arranger": name}
+    elif cascade.arranging is not None and not getattr(answer.requests.arrangement, "arranger", True):
+        facts |= {"arranger": cascade.arranging.name, "by": "base", "off": True}
     elif "the arranger" in answer.dropped:
         facts["left_out"] = answer.dropped["the arranger"]
         parts[0] += f" (the arranger is missing: {answer.dropped['the arranger']})"
@@ -189,6 +199,9 @@ def _paged(cascade: Cascade, answer: Answer, i: int, items: Sequence[Mapping[str
         tried = int(columns["explored"][i].sum())
         policy = cascade.explore.policy.config
         facts |= {"explores": str(getattr(policy, "way", type(policy).__name__)), "tried": tried}
+        where = cascade.explore.places
+        facts |= {"places": list(where)} if where else {}
+        parts += [f"place{'s' * (len(where) > 1)} {', '.join(map(str, where))} drawn to learn"] if where else []
         parts += [f"{tried} of them to learn from"] if tried else ["none of them only to learn from"]
     change = (
         f"{moved} of {len(items)} stand elsewhere than ranked, {passed} better ranked ones wait"
@@ -215,6 +228,9 @@ def shown(cascade: Cascade, answer: Answer, i: int) -> list[dict[str, Any]]:
     boosts = slates.columns["boost"][i].tolist() if "boost" in slates.columns else [1.0] * len(places)
     predicted = [name[2:] for name in slates.columns if name.startswith("p_")]
     crosses = dict(zip(page_items, _crosses(cascade, answer, i, page_items), strict=False))
+    arranged = answer.arranged is not None and answer.arranged.by[i] != "base"
+    stood = {item: at for at, item in enumerate(without(answer, i), 1)} if arranged else {}
+    variety = "relevance" if arranged else page.variety
     explains = getattr(None if cascade.ranking is None else cascade.ranking.ranker, "explains", "crosses")
     for place, item in enumerate(items.tolist()):
         if item < 0:
@@ -233,31 +249,43 @@ def shown(cascade: Cascade, answer: Answer, i: int) -> list[dict[str, Any]]:
                 "score": scores[place],
                 "ranked": ranked or None,
                 "sources": sources,
-                "reason": _reason(cascade, sources, place + 1, ranked, page.variety, known, boost)
-                + (_moved(slates, i, place, ranked) if answer.arranged is not None else ""),
+                "reason": _reason(cascade, sources, place + 1, ranked, variety, known, boost)
+                + (_moved(slates, i, place, stood.get(item)) if arranged else "")
+                if not (learning := _learning(slates, i, place))
+                else _reason(cascade, sources, place + 1, ranked, "relevance", known, boost) + learning,
             }
-            | (_slot(slates, i, place) if answer.arranged is not None else {})
+            | ({"stood": stood.get(item), **_slot(slates, i, place)} if arranged else {})
             | ({"boost": boost} if boost != 1 else {})
             | ({explains: crosses[item]} if item in crosses else {})
-            | ({"predicted": {n: float(slates.columns[f"p_{n}"][i, place]) for n in predicted}} if predicted else {})
+            | _foreseen(slates, predicted, i, place)
             | _tried(slates, i, place)
             | (_wished(wishes, met[item], slates, i, place) if wishes else {})
         )
     return out
 
 
+def _foreseen(slates: Slates, tasks: Sequence[str], i: int, place: int) -> dict[str, Any]:
+    """What a ranker predicts of an item, and what its place among the fused candidates counted."""
+    told = {task: float(slates.columns[f"p_{task}"][i, place]) for task in tasks}
+    if not any(told.values()):  # nobody judged it
+        return {}
+    order = float(slates.columns["order"][i, place]) if "order" in slates.columns else 0.0
+    return {"predicted": told} | ({"order": order} if order else {})
+
+
 ALIKE = 0.7  # likeness from which on an item is said to resemble one above it
 
 
-def _moved(slates: Slates, i: int, place: int, ranked: int) -> str:
+def _moved(slates: Slates, i: int, place: int, stood: int | None) -> str:
     """Where the arranger moved an item from, and what speaks for its place."""
-    if not ranked or ranked == place + 1:
+    if stood == place + 1:
         return ""
     alike = float(slates.columns["alike"][i, place])
-    if place + 1 < ranked:
+    if stood is None or place + 1 < stood:
         why = "unlike what stands above it" if place and alike < ALIKE else "it fits your history better"
-        return f"; moved up from place {ranked}: {why}"
-    return f"; moved down from place {ranked}" + (": it resembles one above it" if alike >= ALIKE else "")
+        came = "onto this page" if stood is None else f"from place {stood}"
+        return f"; moved up {came}: {why}"
+    return f"; moved down from place {stood}" + (": it resembles one above it" if alike >= ALIKE else "")
 
 
 def _slot(slates: Slates, i: int, place: int) -> dict[str, Any]:
@@ -270,7 +298,31 @@ def _tried(slates: Slates, i: int, place: int) -> dict[str, Any]:
     if "explored" not in slates.columns:
         return {}
     chance, tried = slates.columns["propensity"][i, place], slates.columns["explored"][i, place]
-    return {"propensity": float(chance), "explored": bool(tried)}
+    told: dict[str, Any] = {"propensity": float(chance), "explored": bool(tried)}
+    if "high" in slates.columns and slates.columns["high"][i, place] > 0:
+        told["believed"] = [float(slates.columns[name][i, place]) for name in ("low", "high")]
+    return told
+
+
+def _learning(slates: Slates, i: int, place: int) -> str:
+    """That an item was drawn for its place: by what chance, and what is believed of it."""
+    told = _tried(slates, i, place)
+    if told.get("propensity", 1.0) >= 1.0:
+        return ""
+    said = f"{'shown to learn' if told['explored'] else 'drawn for this place'}: chance {percent(told['propensity'])}"
+    if "believed" in told:
+        low, high = (percent(p).removesuffix(" %") for p in told["believed"])
+        said += f"; believed {low} to {high} %" if low != high else f"; believed {low} %"
+    return f"; {said}"
+
+
+def percent(p: float) -> str:
+    """A chance as people read it.
+
+    >>> [percent(p) for p in (0.08, 0.004, 0.0, 0.999)]
+    ['8 %', 'under 1 %', '0 %', '100 %']
+    """
+    return "under 1 %" if 0 < p < 0.005 else f"{100 * p:.0f} %"
 
 
 def _crosses(cascade: Cascade, answer: Answer, i: int, items: list[int]) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -63,7 +64,7 @@ def train(
     set_: SetOption = None,
     seed: Annotated[int, typer.Option(help="decides everything learnt")] = 0,
     gate: Annotated[
-        str | None, typer.Option(help="'not worse', 'better' or 'always'; the recipe's [learning] by default")
+        str | None, typer.Option(help="'not worse', 'better', 'always' or 'never'; the recipe's [learning] by default")
     ] = None,
 ) -> None:
     """Learn from a store: judge on the newest slice, and promote what is not worse than the live model."""
@@ -86,7 +87,7 @@ def train(
     if done.model is None:
         print(f"not promoted. {done.said}")
         raise typer.Exit(3)
-    print(f"model {done.model.version} ({done.model.name}) is live. {done.said}")
+    print(f"model {done.model.version} ({done.model.name}) is {'live' if done.promoted else 'kept'}. {done.said}")
 
 
 @app.command()
@@ -98,14 +99,19 @@ def estimate(
     places: Annotated[int | None, typer.Option(help="how far down a page; as far as the log carries")] = None,
     share: Annotated[float, typer.Option(help="the newest share of the pages; what is older is learnt")] = 0.5,
     most: Annotated[int | None, typer.Option(help="at most so many pages, the newest")] = None,
+    since: Annotated[datetime | None, typer.Option(help="pages from here on, UTC, in the place of a share")] = None,
+    until: Annotated[datetime | None, typer.Option(help="pages up to here, UTC")] = None,
+    days: Annotated[float | None, typer.Option(help="pages of the last so many days of the log")] = None,
     seed: Annotated[int, typer.Option(help="of fits and resamples")] = 0,
     json_: Annotated[bool, typer.Option("--json", help="every number, for machines")] = False,
 ) -> None:
     """What other policies would have earned on the traffic that a store logged, or why its log cannot tell."""
     from interplay.estimating import estimate as asked
+    from interplay.traffic import Window
 
+    window = Window(share=share, most=most, since=_moment(since), until=_moment(until), days=days)
     with opened(store, tenant) as held, shown() as progress:
-        told = asked(held, policy, reward=reward, places=places, share=share, most=most, seed=seed, progress=progress)
+        told = asked(held, policy, reward=reward, places=places, window=window, seed=seed, progress=progress)
     if json_:
         print(json.dumps([one.as_json() for one in told], indent=1))
         return
@@ -115,11 +121,26 @@ def estimate(
             print(f"  {note}")
 
 
+def _moment(said: datetime | None) -> int | None:
+    """Microseconds UTC."""
+    return None if said is None else round(said.replace(tzinfo=UTC).timestamp() * 1e6)
+
+
+@app.command(hidden=True)
+def errand(errand_id: str, store: StoreOption, tenant: TenantOption = "default") -> None:
+    """Do what was asked over HTTP; a service starts this beside itself."""
+    import os
+
+    from interplay.errands import Errands
+
+    os.nice(10)  # requests go first
+    with opened(store, tenant) as held:
+        print(Errands(held).run(errand_id).said)
+
+
 @models_app.command("list")
 def models_list(store: StoreOption, tenant: TenantOption = "default") -> None:
     """The versions of a store's model, oldest first."""
-    from datetime import UTC, datetime
-
     from rich.table import Table
 
     listed = Table("", "version", "made", "system", "judged", box=None, header_style="bold")

@@ -83,15 +83,25 @@ class Examples:
     # ------------------------------------------------------------------------------------------- where they come from
 
     @staticmethod
-    def of(dataset: Dataset, *, negatives: int = 2, seed: int = 0, tasks: Mapping[str, str] = EMPTY) -> Examples:
+    def of(
+        dataset: Dataset, *, negatives: int = 2, seed: int = 0, tasks: Mapping[str, str] = EMPTY,
+        newest: int | None = None, surface: str = "",
+    ) -> Examples:  # fmt: skip
         """From the first of these that the dataset has: examples, impressions with outcomes, ratings, a log.
 
         `tasks` are rules for ratings (`of_log`); of examples and impressions only the tasks named there are kept.
+        `newest` and `surface` say which impressions are taken: so many, and of that surface, where they name theirs.
         Errors: BadData where it has none of them.
         """
         if "examples" in dataset.tables:
             return Examples.of_table(dataset).only(tasks)
-        shown = dataset.tables.get("impressions", ())
+        shown = dataset.tables.get("impressions", pl.DataFrame())
+        if surface and "surface" in shown.columns:
+            shown = shown.filter(pl.col("surface") == surface)
+        if newest is not None and len(shown) > newest:
+            shown = shown.sort("timestamp", maintain_order=True).tail(newest)
+        if "impressions" in dataset.tables:
+            dataset = replace(dataset, tables={**dataset.tables, "impressions": shown})
         if len(shown) and "request_id" in dataset.events.context:  # else nothing says what followed them
             examples = Examples.of_impressions(dataset).only(tasks)
             followed = max((int(np.nansum(label)) for label in examples.labels.values()), default=0)

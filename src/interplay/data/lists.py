@@ -1,8 +1,10 @@
 """Ranked lists as those read them who arrange a page: what is known of each candidate, and what was gone for.
 
 Lists to learn from come out of folds: people are dealt into folds, a base ranker and all counts are fitted on the
-others, and every moment of a person's past at which something is known asks for a list. So nothing that a list says of
-a candidate was learnt from the event that it is judged by.
+others, and every moment of a person's past at which something is known asks for a list. With one fold the log is cut by
+time instead: the base is fitted on its older part, and the newer part asks. So nothing that a list says of a candidate
+was learnt from the event that it is judged by. A moment is a page that was shown and acted on (table impressions), with
+all that was gone for on it and what was looked at and left; where pages are not known, it is a single event.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import scipy.sparse as sp
 
 from interplay.data.encode import encode_texts
 from interplay.data.fetch import cache
+from interplay.data.moments import Moments, cut
 from interplay.errors import BadData
 from interplay.ops.sparse import interaction_matrix, scaled, symmetric_normalised
 from interplay.ops.spectra import top_right_singular
@@ -191,48 +194,68 @@ class Lists:
     items: Array  # int32[n, m]
     numbers: Array  # float32[n, m, len(NUMBERS)]
     past: Array  # float32[n, d]: what the person's last events say, the newer the more
+    recent: Array  # int32[n, RECENT]: the items of those events, the newest first, padded with -1
     engaged: Array  # bool[n, m]: gone for next
+    passed: Array  # bool[n, m]: looked at on the same page and left
     user: Array  # int32[n]
 
     def __len__(self) -> int:
         return len(self.items)
 
+    @property
+    def held(self) -> Array:
+        """bool[n, m]: where there is a candidate."""
+        return self.items >= 0
+
     def take(self, rows: Array) -> Lists:
         return Lists(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    def first(self, m: int) -> Lists:
+        """The first m candidates of each list."""
+        return self.ordered(np.tile(np.arange(min(m, self.items.shape[1])), (len(self), 1)))
+
+    def ordered(self, order: Array) -> Lists:
+        """The same candidates of each list in another order, int64[n, m]."""
+        cells = np.arange(len(self))[:, None], order
+        cut = {name: getattr(self, name)[cells] for name in ("items", "numbers", "engaged", "passed")}
+        return replace(self, **cut)
 
     @staticmethod
     def joined(parts: list[Lists]) -> Lists:
         return Lists(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Lists)})
 
 
-def described(known: Things, requests: Requests, slates: Slates, truth: Ragged | None = None) -> Lists:
-    """What is known of the candidates of each request; `truth` (column item) is what was gone for next."""
+def described(
+    known: Things, requests: Requests, slates: Slates, truth: Ragged | None = None, left: Ragged | None = None
+) -> Lists:
+    """What is known of the candidates of each request; `truth` (column item) is what was gone for next, `left` what was
+    looked at beside it and left."""
     parts = []
     for lo in range(0, max(len(slates), 1), BLOCK):
         hi = min(lo + BLOCK, len(slates))
         parts.append(_described(known, requests.history.slice(lo, hi), slates.items[lo:hi], slates.scores[lo:hi]))
-    items = slates.items
-    engaged = np.zeros(items.shape, bool)
-    if truth is not None:
-        size = int(max(items.max(initial=0), truth["item"].max(initial=0))) + 2
-        wanted = np.unique(truth.owner * size + truth["item"])
-        engaged = np.isin(np.arange(len(items))[:, None] * size + items, wanted) & (items >= 0)
     return Lists(
-        items=items, engaged=engaged, user=np.asarray(requests.user),
-        numbers=np.concatenate([p[0] for p in parts]), past=np.concatenate([p[1] for p in parts]),
+        items=slates.items, engaged=_among(slates.items, truth), passed=_among(slates.items, left),
+        user=np.asarray(requests.user), numbers=np.concatenate([p[0] for p in parts]),
+        past=np.concatenate([p[1] for p in parts]), recent=np.concatenate([p[2] for p in parts]),
     )  # fmt: skip
 
 
-def _described(known: Things, history: Ragged, items: Array, scores: Array) -> tuple[Array, Array]:
+def _among(items: Array, told: Ragged | None) -> Array:
+    """bool[n, m]: which candidates of each row are among the items told of it."""
+    if told is None or not len(told["item"]):
+        return np.zeros(items.shape, bool)
+    size = int(max(items.max(initial=0), told["item"].max(initial=0))) + 2
+    wanted = np.unique(told.owner * size + told["item"])
+    return np.isin(np.arange(len(items))[:, None] * size + items, wanted) & (items >= 0)
+
+
+def _described(known: Things, history: Ragged, items: Array, scores: Array) -> tuple[Array, Array, Array]:
     n, m = items.shape
     held, n_items = items >= 0, len(known.popularity)
     at = np.where(held & (items < n_items), items, -1)
-    recent = history.where((history["item"] >= 0) & (history["item"] < n_items)).last(RECENT)
-    past = np.full((n, RECENT), -1, np.int64)  # the newest first
-    back = np.repeat(recent.offsets[1:], recent.lengths) - 1 - np.arange(len(recent["item"]))
-    past[recent.owner, back] = recent["item"]
-    weight = np.where(past >= 0, FADE ** np.arange(RECENT), 0.0).astype(np.float32)
-    weight /= np.maximum(weight.sum(axis=1, keepdims=True), 1e-9)
+    past = recent(history, n_items)
+    weight = faded(past)
     out = np.zeros((n, m, len(NUMBERS)), np.float32)
     base = np.where(held, scores, 0).astype(np.float64)
     count = np.maximum(held.sum(axis=1, keepdims=True), 1)
@@ -256,7 +279,21 @@ def _described(known: Things, history: Ragged, items: Array, scores: Array) -> t
     out[:, :, 10] = (same * weight[:, None]).sum(axis=2)
     out[~held] = 0
     out[(past < 0).all(axis=1), :, 4:] = 0
-    return out, (_rows(known.content, past) * weight[:, :, None]).sum(axis=1)
+    return out, (_rows(known.content, past) * weight[:, :, None]).sum(axis=1), past
+
+
+def recent(history: Ragged, n_items: int) -> Array:
+    """int32[n, RECENT]: the last items of each history that are known, the newest first, padded with -1."""
+    last = history.where((history["item"] >= 0) & (history["item"] < n_items)).last(RECENT)
+    out = np.full((len(last.lengths), RECENT), -1, np.int32)
+    out[last.owner, np.repeat(last.offsets[1:], last.lengths) - 1 - np.arange(len(last["item"]))] = last["item"]
+    return out
+
+
+def faded(past: Array) -> Array:
+    """float32[n, RECENT]: the weight of each of the last items in means; rows sum to 1, or to 0 without any."""
+    weight = np.where(past >= 0, FADE ** np.arange(RECENT), 0.0).astype(np.float32)
+    return weight / np.maximum(weight.sum(axis=1, keepdims=True), np.float32(1e-9))
 
 
 def _rows(vectors: Array, at: Array) -> Array:
@@ -270,46 +307,24 @@ def _rows(vectors: Array, at: Array) -> Array:
 
 def folded(
     dataset: Dataset, known: Things, base: Callable[[], Any], *, pool: int, folds: int, most: int, dim: int, run: Run,
-) -> Iterator[tuple[Lists, Lists]]:  # fmt: skip
-    """Fold by fold: lists of moments in people's pasts in which what came next is among the candidates, and a tenth of
-    all lists, whatever came next.
+) -> Iterator[tuple[Lists, Lists, Things]]:  # fmt: skip
+    """Fold by fold: lists of moments in people's pasts in which what came next is among the candidates, a tenth of all
+    lists, whatever came next, and what was known of things.
 
     `base()` gives an unfitted ranker with the verbs fit and retrieve. At most `most` moments are asked about in all.
+    One fold cuts the log by time; where it has no times, people are dealt into two.
     """
     rng = np.random.default_rng([run.seed, 17])
-    fold = rng.integers(0, folds, dataset.n_users)
-    events = dataset.events
-    first = np.zeros(len(events), bool)
-    first[dataset.offsets[:-1][np.diff(dataset.offsets) > 0]] = True
-    moments = rng.permutation(np.flatnonzero(~first))[:most]
-    for f in range(folds):
-        apart = fold[events.user] == f
-        asked = np.sort(moments[apart[moments]])
-        if apart.all() or not len(asked):
+    for f, (older, asked) in enumerate(cut(dataset, Moments.of(dataset), folds, most, rng)):
+        if not len(older.events) or not len(asked):
             continue
-        others = dataset.where(~apart)
-        ranker = base().fit(others, run=replace(run, checkpoint=None, validation=None))
-        counts = known.counted(others, dim=dim, seed=run.seed)
+        ranker = base().fit(older, run=replace(run, checkpoint=None, validation=None))
+        counts = known.counted(older, dim=dim, seed=run.seed)
         run.progress("lists", {"fold": f + 1, "of": folds, "moments": len(asked)})
         for lo in range(0, len(asked), 8 * BLOCK):
-            part = asked[lo : lo + 8 * BLOCK]
-            requests, truth = _moments(dataset, part)
-            lists = described(counts, requests, ranker.retrieve(requests, pool), truth)
-            lists = replace(lists, user=dataset.events.user[part])
+            part = asked.take(np.arange(lo, min(lo + 8 * BLOCK, len(asked))))
+            requests = part.asked(dataset)
+            lists = described(counts, requests, ranker.retrieve(requests, pool), part.truth, part.left)
+            lists = replace(lists, user=dataset.events.user[part.at])
             some = rng.random(len(lists)) < ANY
-            yield lists.take(np.flatnonzero(lists.engaged.any(axis=1))), lists.take(np.flatnonzero(some))
-
-
-def _moments(dataset: Dataset, at: Array) -> tuple[Requests, Ragged]:
-    """The requests just before the events at these positions (int64[n], ascending), and the item of each event."""
-    user = dataset.events.user[at]
-    start = dataset.offsets[user]
-    lengths = at - start
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    where = np.arange(offsets[-1]) + np.repeat(start - offsets[:-1], lengths)
-    columns = {k: c[where] for k, c in dataset.events.history_columns().items()}
-    truth = Ragged(offsets=np.arange(len(at) + 1), columns={"item": dataset.events.item[at]})
-    time = None if dataset.events.time is None else dataset.events.time[at]
-    return Requests(
-        user=np.full(len(at), -1, np.int32), history=Ragged(offsets=offsets, columns=columns), at=time
-    ), truth
+            yield lists.take(np.flatnonzero(lists.engaged.any(axis=1))), lists.take(np.flatnonzero(some)), counts

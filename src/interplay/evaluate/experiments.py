@@ -157,6 +157,27 @@ def gap(control: Arm, treated: Arm, *, level: float = 0.95, sharpest: int = 1000
     )  # fmt: skip
 
 
+def needs(told: Gap, *, level: float = 0.95, sharpest: int = 1000, most: int = 1_000_000) -> int | None:
+    """How many persons it takes until the interval leaves 0, if the difference and its spread stay what they look like;
+    None above `most`.
+
+    >>> told = Gap(difference=0.1, interval=Interval(-1, 1), fixed=Interval(-1, 1), error=0.1, persons=100)
+    >>> 900 < needs(told) < 1200
+    True
+    """
+    spread = told.error * told.persons**0.5
+    low, high = told.persons, most
+    if not told.difference or reach(most, spread, level=level, sharpest=sharpest) >= abs(told.difference):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        if reach(middle, spread, level=level, sharpest=sharpest) < abs(told.difference):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
 def preferred(wins: Array, pages: Array, *, level: float = 0.95, sharpest: int = 1000) -> Gap:
     """Of interleaved pages: clicks on the treated arm's items less those on the other's, a page, over persons."""
     _level(level)

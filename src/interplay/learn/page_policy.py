@@ -16,7 +16,7 @@ and the query zero, as before any learning, a page is a draw of Plackett-Luce.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own custom)
 from torch import Tensor, nn
 
-from interplay.data.lists import Lists, Things
+from interplay.data.lists import NUMBERS, Lists, Things
+from interplay.data.shelves import Shelves
 from interplay.errors import BadSetting
 from interplay.learn.descend import Descent, descend, seeded, shuffled
 from interplay.learn.layers import Block, mlp
@@ -84,11 +85,11 @@ class PagePolicy(nn.Module):
 
     push: Tensor
 
-    def __init__(self, config: PolicyConfig, width: int) -> None:
+    def __init__(self, config: PolicyConfig, width: int, numbers: int = len(NUMBERS)) -> None:
         super().__init__()
         dim = config.dim
         self.config = config
-        self.inputs = Inputs(width, dim)
+        self.inputs = Inputs(width, dim, numbers)
         self.blocks = nn.ModuleList(
             Block(dim, config.heads, config.dropout, hidden=2 * dim, activation="gelu", causal=False)
             for _ in range(config.layers)
@@ -185,7 +186,7 @@ class _Standing:
 # Supervised
 
 
-def warm(policy: PagePolicy, lists: Lists, known: Things, *, run: Run) -> dict[str, Any]:
+def warm(policy: PagePolicy, lists: Lists | Shelves, known: Things, *, run: Run) -> dict[str, Any]:
     """Learn to choose as better pages have it; facts of the descent."""
     c = policy.config
     policy.inputs.scale(lists)
@@ -242,13 +243,26 @@ class Mixed:
         """(R_p float[b], w_k g float[b, k])."""
         return self.rewards.page(seen, [page])[0], by_place(self.rewards.item(seen), page)
 
+    def grains(self, whole: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """(the part of the items, the page's own part) of the mixed reward, float[b] each: their sum."""
+        return self.slots(places).sum(dim=1), self.share * (whole - self.page.mean) / self.page.sd
+
     @torch.no_grad()
     def beside(self, seen: Seen, page: Tensor, other: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(mixed reward of two pages, float[b] each, and what the first one's places earn, [b, k])."""
+        """(the grains of the mixed reward of two pages, [b, 2] each, and what the first one's places earn, [b, k])."""
         whole, worth = self.rewards.page(seen, [page, other]), self.rewards.item(seen)
         places = [by_place(worth, p) for p in (page, other)]
-        mixed = [self.steps(w, p).sum(dim=1) for w, p in zip(whole, places, strict=True)]
+        mixed = [torch.stack(self.grains(w, p), dim=1) for w, p in zip(whole, places, strict=True)]
         return mixed[0], mixed[1], self.slots(places[0])
+
+    def spreads(self) -> dict[str, dict[str, float]]:
+        """What was met so far, for a state."""
+        return {name: dict(vars(getattr(self, name))) for name in ("page", "item")}
+
+    def take_spreads(self, told: Mapping[str, Mapping[str, float]]) -> None:
+        """What another one had met."""
+        for name, held in told.items():
+            vars(getattr(self, name)).update(held)
 
     def meet(self, whole: Tensor, places: Tensor) -> None:
         self.page.meet(whole)
@@ -282,7 +296,7 @@ def advantages(reward: Tensor, value: Tensor, trace: float) -> Tensor:
 
 
 def ppo(
-    policy: PagePolicy, mixed: Mixed, lists: Lists, check: Lists, known: Things, *, run: Run
+    policy: PagePolicy, mixed: Mixed, lists: Lists | Shelves, check: Lists | Shelves, known: Things, *, run: Run
 ) -> dict[str, Any]:  # fmt: skip
     """Raise the mixed reward of drawn pages; afterwards the policy is the best one by the people held out.
 
@@ -325,7 +339,7 @@ def ppo(
 
 
 def _round(
-    policy: PagePolicy, reference: PagePolicy, mixed: Mixed, lists: Lists, known: Things,
+    policy: PagePolicy, reference: PagePolicy, mixed: Mixed, lists: Lists | Shelves, known: Things,
     optimiser: torch.optim.Optimizer, price: float, rng: np.random.Generator, draws: torch.Generator,
 ) -> dict[str, float]:  # fmt: skip
     """One round: pages are drawn, judged, and learnt from a few times."""
@@ -369,7 +383,7 @@ def _round(
 
 @torch.no_grad()
 def _checked(
-    policy: PagePolicy, mixed: Mixed, check: Lists, known: Things, number: int
+    policy: PagePolicy, mixed: Mixed, check: Lists | Shelves, known: Things, number: int
 ) -> tuple[dict[str, float], dict[str, Tensor]]:
     """How greedy pages do for people held out, and the parameters that made them."""
     told: dict[str, list[float]] = {"ndcg": [], "page": [], "item": []}
@@ -400,7 +414,7 @@ PUSHES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0)
 
 
 @torch.no_grad()
-def vary(policy: PagePolicy, usual: Lists, known: Things) -> dict[str, float]:
+def vary(policy: PagePolicy, usual: Lists | Shelves, known: Things) -> dict[str, float]:
     """Give the policy the smallest push with which its pages of usual lists are as varied as `crowding` asks.
 
     Returns the likeness inside pages: the base order's, the policy's, and with the push. What people went for is not
@@ -416,7 +430,7 @@ def vary(policy: PagePolicy, usual: Lists, known: Things) -> dict[str, float]:
     return {"base": base, "policy": told[0.0], "varied": told[float(policy.push)], "push": float(policy.push)}
 
 
-def _alike(policy: PagePolicy | None, check: Lists, known: Things, k: int) -> float:
+def _alike(policy: PagePolicy | None, check: Lists | Shelves, known: Things, k: int) -> float:
     """Mean likeness of two items of a page, of a policy's pages or of the base order's."""
     total, n = 0.0, 0
     for lo in range(0, len(check), 256):

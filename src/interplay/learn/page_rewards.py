@@ -24,11 +24,13 @@ import torch.nn.functional as F  # noqa: N812 (torch's own custom)
 from torch import Tensor, nn
 
 from interplay.data.lists import NUMBERS, Lists, Things
+from interplay.data.shelves import Shelves
 from interplay.learn.descend import Descent, descend, seeded, shuffled
 from interplay.learn.layers import Block, mlp
 from interplay.types import Array, Run
 
 DROP = 0.3  # how far the entropy of categories falls in a pair of diversity
+LEFT = 3.0  # how much likelier than others what was left stands in for what was gone for, as a logarithm
 INSERTED = 4  # near-duplicates of a pair of redundancy, at most
 MARGINS: Mapping[str, float] = {"relevance": 1.0, "ranking": 0.5, "diversity": 0.25, "redundancy": 0.25}
 DISTANCES = ((1, 2), (3, 5), (6, 10), (11, 1000))  # places between the two items of a swap
@@ -62,9 +64,19 @@ class Seen:
     group: Tensor  # int64[b, m], -1 for none
     present: Tensor  # bool[b, m]
     engaged: Tensor  # bool[b, m]
+    passed: Tensor  # bool[b, m]: looked at and left
 
     @staticmethod
-    def of(lists: Lists, known: Things) -> Seen:
+    def of(lists: Lists | Shelves, known: Things) -> Seen:
+        """Of lists of items; of shelves, each of which is read as one thing."""
+        if isinstance(lists, Shelves):
+            near = torch.from_numpy(lists.vectors)
+            return Seen(
+                numbers=torch.from_numpy(lists.numbers), vectors=near, past=torch.from_numpy(lists.past),
+                like=near @ near.transpose(1, 2), group=torch.from_numpy(lists.group.astype(np.int64)),
+                present=torch.from_numpy(lists.held), engaged=torch.from_numpy(lists.engaged),
+                passed=torch.from_numpy(lists.passed),
+            )  # fmt: skip
         inside = (lists.items >= 0) & (lists.items < len(known.group))
         at = np.where(inside, lists.items, 0)
 
@@ -76,7 +88,8 @@ class Seen:
             numbers=torch.from_numpy(lists.numbers), vectors=vectors, past=torch.from_numpy(lists.past),
             like=near @ near.transpose(1, 2),
             group=torch.from_numpy(np.where(inside, known.group[at], -1).astype(np.int64)),
-            present=torch.from_numpy(lists.items >= 0), engaged=torch.from_numpy(lists.engaged),
+            present=torch.from_numpy(lists.held), engaged=torch.from_numpy(lists.engaged),
+            passed=torch.from_numpy(lists.passed),
         )  # fmt: skip
 
 
@@ -116,10 +129,11 @@ def _free(page: Array, held: Array) -> Array:
 
 
 def without_relevance(page: Array, seen: Seen, config: RewardConfig, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Other candidates in the place of what was gone for."""
-    engaged, held = seen.engaged.numpy(), seen.present.numpy()
+    """Other candidates in the place of what was gone for: what was looked at and left, where that is known."""
+    engaged, held, left = seen.engaged.numpy(), seen.present.numpy(), seen.passed.numpy()
     free = _free(page, held) & ~engaged
-    key = np.where(free, rng.gumbel(size=free.shape) - np.log(np.arange(free.shape[1]) + 1.0), -np.inf)
+    stirred = rng.gumbel(size=free.shape) - np.log(np.arange(free.shape[1]) + 1.0)
+    key = np.where(free, stirred + LEFT * left, -np.inf)
     order = np.argsort(-key, axis=1, kind="stable")
     count = (np.take_along_axis(engaged, np.maximum(page, 0), 1) & (page >= 0)).sum(axis=1)
     out, rows = page.copy(), np.arange(len(page))
@@ -233,16 +247,16 @@ class Inputs(nn.Module):
     mean: Tensor
     spread: Tensor
 
-    def __init__(self, width: int, dim: int) -> None:
+    def __init__(self, width: int, dim: int, numbers: int) -> None:
         super().__init__()
         self.told = nn.Linear(width, dim)
-        self.net = mlp([len(NUMBERS) + 2 * dim, dim, dim], "gelu")
-        self.register_buffer("mean", torch.zeros(len(NUMBERS)))
-        self.register_buffer("spread", torch.ones(len(NUMBERS)))
+        self.net = mlp([numbers + 2 * dim, dim, dim], "gelu")
+        self.register_buffer("mean", torch.zeros(numbers))
+        self.register_buffer("spread", torch.ones(numbers))
 
-    def scale(self, lists: Lists) -> None:
+    def scale(self, lists: Lists | Shelves) -> None:
         """Take the mean and the spread of each number over the candidates of some lists."""
-        held = lists.numbers[lists.items >= 0]
+        held = lists.numbers[lists.held]
         if len(held):
             self.mean.copy_(torch.from_numpy(held.mean(axis=0)))
             self.spread.copy_(torch.from_numpy(np.maximum(held.std(axis=0), 1e-3)))
@@ -262,9 +276,9 @@ def picked(table: Tensor, page: Tensor) -> Tensor:
 class PageReward(nn.Module):
     """One number for a whole page."""
 
-    def __init__(self, config: RewardConfig, width: int) -> None:
+    def __init__(self, config: RewardConfig, width: int, numbers: int = len(NUMBERS)) -> None:
         super().__init__()
-        self.inputs = Inputs(width, config.dim)
+        self.inputs = Inputs(width, config.dim, numbers)
         self.place = nn.Parameter(torch.randn(config.places, config.dim) * 0.02)
         self.above = nn.Linear(2, config.dim)
         self.blocks = nn.ModuleList(
@@ -304,9 +318,9 @@ def crowding(seen: Seen, page: Tensor) -> Tensor:
 class ItemReward(nn.Module):
     """What each candidate is worth at the first place; a page is the sum over its places, discounted."""
 
-    def __init__(self, config: RewardConfig, width: int) -> None:
+    def __init__(self, config: RewardConfig, width: int, numbers: int = len(NUMBERS)) -> None:
         super().__init__()
-        self.inputs = Inputs(width, config.dim)
+        self.inputs = Inputs(width, config.dim, numbers)
         self.head = nn.Sequential(nn.GELU(), nn.Linear(config.dim, 1))
 
     def forward(self, seen: Seen) -> Tensor:
@@ -327,12 +341,13 @@ def by_place(worth: Tensor, page: Tensor) -> Tensor:
 class Rewards:
     """Both rewards, learnt from the same lists."""
 
-    def __init__(self, config: RewardConfig, width: int, seed: int = 0) -> None:
+    def __init__(self, config: RewardConfig, width: int, seed: int = 0, numbers: int = len(NUMBERS)) -> None:
         self.config = config
         with seeded(seed):
-            self.page, self.item = PageReward(config, width).eval(), ItemReward(config, width).eval()
+            self.page = PageReward(config, width, numbers).eval()
+            self.item = ItemReward(config, width, numbers).eval()
 
-    def learn(self, lists: Lists, known: Things, *, run: Run) -> dict[str, list[float]]:
+    def learn(self, lists: Lists | Shelves, known: Things, *, run: Run) -> dict[str, list[float]]:
         """Mean losses of every epoch, by reward."""
         c = self.config
         for net in (self.page, self.item):
@@ -376,7 +391,7 @@ class Rewards:
         return (weight * F.softplus(-sign * gain)).sum() / weight.sum().clamp(min=1e-6)
 
     @torch.no_grad()
-    def accuracy(self, lists: Lists, known: Things, *, seed: int = 0, rounds: int = 1) -> dict[str, float]:
+    def accuracy(self, lists: Lists | Shelves, known: Things, *, seed: int = 0, rounds: int = 1) -> dict[str, float]:
         """How often the better page of a pair gets the higher reward, by family; swaps also by their distance.
 
         Pairs of equal rewards count one half. What no pair could be made of is left out.

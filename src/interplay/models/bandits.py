@@ -22,7 +22,8 @@ clicked of the first. Thompson sampling is by `particles` draws, so chances belo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,12 +31,13 @@ import numpy as np
 
 from interplay.data.pages import Pages
 from interplay.errors import BadData, BadSetting, unknown
-from interplay.ops.choosing import Caps, Chooser, Greedy, Shares, Together, chances, choose, page_of, places
+from interplay.ops.choosing import Caps, Chooser, Greedy, Shares, Together, at_some, chances, choose, page_of, places
 from interplay.ops.sparse import history_matrix
 from interplay.ops.spectra import top_right_singular
 from interplay.types import Array, Dataset, Ragged, Requests, Rows, Run, Slates, State, World
 
 BLOCK = 4096  # pages learnt from at once
+WIDE = 200  # draws that tell how wide a belief is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -315,29 +317,53 @@ class Bandits:
         self.fitted["pages"] = self.fitted.get("pages", 0) + len(line)
         return self
 
+    def taught(self, pages: Pages, requests: Requests) -> Bandits:
+        """A policy that has learnt from these pages too; this one goes on believing what it does."""
+        other = copy.copy(self)
+        other.belief, other.fitted = copy.copy(self.belief), dict(self.fitted)
+        other.belief.arrays = dict(self.belief.arrays)  # learning replaces them
+        return other.update(pages, requests)
+
     # ------------------------------------------------------------------------------------------------------ choosing
 
-    def choose(self, requests: Requests, candidates: Slates, k: int, caps: Caps = ()) -> Slates:
+    def choose(
+        self, requests: Requests, candidates: Slates, k: int, caps: Caps = (), where: Sequence[int] = ()
+    ) -> Slates:
         """k of the candidates of each request, with the columns propensity (of the item at its place, given those
-        above) and explored (it is not what would have been best)."""
+        above), explored (it is not what would have been best), low and high (`believed`).
+
+        With `where` it fills those places (from 1) alone; all others take the next candidate as it comes.
+        """
         free = candidates.items >= 0
         x, worth = self._seen(requests, candidates)
         best = Greedy(self.belief.mean(x, candidates.items) + worth)
         drawn = requests.draw is not None
         draw = requests.draw if requests.draw is not None else np.zeros(len(requests), np.uint64)
-        chosen = choose(self._chooser(x, worth, candidates.items) if drawn else best, free, k, draw, caps)
-        return page_of(candidates, chosen, best, free, caps)
+        chooser = self._chooser(x, worth, candidates.items) if drawn else best
+        chosen = choose(at_some(chooser, where), free, k, draw, caps)
+        page = page_of(candidates, chosen, at_some(best, where), free, caps)
+        low, high = self.believed(requests, page.items) if drawn else (np.zeros(page.items.shape),) * 2
+        return replace(page, columns={**page.columns, "low": low, "high": high})
+
+    def believed(self, requests: Requests, items: Array) -> tuple[Array, Array]:
+        """float32[n, m] each: between what the chance of a click on each item (int[n, m], -1 pads) is believed to lie,
+        nine times in ten."""
+        each = self.belief.particles(self.scene.of_items(self.scene.past(requests.history), items), items, WIDE)
+        low, high = np.clip(np.quantile(each, (0.05, 0.95), axis=0), 0.0, 1.0).astype(np.float32)
+        return np.where(items >= 0, low, 0), np.where(items >= 0, high, 0)
 
     def propensities(self, requests: Requests, candidates: Slates) -> Array:
         """float64[n, m]: the chance that each candidate takes the first place; 0 for padding."""
         x, worth = self._seen(requests, candidates)
         return self._chooser(x, worth, candidates.items).next(candidates.items >= 0)
 
-    def chances(self, requests: Requests, candidates: Slates, shown: Array, caps: Caps = ()) -> Array:
+    def chances(
+        self, requests: Requests, candidates: Slates, shown: Array, caps: Caps = (), where: Sequence[int] = ()
+    ) -> Array:
         """float64[n, k]: the chance that these items (int[n, k], -1 pads) take these places, each given those above."""
         x, worth = self._seen(requests, candidates)
         at = places(shown, candidates.items)
-        return chances(self._chooser(x, worth, candidates.items), candidates.items >= 0, at, caps)
+        return chances(at_some(self._chooser(x, worth, candidates.items), where), candidates.items >= 0, at, caps)
 
     def _seen(self, requests: Requests, candidates: Slates) -> tuple[Array, Array]:
         """What is known of each candidate, and what its place among them is worth."""

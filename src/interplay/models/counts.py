@@ -75,7 +75,7 @@ class Trending:
     def _keep(self, item: Array, time: Array) -> None:
         order = np.argsort(time, kind="stable")
         self.item, self.time = item[order], time[order]
-        self.last: tuple[Array, Standing] | None = None  # float64[n_items]: counts as of the last event, in order
+        self.last: tuple[Array, Array, Standing] | None = None  # counts as of the last event, rounded, and in order
 
     def partial_fit(self, events: Events) -> Trending:
         """Count new events at once; those of items without a row wait for the next fit."""
@@ -87,8 +87,7 @@ class Trending:
     def counts(self, at: int) -> Array:
         """float32[n_items]: sum over events not later than `at` of 2^(-age / half_life)."""
         if self._over(at):
-            faded = np.exp2(-(at - self.time[-1]) / (self.config.half_life * DAY))
-            return (self._last()[0] * faded).astype(np.float32)
+            return self._faded(slice(None), at)
         upto = np.searchsorted(self.time, at, side="right")
         age = (at - self.time[:upto]) / (self.config.half_life * DAY)
         return np.bincount(self.item[:upto], np.exp2(-age), minlength=self.rows.n_items).astype(np.float32)
@@ -97,12 +96,18 @@ class Trending:
         """Whether nothing is newer: from then on all counts fade alike, and their order stands."""
         return len(self.time) > 0 and at >= self.time[-1]
 
-    def _last(self) -> tuple[Array, Standing]:
+    def _last(self) -> tuple[Array, Array, Standing]:
         if self.last is None:
             age = (self.time[-1] - self.time) / (self.config.half_life * DAY)
             last = np.bincount(self.item, np.exp2(-age), minlength=self.rows.n_items)
-            self.last = last, Standing(last.astype(np.float32), self.rows)
+            rounded = last.astype(np.float32)
+            self.last = last, rounded, Standing(rounded, self.rows)
         return self.last
+
+    def _faded(self, items: Array | slice, at: int) -> Array:
+        """float32: the counts of some items at a moment after the last event."""
+        faded = np.exp2(-(at - self.time[-1]) / (self.config.half_life * DAY))
+        return (self._last()[0][items] * faded).astype(np.float32)
 
     def retrieve(self, requests: Requests, n: int) -> Slates:
         latest = int(self.time[-1]) if len(self.time) else 0
@@ -112,12 +117,16 @@ class Trending:
         out = Slates.empty(len(requests), min(n, max(self.rows.n_items, 1)))
         for m, moment in enumerate(moments):
             rows = order[np.searchsorted(which[order], m) : np.searchsorted(which[order], m, side="right")]
-            counts, asked = self.counts(int(moment)), requests.take(rows)
-            if self._over(int(moment)):
-                slates = self._last()[1].first(asked, n, counts)
+            asked = requests if len(rows) == len(requests) else requests.take(rows)
+            if self._over(int(moment)):  # only what is shown has to fade
+                _, rounded, standing = self._last()
+                items = standing.first(asked, n, rounded).items
+                scores = np.where(items >= 0, self._faded(items, int(moment)), -np.inf)
             else:
+                counts = self.counts(int(moment))
                 slates = best(lambda part, c=counts: np.tile(c, (len(part), 1)), asked, n, self.rows)  # type: ignore[misc]
-            out.items[rows], out.scores[rows] = slates.items, slates.scores
+                items, scores = slates.items, slates.scores
+            out.items[rows], out.scores[rows] = items, scores
         return out
 
     def state(self) -> State:

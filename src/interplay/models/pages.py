@@ -24,9 +24,11 @@ from pydantic import BaseModel
 from torch import nn
 
 from interplay.data.lists import Lists, Things, described, folded, things
+from interplay.data.shelves import Shelves
 from interplay.errors import BadData, BadSetting, Unsupported, unknown
 from interplay.learn.descend import seeded
 from interplay.learn.page_policy import Mixed, PagePolicy, PolicyConfig, gains, ppo, vary, warm
+from interplay.learn.page_rails import Chosen, RailConfig, Rails
 from interplay.learn.page_rewards import FAMILIES, RewardConfig, Rewards, Seen, crowding
 from interplay.llm import Endpoint, NoReply, TextModel
 from interplay.types import Array, Dataset, Requests, Run, Slates, State, World
@@ -43,11 +45,13 @@ class PagesConfig:
     vectors: str = "words"  # a table of item vectors, or how titles and texts are read: "words", or "text" by MiniLM
     dim: int = 64  # of what is kept of an item, twice
     groups: int = 64  # clusters of items that stand for categories where the catalogue has none
-    folds: int = 3  # of people; the base ranker is fitted once for each, on the others
+    folds: int = 3  # of people; the base ranker is fitted once for each, on the others. 1: once, on the older log
     moments: int = 60_000  # past moments that are asked about, at most
     check: float = 0.1  # share of people held out of all learning here
     reward: RewardConfig = field(default_factory=RewardConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
+    doubts: bool = True  # the base order stays where people held out are served better by it
+    rails: RailConfig = field(default_factory=RailConfig)  # the shelves of a page, where it has any
     proposals: int = 0  # orders that a text model is asked for, where one is configured
     seed: int | None = None  # of learning; None takes the run's
 
@@ -55,10 +59,9 @@ class PagesConfig:
         for name in self.reward.margins:
             if name not in FAMILIES:
                 raise unknown("family of pairs", name, FAMILIES)
-        if min(self.places, self.pool) < 1 or self.folds < 2:
+        if min(self.places, self.pool, self.folds) < 1:
             raise BadSetting(
-                f"a page needs places and pool of at least 1 and folds of at least 2; found {self.places}, {self.pool} "
-                f"and {self.folds}"
+                f"a page needs places, pool and folds of at least 1; found {self.places}, {self.pool} and {self.folds}"
             )
         if not 0 < self.check < 1:
             raise BadSetting(f"check is {self.check}; expected a share of people, between 0 and 1")
@@ -75,10 +78,14 @@ class Arranged:
     """How the candidates of each request stand now."""
 
     order: Array  # int64[n, m]: position in the base order of what stands at each place; a permutation of every row
-    columns: Mapping[str, Array]  # by place: `slot` (what the item earns there), `alike` (to the nearest above)
-    before: Array  # float32[n]: mixed reward of the base order's first page
+    columns: Mapping[
+        str, Array
+    ]  # of each candidate: `slot` (what it earns at its place), `alike` (to the nearest above)
+    stood: Array  # int64[n, k]: the page as it would stand without the arranger, positions in the base order, -1 pads
+    before: Array  # float32[n, 2]: that page's reward: the part of its items, and its own as a whole
     after: Array  # ... of this one
     by: tuple[str, ...]  # who made it: "policy", "base" or "text model"
+    rails: Chosen | None = None  # the shelves below it, where they were asked for
 
 
 class Pages:
@@ -110,6 +117,8 @@ class Pages:
             if not c.reward.shuffled:  # a control has nothing to reinforce by
                 self.supervise(train, run=run)
                 self.reinforce(train, check, run=run)
+                if c.rails.shelves:
+                    self.fitted["rails"] = self.rails.learn(*self.could, self.things, run=run, doubts=c.doubts)
         return self.attend(dataset)
 
     def gather(self, dataset: Dataset, base: Callable[[], Any], *, run: Run = Run()) -> tuple[Lists, Lists]:
@@ -118,7 +127,8 @@ class Pages:
         self.things = things(
             dataset, vectors=c.vectors, dim=c.dim, groups=c.groups, seed=run.seed, progress=run.progress
         )
-        parts = list(folded(dataset, self.things, base, pool=c.pool, folds=c.folds, most=c.moments, dim=c.dim, run=run))
+        pool = max(c.pool, c.rails.pool) if c.rails.shelves else c.pool
+        parts = list(folded(dataset, self.things, base, pool=pool, folds=c.folds, most=c.moments, dim=c.dim, run=run))
         self._build(run.seed)
         self.trusted = False
         none = described(self.things, Requests.strangers([]), Slates.empty(0, 1))
@@ -127,7 +137,12 @@ class Pages:
         people = np.unique(lists.user)
         apart = people[np.random.default_rng([run.seed, 37]).random(len(people)) < c.check]
         out = np.isin(lists.user, apart)
-        return lists.take(np.flatnonzero(~out)), lists.take(np.flatnonzero(out))
+        if c.rails.shelves and parts:
+            could = Shelves.joined([Shelves.of_lists(p[0], p[2]) for p in parts])
+            self.could = could.take(np.flatnonzero(~out)), could.take(np.flatnonzero(out))
+        lists, self.usual = lists.first(c.pool), self.usual.first(c.pool)
+        found = lists.engaged.any(axis=1)
+        return lists.take(np.flatnonzero(found & ~out)), lists.take(np.flatnonzero(found & out))
 
     def _build(self, seed: int) -> None:
         c, width = self.config, self.things.content.shape[1]
@@ -135,6 +150,7 @@ class Pages:
         with seeded(seed):
             self.policy = PagePolicy(c.policy, width).eval()
         self.mixed = Mixed(self.rewards, c.policy.share)
+        self.rails = Rails(c.rails, width, seed)
 
     def reward(self, train: Lists, check: Lists, *, run: Run = Run()) -> None:
         """Learn both rewards, and how often they are right about people held out."""
@@ -155,7 +171,7 @@ class Pages:
             "base": self.ndcg(check, base=True), "supervised": supervised, "reinforced": reinforced,
             "policy": self.ndcg(check),
         }  # fmt: skip
-        self.trusted = told["policy"] >= told["base"]
+        self.trusted = not self.config.doubts or told["policy"] >= told["base"]
         self.fitted |= {"ndcg": told, "alike": alike, "ppo": facts, "trusted": self.trusted}
 
     @torch.no_grad()
@@ -164,7 +180,7 @@ class Pages:
         total, k = 0.0, self.config.places
         for lo in range(0, len(lists), BLOCK):
             seen = Seen.of(lists.take(np.arange(lo, min(lo + BLOCK, len(lists)))), self.things)
-            page = _first(seen.present.numpy(), k) if base else self.policy.greedy(seen, k)
+            page = torch.from_numpy(first_of(seen.present.numpy(), k)) if base else self.policy.greedy(seen, k)
             total += float(gains(seen, page).sum())
         return total / max(len(lists), 1)
 
@@ -176,35 +192,50 @@ class Pages:
     # ------------------------------------------------------------------------------------------------------- arranging
 
     @torch.no_grad()
-    def arrange(self, requests: Requests, slates: Slates, n: int) -> Arranged:
+    def arrange(
+        self, requests: Requests, slates: Slates, n: int, *, stood: Array | None = None, rails: bool = False
+    ) -> Arranged:
         """Another order of every list: its first `n` places, at most `places`, chosen as one page.
 
-        The base order stays where nothing was learnt, or where people held out were better served by it.
+        `stood` (positions, int64[n, k], -1 pads) is the page as it would stand otherwise, the head of the list where it
+        is not given; with `rails` shelves are chosen for what follows. The list's order stays where nothing was
+        learnt, or where people held out were better served by it.
         """
         items, k = slates.items, min(n, self.config.places)
         held = items >= 0
         order = np.tile(np.arange(items.shape[1]), (len(items), 1))
+        head = first_of(held, k) if stood is None else stood[:, :k]
         columns = {name: np.zeros(items.shape, np.float32) for name in ("slot", "alike")}
-        before, after, by = np.zeros(len(items), np.float32), np.zeros(len(items), np.float32), ["base"] * len(items)
+        told = np.zeros((2, len(items), 2), np.float32)
+        by, chosen = ["base"] * len(items), list[Chosen]()
         if self.trusted and items.shape[1] and k > 0:
             pool = min(self.config.pool, items.shape[1])
-            lists = described(self.things, requests, slates.first(pool))
+            wide = max(pool, min(self.config.rails.pool, items.shape[1])) if rails else pool
+            once = replace(slates, items=np.where(again(items), -1, items))
+            every = described(self.things, requests, once.first(wide))
+            lists = every.first(pool)
             for lo in range(0, len(items), BLOCK):
                 rows = np.arange(lo, min(lo + BLOCK, len(items)))
                 seen = Seen.of(lists.take(rows), self.things)
-                first = _first(seen.present.numpy(), k)
                 page = self.policy.greedy(seen, k)
+                was = torch.from_numpy(np.where(head[rows] < pool, head[rows], -1)[:, : page.shape[1]])
                 names = ["policy"] * len(rows)
                 if self.text_model is not None and self.config.proposals:
-                    page, names = self._chosen(requests.take(rows), slates.items[rows, :pool], seen, first, page)
-                got = page.shape[1]
-                now, was, slots = self.mixed.beside(seen, page, first)
-                after[rows], before[rows] = now.numpy(), was.numpy()
-                columns["slot"][rows, :got] = slots.numpy()
-                columns["alike"][rows, :got] = _nearest(seen, page)
-                order[rows] = _laid(page.numpy(), held[rows])
+                    page, names = self._chosen(requests.take(rows), once.items[rows, :pool], seen, was, page)
+                now, before, slots = self.mixed.beside(seen, page, was)
+                told[1, rows], told[0, rows] = now.numpy(), before.numpy()
+                cell = np.nonzero(page.numpy() >= 0)
+                at = rows[cell[0]], page.numpy()[cell]
+                columns["slot"][at], columns["alike"][at] = slots.numpy()[cell], _nearest(seen, page)[cell]
+                order[rows] = _laid(page.numpy(), once.items[rows] >= 0, held[rows])
                 by[lo : lo + len(rows)] = names
-        return Arranged(order=order, columns=columns, before=before, after=after, by=tuple(by))
+                if rails and self.config.rails.shelves:
+                    kept = every.take(rows).ordered(order[rows][order[rows] < wide].reshape(len(rows), wide))
+                    chosen.append(self.rails.choose(Shelves.of_lists(kept, self.things), self.things))
+        return Arranged(
+            order=order, columns=columns, stood=head, before=told[0], after=told[1], by=tuple(by),
+            rails=Chosen.joined(chosen) if chosen else None,
+        )  # fmt: skip
 
     def _chosen(
         self, requests: Requests, items: Array, seen: Seen, first: torch.Tensor, page: torch.Tensor
@@ -226,9 +257,9 @@ class Pages:
 
     def state(self) -> State:
         nets = {"page": self.rewards.page, "item": self.rewards.item, "policy": self.policy}
-        spreads = {name: vars(getattr(self.mixed, name)) for name in ("page", "item")}
         return State.joined(
-            things=self.things.state(), facts=State(facts={"trusted": self.trusted, "spreads": spreads}),
+            things=self.things.state(), rails=self.rails.state(),
+            facts=State(facts={"trusted": self.trusted, "spreads": self.mixed.spreads()}),
             **{name: State(arrays={k: v.numpy() for k, v in net.state_dict().items()}) for name, net in nets.items()},
         )  # fmt: skip
 
@@ -241,8 +272,8 @@ class Pages:
             net.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in state.within(name).arrays.items()})
         facts = state.within("facts").facts
         self.trusted = bool(facts["trusted"])
-        for name, held in facts["spreads"].items():
-            vars(getattr(self.mixed, name)).update(held)
+        self.mixed.take_spreads(facts["spreads"])
+        self.rails.restore(state.within("rails"))
         return self
 
     def forget(self, users: Array) -> None:
@@ -253,16 +284,30 @@ class Pages:
 # Parts
 
 
-def _first(held: Array, k: int) -> torch.Tensor:
+def first_of(held: Array, k: int) -> Array:
     """int64[b, k]: the base order's own page."""
     order = np.argsort(~held, axis=1, kind="stable")[:, :k]
-    return torch.from_numpy(np.where(np.take_along_axis(held, order, 1), order, -1))
+    return np.where(np.take_along_axis(held, order, 1), order, -1)
 
 
-def _laid(page: Array, held: Array) -> Array:
-    """int64[b, m]: the page, then the other candidates in their order, then padding."""
+def again(items: Array) -> Array:
+    """bool[n, m]: where an item of a list stands a second time.
+
+    >>> again(np.array([[4, 7, 4, -1, -1]])).tolist()
+    [[False, False, True, False, False]]
+    """
+    order = np.argsort(items, axis=1, kind="stable")
+    sorted_, out = np.take_along_axis(items, order, 1), np.zeros(items.shape, bool)
+    same = np.zeros(items.shape, bool)
+    same[:, 1:] = (sorted_[:, 1:] == sorted_[:, :-1]) & (sorted_[:, 1:] >= 0)
+    np.put_along_axis(out, order, same, 1)
+    return out
+
+
+def _laid(page: Array, free: Array, held: Array) -> Array:
+    """int64[b, m]: the page, then the other candidates in their order, then those that stand already, then padding."""
     m = held.shape[1]
-    key = np.where(held, np.arange(m), 2 * m + np.arange(m)).astype(np.int64)
+    key = np.arange(m) + np.where(free, 0, np.where(held, m, 2 * m))
     row, place = np.nonzero(page >= 0)
     key[row, page[row, place]] = place - page.shape[1]
     return np.argsort(key, axis=1, kind="stable")

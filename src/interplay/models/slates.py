@@ -26,6 +26,7 @@ much intervals are to be stretched. Items that were never shown are drawn from t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -40,7 +41,7 @@ from interplay.errors import BadData, BadSetting, unknown
 from interplay.learn.descend import Descent, descend, seeded
 from interplay.learn.variational import Gaussians
 from interplay.learn.walks import LONGEST, NO_PAGE, Batch, Stretches, Walk, scored, seen_as
-from interplay.ops.choosing import Caps, Chooser, Greedy, Shares, Together, chances, choose, page_of, places
+from interplay.ops.choosing import Caps, Chooser, Greedy, Shares, Together, at_some, chances, choose, page_of, places
 from interplay.ops.topk import best_dot
 from interplay.types import Array, Dataset, Requests, Rows, Run, Slates, State, World
 
@@ -301,23 +302,30 @@ class DynamicSlate:
 
     # ------------------------------------------------------------------------------------------------------- choosing
 
-    def choose(self, requests: Requests, candidates: Slates, k: int, caps: Caps = ()) -> Slates:
-        """k of the candidates of each request, with the columns propensity and explored; greedy without a draw."""
+    def choose(
+        self, requests: Requests, candidates: Slates, k: int, caps: Caps = (), where: Sequence[int] = ()
+    ) -> Slates:
+        """k of the candidates of each request, with the columns propensity and explored; greedy without a draw.
+
+        With `where` it fills those places (from 1) alone; all others take the next candidate as it comes.
+        """
         free = candidates.items >= 0
         best = Greedy(self.scores(requests, candidates.items))
         draw = requests.draw if requests.draw is not None else np.zeros(len(requests), np.uint64)
         chooser = best if requests.draw is None else self._chooser(requests, candidates)
-        chosen = choose(chooser, free, k, draw, caps)
-        return page_of(candidates, chosen, best, free, caps)
+        chosen = choose(at_some(chooser, where), free, k, draw, caps)
+        return page_of(candidates, chosen, at_some(best, where), free, caps)
 
     def propensities(self, requests: Requests, candidates: Slates) -> Array:
         """float64[n, m]: the chance that each candidate takes the first place; 0 for padding."""
         return self._chooser(requests, candidates).next(candidates.items >= 0)
 
-    def chances(self, requests: Requests, candidates: Slates, shown: Array, caps: Caps = ()) -> Array:
+    def chances(
+        self, requests: Requests, candidates: Slates, shown: Array, caps: Caps = (), where: Sequence[int] = ()
+    ) -> Array:
         """float64[n, k]: the chance that these items (int[n, k], -1 pads) take these places, each given those above."""
         at = places(shown, candidates.items)
-        return chances(self._chooser(requests, candidates), candidates.items >= 0, at, caps)
+        return chances(at_some(self._chooser(requests, candidates), where), candidates.items >= 0, at, caps)
 
     def _chooser(self, requests: Requests, candidates: Slates) -> Chooser:
         c = self.config

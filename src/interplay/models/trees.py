@@ -39,6 +39,8 @@ class LookupConfig:
     smooth: float | None = None  # rows of average outcome that every rate begins with; None is chosen on validation
     ridge: float = 1.0  # on the weights of the rates
     negatives: int = 2  # beside each event, where all that is known is a log of what was taken
+    newest: int | None = None  # impressions that are learnt from; None is all of them
+    surface: str = ""  # only what was shown there, where impressions name their surface
     weights: Mapping[str, float] = EMPTY  # task -> its say in the order
     tasks: Mapping[str, str] = EMPTY  # as of the networks (learn/tabular.py)
 
@@ -83,19 +85,25 @@ class Rates:
         prior = np.clip(total[:tasks] / np.maximum(total[tasks:], 1.0), 1e-4, 1 - 1e-4)
         return Rates(crossed=crossed, singles=singles, doubles=doubles, prior=prior)
 
-    def logits(self, coded: Coded, task: int, smooth: float, *, own: Array | None = None) -> Array:
+    def logits(
+        self, coded: Coded, task: int, smooth: float, *, own: Array | None = None, ids: Array | None = None
+    ) -> Array:
         """float32[n, fields + pairs]: the logit of each smoothed rate, above the mean.
 
         `own` (int[n]) are the folds of rows that the rates were made from: a row's own fold is taken out of its rates.
+        `ids` are the rows' combinations, where they are known already.
         """
-        tasks = len(self.prior)
-        ids, pairs = self.crossed.ids(coded.fields), len(self.crossed.pairs)
+        tasks, pairs = len(self.prior), len(self.crossed.pairs)
+        ids = self.crossed.ids(coded.fields) if ids is None else ids
         told = np.stack([coded.labels[:, task] * coded.mask[:, task], coded.mask[:, task]], axis=1)
+        own_of = None if own is None else (told, own)
         parts = np.zeros((len(coded), len(self.singles) + pairs, 2))
         for f, single in enumerate(self.singles):
-            parts[:, f] = _less(single[:, [task, tasks + task]], coded.fields[:, f], told, own)
-        for p in range(pairs):
-            parts[:, len(self.singles) + p] = _less(self.doubles[:, [task, tasks + task]], ids[:, p], told, own)
+            parts[:, f] = _less(single, [task, tasks + task], coded.fields[:, f], own_of)
+        if own_of is None:
+            parts[:, len(self.singles) :] = np.stack([self.doubles[:, c][ids] for c in (task, tasks + task)], axis=2)
+        for p in range(pairs if own_of is not None else 0):
+            parts[:, len(self.singles) + p] = _less(self.doubles, [task, tasks + task], ids[:, p], own_of)
         parts[:, len(self.singles) :][ids < pairs] = 0.0  # never met
         prior = self.prior[task]
         rate = (parts[:, :, 0] + smooth * prior) / (parts[:, :, 1] + smooth)
@@ -107,11 +115,17 @@ class Rates:
         self.doubles = self.doubles[rows]
 
 
-def _less(held: Array, at: Array, told: Array, own: Array | None) -> Array:
-    """float64[n, 2]: sums and counts at `at`, without those of the rows of the same fold."""
-    out = held[at]
-    for fold in range(0 if own is None else FOLDS):
-        rows = np.flatnonzero(own == fold)
+def _less(held: Array, columns: list[int], at: Array, own: tuple[Array, Array] | None) -> Array:
+    """float64[n, 2]: the sums and counts (columns of `held`) at `at`, without those of the rows of the same fold.
+
+    `own`: what each row told, float[n, 2], and its fold.
+    """
+    out = held[at][:, columns]
+    if own is None:
+        return out
+    told, fold_of = own
+    for fold in range(FOLDS):
+        rows = np.flatnonzero(fold_of == fold)
         for column in range(2):
             mine = np.bincount(at[rows], told[rows, column], minlength=len(held))
             out[rows, column] -= mine[at[rows]]
@@ -143,7 +157,8 @@ class Lookup:
         self.fitted: dict[str, Any] = {}
 
     def examples(self, dataset: Dataset) -> Examples:
-        return Examples.of(dataset, negatives=self.config.negatives, tasks=self.config.tasks)
+        c = self.config
+        return Examples.of(dataset, negatives=c.negatives, tasks=c.tasks, newest=c.newest, surface=c.surface)
 
     def fit(self, dataset: Dataset, *, run: Run = Run(), world: World | None = None) -> Lookup:
         examples = self.examples(dataset)
@@ -169,8 +184,8 @@ class Lookup:
         self.fitted = {"smooth": self.smooth, "losses": dict(zip(map(str, tried), losses, strict=True)),
                        "combinations": len(self.rates.crossed.keys)}  # fmt: skip
 
-    def _features(self, coded: Coded, task: int, smooth: float) -> Array:
-        return np.hstack([self.rates.logits(coded, task, smooth), np.maximum(coded.numbers, -0.5)])
+    def _features(self, coded: Coded, task: int, smooth: float, ids: Array | None = None) -> Array:
+        return np.hstack([self.rates.logits(coded, task, smooth, ids=ids), np.maximum(coded.numbers, -0.5)])
 
     def _weighed(self, valid: Coded, smooth: float) -> Array:
         """float64[T, 1 + columns]"""
@@ -193,9 +208,9 @@ class Lookup:
 
     def predict(self, examples: Examples) -> dict[str, Array]:
         coded = self.coder.code(examples)
-        out = {}
+        out, ids = {}, self.rates.crossed.ids(coded.fields)
         for t, task in enumerate(self.coder.tasks):
-            z = self.stack[t, 0] + self._features(coded, t, self.smooth) @ self.stack[t, 1:]
+            z = self.stack[t, 0] + self._features(coded, t, self.smooth, ids) @ self.stack[t, 1:]
             out[task] = sigmoid(z).astype(np.float32)
         return out
 
@@ -288,17 +303,18 @@ class Trees(Lookup):
         """Which inputs are categories: the first ones, fields with few values."""
         return list(range(sum(size <= self.config.small for size in self.coder.sizes)))
 
-    def _inputs(self, coded: Coded, task: int, own: Array | None = None) -> Array:
+    def _inputs(self, coded: Coded, task: int, own: Array | None = None, ids: Array | None = None) -> Array:
         small = [i for i, size in enumerate(self.coder.sizes) if size <= self.config.small]
-        rates = self.rates.logits(coded, task, self.smooth, own=own)
+        rates = self.rates.logits(coded, task, self.smooth, own=own, ids=ids)
         numbers = np.where(coded.numbers < 0, np.nan, coded.numbers)
         return np.hstack([coded.fields[:, small].astype(np.float32), rates, numbers])
 
     def predict(self, examples: Examples) -> dict[str, Array]:
         coded, out = self.coder.code(examples), {}
+        ids = self.rates.crossed.ids(coded.fields)
         for t, task in enumerate(self.coder.tasks):
             if len(coded):
-                z = self.trees[t].predict(self._inputs(coded, t), raw_score=True, num_threads=1)
+                z = self.trees[t].predict(self._inputs(coded, t, ids=ids), raw_score=True, num_threads=1)
             else:
                 z = np.zeros(0)
             out[task] = sigmoid(z / self.temperatures[t]).astype(np.float32)

@@ -8,6 +8,7 @@ greedy     the best of the free, and with chance `epsilon` any of the free
 shares     Thompson sampling with one particle for each place: the share of particles that hold an item the best free
 together   Thompson sampling with one particle for the whole page: given the places above, only particles that would
            have filled them so are left
+at some    one of these at some places of a page; the first of the free candidates, for certain, at all others
 """
 
 from __future__ import annotations
@@ -97,6 +98,28 @@ class Together:
         likely = (1 - self.floor) * (self.best == at[None, :]) + self.floor / count[None, :]
         weight = self.weight * np.where(at[None, :] >= 0, likely, 1.0)
         self.weight = weight / np.maximum(weight.sum(axis=0, keepdims=True), 1e-300)
+
+
+class Sometimes:
+    """Another chooser at `places` (from 1) of a page; everywhere else the first of the free candidates is certain."""
+
+    def __init__(self, chooser: Chooser, places: Sequence[int]) -> None:
+        self.chooser, self.places, self.place = chooser, frozenset(places), 1
+
+    def next(self, free: Array) -> Array:
+        if self.place in self.places:
+            return self.chooser.next(free)
+        return _best(np.zeros(free.shape), free)
+
+    def chose(self, at: Array, free: Array) -> None:
+        if self.place in self.places:
+            self.chooser.chose(at, free)
+        self.place += 1
+
+
+def at_some(chooser: Chooser, places: Sequence[int]) -> Chooser:
+    """The chooser for `places` (from 1) alone; for every place where none is named."""
+    return Sometimes(chooser, places) if len(places) else chooser
 
 
 def _best(scores: Array, free: Array) -> Array:

@@ -1,11 +1,12 @@
 """Sparse items x items weights: built from the log in blocks, kept as arrays, scored without a dense matrix.
 
 Row i of the weights is what a click on item i says for every other item. A person's scores are the sum of the rows of
-the items in the history, which one thread gathers into a line of `n_items` numbers that stays in its cache.
+the items in the history.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -16,7 +17,7 @@ import scipy.sparse as sp
 
 from interplay.ops.sparse import history_matrix
 from interplay.ops.threads import THREADS, one_blas_thread, spread
-from interplay.ops.topk import best
+from interplay.ops.topk import allowed, before, best, compiled, offer, ordered, withheld
 from interplay.types import Array, Ragged, Requests, Rows, Slates, State
 
 Likeness = Callable[[Array, Array, Array], Array]  # entries of the Gram matrix, sizes of row and column -> entries
@@ -179,8 +180,70 @@ def best_of_history(
 
 
 def best_by_weights(weights: sp.csr_array, requests: Requests, n: int, rows: Rows) -> Slates:
-    """The n best items of each request under sparse items x items weights."""
-    return best_of_history(lambda _, x, out: add_rows(x, weights, out), requests, n, rows, filler=True)
+    """The n best items of each request under sparse items x items weights; a history that says nothing gets popularity.
+
+    Only what the history speaks for is scored; where that is too little, the most popular of the rest follow.
+    """
+    n = min(n, max(rows.n_items, 1))
+    out = Slates.empty(len(requests), n)
+    if not rows.n_items:
+        return out
+    history, hidden = requests.history, withheld(requests, rows.n_items)
+    filler = np.float32(FILLER / max(float(rows.popularity[rows.ranking[0]]), 1.0))
+    weighed = weights.indptr, weights.indices, weights.data, rows.popularity, filler, rows.ranking
+    rules = hidden.offsets, hidden["item"], *compiled(requests.rules, len(requests), rows.n_items), rows.places
+
+    def one(lo: int, hi: int) -> None:
+        _best(lo, hi, history.offsets, history["item"], *weighed, *rules, *_paper(rows.n_items), out.items, out.scores)
+
+    spread(one, len(requests), LINES)
+    return out
+
+
+_papers = threading.local()
+
+
+def _paper(n_items: int) -> tuple[Array, Array, Array]:
+    """This thread's own float32, bool and int32 [n_items] to reckon on; the flags are down, and are left so."""
+    held: tuple[Array, Array, Array] | None = getattr(_papers, "held", None)
+    if held is None or len(held[0]) != n_items:
+        held = np.empty(n_items, np.float32), np.zeros(n_items, np.bool_), np.empty(n_items, np.int32)
+        _papers.held = held
+    return held
+
+
+@numba.njit(nogil=True, cache=True)
+def _best(  # type: ignore[no-untyped-def]
+    first, last, starts, items, indptr, indices, data, popularity, filler, ranking, offsets, listed, masks, of, applied,
+    rank, line, met, touched, out_items, out_scores,
+):  # fmt: skip
+    n, n_items = out_items.shape[1], len(line)
+    for row in range(first, last):
+        kept_items, kept, size, count, previous = out_items[row], out_scores[row], 0, 0, -1
+        for item in np.sort(items[starts[row] : starts[row + 1]]):
+            if item < 0 or item >= n_items or item == previous:
+                continue
+            previous = item
+            for w in range(indptr[item], indptr[item + 1]):
+                other = indices[w]
+                if not met[other]:
+                    met[other], line[other], touched[count] = True, filler * popularity[other], other
+                    count += 1
+                line[other] += data[w]
+        for t in range(count):
+            item, score = touched[t], line[touched[t]]
+            good = score > -np.inf and (size < n or score >= kept[0])
+            if good and allowed(item, row, offsets, listed, masks, of, applied):
+                size = offer(item, score, kept_items, kept, rank, size, n)
+        for item in ranking:  # the rest, most popular first: behind the first that falls short, all do
+            score = popularity[item] if previous < 0 else filler * popularity[item]
+            if size == n and not before(score, rank[item], kept[0], rank[kept_items[0]]):
+                break
+            if not met[item] and allowed(item, row, offsets, listed, masks, of, applied):
+                size = offer(item, score, kept_items, kept, rank, size, n)
+        for t in range(count):
+            met[touched[t]] = False
+    ordered(out_items[first:last], out_scores[first:last], rank)
 
 
 def similar_by_weights(weights: sp.csr_array, items: Array, n: int, rows: Rows) -> Slates:

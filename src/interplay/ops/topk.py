@@ -84,7 +84,7 @@ class Standing:
         n = min(n, max(self.rows.n_items, 1))
         out = Slates.empty(len(requests), n)
         hidden = withheld(requests, self.rows.n_items)
-        rules = _compiled(requests.rules, len(requests), self.rows.n_items)
+        rules = compiled(requests.rules, len(requests), self.rows.n_items)
         _walk(self.order, scores, hidden.offsets, hidden["item"], *rules, out.items, out.scores)
         return out
 
@@ -94,7 +94,7 @@ class _Merger:
 
     def __init__(self, part: Requests, n_items: int, rank: Array, items: Array, kept: Array) -> None:
         hidden = withheld(part, n_items)
-        self.rules = (hidden.offsets, hidden["item"], *_compiled(part.rules, len(part), n_items), rank)
+        self.rules = (hidden.offsets, hidden["item"], *compiled(part.rules, len(part), n_items), rank)
         self.items, self.kept, self.sizes = items, kept, np.zeros(len(part), np.int32)
 
     def offer(self, scores: Array, start: int) -> _Merger:
@@ -102,7 +102,7 @@ class _Merger:
         return self
 
     def close(self) -> None:
-        _ordered(self.items, self.kept, self.rules[-1])
+        ordered(self.items, self.kept, self.rules[-1])
 
 
 def withheld(requests: Requests, n_items: int) -> Ragged:
@@ -122,7 +122,7 @@ def withheld(requests: Requests, n_items: int) -> Ragged:
     return Ragged(offsets=offsets, columns={"item": (joint % max(n_items, 1)).astype(np.int32)})
 
 
-def _compiled(rules: RuleSet, n: int, n_items: int) -> tuple[Array, Array, Array]:
+def compiled(rules: RuleSet, n: int, n_items: int) -> tuple[Array, Array, Array]:
     """Masks as bool[m, n_items] with the ragged list of masks per row; items newer than the masks pass."""
     if rules.masks is None or not len(rules.masks):
         return np.zeros((0, 1), np.bool_), np.zeros(n + 1, np.int64), np.zeros(0, np.int32)
@@ -136,7 +136,7 @@ def _compiled(rules: RuleSet, n: int, n_items: int) -> tuple[Array, Array, Array
 
 
 @numba.njit(inline="always")
-def _before(score_a, tie_a, score_b, tie_b):  # type: ignore[no-untyped-def]
+def before(score_a, tie_a, score_b, tie_b):  # type: ignore[no-untyped-def]
     return score_a > score_b or (score_a == score_b and tie_a < tie_b)
 
 
@@ -148,9 +148,9 @@ def _sift(items, scores, rank, size, at):  # type: ignore[no-untyped-def]
         if child >= size:
             return
         right = child + 1
-        if right < size and _before(scores[child], rank[items[child]], scores[right], rank[items[right]]):
+        if right < size and before(scores[child], rank[items[child]], scores[right], rank[items[right]]):
             child = right
-        if _before(scores[child], rank[items[child]], scores[at], rank[items[at]]):
+        if before(scores[child], rank[items[child]], scores[at], rank[items[at]]):
             return
         items[at], items[child] = items[child], items[at]
         scores[at], scores[child] = scores[child], scores[at]
@@ -158,21 +158,21 @@ def _sift(items, scores, rank, size, at):  # type: ignore[no-untyped-def]
 
 
 @numba.njit
-def _offer(item, score, items, scores, rank, size, n):  # type: ignore[no-untyped-def]
+def offer(item, score, items, scores, rank, size, n):  # type: ignore[no-untyped-def]
     """Put one candidate into the heap; returns the new size."""
     if size < n:
         at = size
         items[at], scores[at] = item, score
         while at > 0:
             parent = (at - 1) // 2
-            if _before(scores[parent], rank[items[parent]], scores[at], rank[items[at]]):
+            if before(scores[parent], rank[items[parent]], scores[at], rank[items[at]]):
                 items[at], items[parent] = items[parent], items[at]
                 scores[at], scores[parent] = scores[parent], scores[at]
                 at = parent
             else:
                 break
         return size + 1
-    if _before(score, rank[item], scores[0], rank[items[0]]):
+    if before(score, rank[item], scores[0], rank[items[0]]):
         items[0], scores[0] = item, score
         _sift(items, scores, rank, size, 0)
     return size
@@ -190,6 +190,17 @@ def _hidden(item, lo, hi, listed):  # type: ignore[no-untyped-def]
     return lo < end and listed[lo] == item
 
 
+@numba.njit
+def allowed(item, row, offsets, listed, masks, of, applied):  # type: ignore[no-untyped-def]
+    """Whether the row's exclusions and rules let an item through."""
+    if _hidden(item, offsets[row], offsets[row + 1], listed):
+        return False
+    shown = True
+    for m in range(of[row], of[row + 1]):
+        shown = shown and masks[applied[m], item]
+    return shown
+
+
 @numba.njit(nogil=True, cache=True)
 def _walk(order, scores, offsets, listed, masks, of, applied, items, kept):  # type: ignore[no-untyped-def]
     for row in range(items.shape[0]):
@@ -197,14 +208,7 @@ def _walk(order, scores, offsets, listed, masks, of, applied, items, kept):  # t
         for item in order:
             if found == items.shape[1]:
                 break
-            if _hidden(item, offsets[row], offsets[row + 1], listed):
-                continue
-            shown = True
-            for m in range(of[row], of[row + 1]):
-                if not masks[applied[m], item]:
-                    shown = False
-                    break
-            if shown:
+            if allowed(item, row, offsets, listed, masks, of, applied):
                 items[row, found], kept[row, found] = item, scores[item]
                 found += 1
 
@@ -229,22 +233,15 @@ def _merge(scores, start, offsets, listed, masks, of, applied, rank, kept_items,
                 if not score >= floor or score == -np.inf:
                     continue
                 item = start + j
-                if _hidden(item, offsets[row], offsets[row + 1], listed):
-                    continue
-                shown = True
-                for m in range(of[row], of[row + 1]):
-                    if not masks[applied[m], item]:
-                        shown = False
-                        break
-                if shown:
-                    size = _offer(item, score, items, best_scores, rank, size, n)
+                if allowed(item, row, offsets, listed, masks, of, applied):
+                    size = offer(item, score, items, best_scores, rank, size, n)
                     if size == n:
                         floor = best_scores[0]
         sizes[row] = size
 
 
 @numba.njit(nogil=True, cache=True)
-def _ordered(kept_items, kept, rank):  # type: ignore[no-untyped-def]
+def ordered(kept_items, kept, rank):  # type: ignore[no-untyped-def]
     """Each row from best to worst, padding last: the heap is emptied from its worst end."""
     for row in range(kept.shape[0]):
         items, scores = kept_items[row], kept[row]

@@ -24,6 +24,7 @@ from interplay.data.lists import contents
 from interplay.data.read import load
 from interplay.data.split import Split, split
 from interplay.fitted import built
+from interplay.learn.page_rails import Rails
 from interplay.learn.page_rewards import FAMILIES, Rewards
 from interplay.metrics import ild, measure
 from interplay.models.pages import Pages, PagesConfig
@@ -34,18 +35,24 @@ K, POOL, PEOPLE, TIMED = 20, 100, 4000, 60
 SPACE = 256  # directions of words by which pages are judged, four times those that are learnt from
 TWIN = 0.9  # cosine from which on two items of a page count as twins
 VARIETY = (("mmr", 0.9), ("mmr", 0.7), ("dpp", 0.9), ("dpp", 0.7))
-BASE, FULL = "base order", "pagellm"
+BASE, FULL, STIRRED = "base order", "pagellm", "pagellm, candidates stirred"
+STIRS = 3  # random orders of the candidates over which a policy is averaged, to see what it owes to their places
+SHELVES = {  # how the shelves of a page are chosen
+    "rule": "the fixed rule", "supervised": "supervised", "policy": "reinforced by both grains",
+    "items": "by single shelves alone", "page": "by the whole page alone",
+}  # fmt: skip
+JUDGED = {"last-out": "the last event", "time": "what came in the last tenth of the log"}
 
 
 def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
     """One data set and seed: metrics are named `way|measure`, accuracies `accuracy|family`."""
     told: dict[str, Any] = dict(entry.settings)
     base, families = told.pop("base", "markov"), told.pop("families", False)
-    parts = split(load(told.pop("data", page.data)), "last-out")
+    parts = split(_loaded(told.pop("data", page.data)), told.pop("split", "last-out"))
     data = parts.fitted("train+valid")
     model = Pages(configured(PagesConfig, {"places": K, "pool": POOL}, told))
     requests, truth = _asked(parts)
-    candidates = built(base).fit(data, run=Run(seed=seed)).retrieve(requests, POOL)
+    candidates = _base(base).fit(data, run=Run(seed=seed)).retrieve(requests, POOL)
     space = contents(data, "words", SPACE)
     pages: dict[str, Array] = {BASE: candidates.items[:, :K]}
     for name, balance in VARIETY:
@@ -60,6 +67,7 @@ def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
     for name, way in _ways(model, data, base, seed, families, facts, accuracy):
         pages[name] = np.take_along_axis(candidates.items, way.arrange(requests, candidates, K).order[:, :K], 1)
     rows = {name: _judged(items, truth, space) for name, items in pages.items()}
+    rows[STIRRED], facts["same things when stirred"] = _stirred(model, requests, candidates, pages[FULL], truth, space)
     metrics = {f"{name}|{m}": float(np.nanmean(v)) for name, row in rows.items() for m, v in row.items()}
     for name, row in rows.items():
         for m in ("ndcg", "ild"):
@@ -69,11 +77,13 @@ def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
     metrics |= {f"accuracy|{family}": value for family, value in accuracy.items()}
     metrics["ceiling"] = float(measure(candidates, truth, f"recall@{POOL}")[f"recall@{POOL}"].mean())
     metrics["p95 ms"] = _late(model, requests, candidates)
+    for part, found in facts.get("rails", {}).get("found", {}).items():
+        metrics |= {f"rails|{part}|{name}": value for name, value in found.items()}
     return {
         "metrics": metrics,
         "protocol": {
-            "judged": f"{len(requests):,} people drawn from {data.name}, each by the last event, K = {K} of the first "
-            f"{POOL} candidates of `{base}` over the whole catalogue; the base was fitted on train + valid",
+            "judged": f"{len(requests):,} people drawn from {data.name}, each by {JUDGED[parts.rule]}, K = {K} of the "
+            f"first {POOL} candidates of `{base}` over the whole catalogue; the base was fitted on train + valid",
             "learnt": f"Lists of {model.config.moments:,} earlier moments at most, by a base fitted on other people "
             f"({model.config.folds} folds), of which those are kept whose next item is among the candidates",
             "space": f"Intra-list distance and twins (cosine above {TWIN}) in {SPACE} directions of title words",
@@ -81,6 +91,38 @@ def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
         "facts": facts,
         "rows": {f"{name}|ndcg": row["ndcg"] for name, row in rows.items()},
     }  # fmt: skip
+
+
+def _loaded(name: str) -> Dataset:
+    if name == "market":
+        from interplay.worlds.market import market
+
+        return market().dataset
+    return load(name)
+
+
+def _base(name: str) -> Any:
+    """A new ranker; of a recipe, its path up to the page."""
+    return built(name).bare() if name.endswith(".toml") else built(name)
+
+
+def _stirred(
+    model: Pages, requests: Requests, candidates: Slates, page: Array, truth: Ragged, space: Array
+) -> tuple[dict[str, Array], float]:
+    """The same policy over candidates in random orders, each with its own score, on average; and the share of its page
+    that stays the same."""
+    told, same = [], []
+    for draw in range(STIRS):
+        key = np.random.default_rng([draw, 41]).random(candidates.items.shape)
+        order = np.argsort(np.where(candidates.items >= 0, key, 2.0), axis=1, kind="stable")
+        mixed = Slates(
+            items=np.take_along_axis(candidates.items, order, 1), scores=np.take_along_axis(candidates.scores, order, 1)
+        )
+        items = np.take_along_axis(mixed.items, model.arrange(requests, mixed, K).order[:, :K], 1)
+        told.append(_judged(items, truth, space))
+        held = items >= 0
+        same.append(float(((items[:, :, None] == page[:, None]).any(axis=2) & held).sum() / max(held.sum(), 1)))
+    return {name: np.mean([t[name] for t in told], axis=0) for name in told[0]}, float(np.mean(same))
 
 
 def _asked(parts: Split) -> tuple[Requests, Ragged]:
@@ -95,7 +137,7 @@ def _ways(
 ) -> Iterator[tuple[str, Pages]]:  # fmt: skip
     """Each way to arrange, learnt in turn from the same lists; `model` is the full one afterwards."""
     run, begun = Run(seed=seed), time.perf_counter()
-    train, check = model.gather(data, lambda: built(base), run=run)
+    train, check = model.gather(data, lambda: _base(base), run=run)
     facts["gather s"] = round(time.perf_counter() - begun, 1)
     model.reward(train, check, run=run)
     accuracy |= model.fitted["accuracy"]
@@ -128,6 +170,13 @@ def _ways(
     facts["lists"], facts["rounds"] = model.fitted["lists"], model.fitted["ppo"]["rounds"]
     facts["checks"], facts["chosen"] = model.fitted["ppo"]["checks"], model.fitted["ppo"]["chosen"]
     model.trusted = True  # judged as it is, also where it would step back
+    if model.config.rails.shelves:
+        facts["rails"] = model.rails.learn(*model.could, model.things, run=run, doubts=False)
+        for name, share in (("items", 0.0), ("page", 1.0)):
+            rails = replace(model.config.rails, policy=replace(model.config.rails.policy, share=share))
+            other_rails = Rails(rails, model.things.content.shape[1], seed)
+            told = other_rails.learn(*model.could, model.things, run=run, doubts=False)
+            facts["rails"]["found"][name] = told["found"]["policy"]
     yield FULL, model
     yield other("listwise, supervised", rounds=0, crowding=None)
     yield other("without reinforcement", rounds=0)
@@ -228,4 +277,15 @@ def _of(own: Sequence[Mapping[str, Any]]) -> list[str]:
         )
     lines += ["", f"Of the last events {mean('ceiling'):.1%} are among the candidates: no order can find more. "
               f"Arranging adds {mean('p95 ms'):.1f} ms to a request (95th percentile, one core)."]  # fmt: skip
+    same = [r["facts"]["same things when stirred"] for r in own if "same things when stirred" in r["facts"]]
+    if same:
+        lines += ["", f"Stirred: the candidates in {STIRS} random orders, each with its own score; {np.mean(same):.0%} "
+                  "of the page stay the same things."]  # fmt: skip
+    if "rails|rule|gain" in every:
+        lines += ["", "| shelves, people held out | what they find, discounted | pages with something in sight |"]
+        lines += ["|---|---|---|"]
+        lines += [
+            f"| {name} | {mean(f'rails|{part}|gain'):.4f} | {mean(f'rails|{part}|seen'):.4f} |"
+            for part, name in SHELVES.items()
+        ]
     return lines

@@ -53,7 +53,11 @@ def packed(answer: Answer) -> dict[str, Any]:
     if asked.get("wishes"):
         asked["wishes"] = [asdict(wish) for wish in asked["wishes"]]
     if asked.get("arrangement") is not None:
-        asked["arrangement"] = {"caps": dict(asked["arrangement"].caps), "diversity": asked["arrangement"].diversity}
+        wanted = asked["arrangement"]
+        asked["arrangement"] = {
+            "caps": dict(wanted.caps), "diversity": wanted.diversity, "arranger": wanted.arranger,
+            "rails": wanted.rails,
+        }  # fmt: skip
     return {
         "request_id": answer.request_id, "user": answer.user, "at": answer.at, "draw": str(answer.draw),
         "items": answer.items, "scores": [s for _, s in answer.slates.row(0)], "seconds": answer.seconds,

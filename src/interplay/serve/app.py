@@ -34,6 +34,7 @@ from interplay.serve.routes import (
     asking,
     beliefs,
     catalogue,
+    estimates,
     experiments,
     figures,
     gorse,
@@ -47,6 +48,7 @@ from interplay.serve.routes import (
 )
 from interplay.serve.spans import Spans
 from interplay.serve.steering import Steering
+from interplay.serve.working import Workshop
 
 ABOUT = (
     "Ids are any string or integer. Every answer has a `request_id`: `/v1/traces/{request_id}` tells how it came "
@@ -73,6 +75,8 @@ def create_app(
         app.state.closing = True
         for crowd in app.state.crowds.values():
             crowd.send_home()
+        for works in app.state.works.values():
+            works.close()
 
     app = FastAPI(
         title="Interplay", version=interplay.__version__, docs_url=None, redoc_url=None,  # both load from another host
@@ -92,6 +96,7 @@ def create_app(
     state.beliefs = {tenant: Beliefs(one, state.steering[tenant]) for tenant, one in engines.items()}
     state.editing = {tenant: Editing(one) for tenant, one in engines.items()}
     state.pages = {tenant: Page(pages.WEB, one) for tenant, one in engines.items()}
+    state.works = {tenant: Workshop(one.store) for tenant, one in engines.items()}
     state.recorders, state.crowds = {tenant: Recorder(one, measures) for tenant, one in engines.items()}, {}
     app.add_middleware(Guard, config=guard, door=state.door, tenants=engines, measures=measures, repeats=state.repeats)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
@@ -117,6 +122,7 @@ def create_app(
         people,
         models,
         experiments,
+        estimates,
         figures,
         gorse,
         operating,

@@ -22,14 +22,15 @@ from interplay.data.store.snapshot import adopt
 from interplay.data.store.store import Head, Store
 from interplay.errors import BadSetting, nearest
 from interplay.fitted import Fitted
-from interplay.recipe import ServingConfig
+from interplay.recipe import LearningConfig, ServingConfig
 from interplay.serve.answers import Answer, Answers, NotHere
+from interplay.serve.between import Between, told
 from interplay.serve.leaning import leaning
 from interplay.serve.nearness import near, nearest_told
 from interplay.serve.past import Pasts, fresh, withheld
 from interplay.serve.scene import Answering, Scene
 from interplay.serve.trials import Trials
-from interplay.serve.watch import Watch, cascade, live, read, serving
+from interplay.serve.watch import Watch, begun, cascade, late, live, read, serving
 from interplay.serve.window import Window
 from interplay.serve.wishes import nevers, standing
 from interplay.serve.words import Words
@@ -66,6 +67,7 @@ class Engine:
         traces: int = 2000,
         name: str = "",
         serving: ServingConfig = ServingConfig(),
+        learning: LearningConfig = LearningConfig(),
         clock: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         """`similar` is anything with `similar_items` (the cascade itself where it is None and can, the catalogue's
@@ -80,12 +82,15 @@ class Engine:
         head = self.store.head()
         scene = Scene(
             dataset=dataset, cascade=cascade, name=name or dataset.name, head=head, after=head.row, similar=similar,
-            serving=serving,
+            serving=serving, learning=learning,
         )  # fmt: skip
-        self._begin(scene, traces=traces, clock=clock, shift=shift)
+        scene = replace(scene, learnt=begun(scene, head.row, ended, time.time_ns() // 1000 - clock() - shift))
+        self._begin(scene, traces=traces, clock=clock, shift=shift, inside=False)
 
-    def _begin(self, scene: Scene, *, traces: int = 2000, clock: Callable[[], int], shift: int) -> None:
+    def _begin(self, scene: Scene, *, traces: int = 2000, clock: Callable[[], int], shift: int, inside: bool) -> None:
         self.watch, self._clock, self._shift = Watch(self.store, scene), clock, shift
+        self.between = Between(self.store, self.watch, self.now, inside=inside)
+        self.watch.prepared = self.between.arrived
         self.answers, self.pasts, self.trials = Answers(self.store, traces), Pasts(self.store), Trials(self.store)
         self.listeners: list[Callable[[Answer], None]] = []  # told of every answer: measures and spans
 
@@ -93,7 +98,8 @@ class Engine:
     def of(cls, fitted: Fitted, *, store: Store | None = None, **more: Any) -> Engine:
         """The engine over a `Fitted`: its cascade, or its one model as a cascade of one source."""
         model, asked = cascade(fitted, fitted.dataset), serving(fitted)
-        return cls(fitted.dataset, model, store=store, name=fitted.name, serving=asked, **more)
+        learning = fitted.recipe.learning if fitted.recipe else LearningConfig()
+        return cls(fitted.dataset, model, store=store, name=fitted.name, serving=asked, learning=learning, **more)
 
     @classmethod
     def over(cls, store: Store, *, clock: Callable[[], int] = lambda: time.time_ns() // 1000) -> Engine:
@@ -101,8 +107,8 @@ class Engine:
         engine = cls.__new__(cls)
         engine.store = store
         scene, lag = read(store, live(store))
-        # What was kept long after it happened is an old log: it is served as if its last day were the day it was kept.
-        engine._begin(scene, clock=clock, shift=-lag if lag > 7 * DAY else 0)
+        engine._begin(scene, clock=clock, shift=-late(lag), inside=True)
+        engine.between.catch_up()
         return engine
 
     def warm(self) -> Engine:
@@ -168,6 +174,8 @@ class Engine:
         head, people = self.watch.look()
         if people:
             self.answers.forget(lambda user: not self.store.positions(user, head))
+        if self.between.behind:
+            self.between.wake()
         return head
 
     def told(self, user: Id, head: Head | None = None) -> tuple[Happened, ...]:
@@ -276,7 +284,7 @@ class Engine:
         who = None if held_out or history is not None else user
         scene, reply, policies = self.trials.respond(scene, requests, who, **limit)
         trace = reply.trace[0] if reply.trace else Trace(request_id="")
-        slates, trace = self._newcomers(scene, requests, reply.slates, trace)
+        slates, trace = self._newcomers(scene, requests, reply.slates, told(trace, scene, self.between))
         notes = []
         missing = [str(n) for n, i in zip(exclude, self.dataset.items.index(list(exclude)), strict=True) if i < 0]
         if missing:
@@ -433,6 +441,7 @@ class Engine:
 
     def close(self) -> None:
         """Write what waits and let the store go."""
+        self.between.close()
         self.store.close()
 
 

@@ -15,18 +15,16 @@ import numpy as np
 
 from interplay.dialogue.state import Standing, State, chip
 from interplay.serve.answers import Answer
+from interplay.serve.composing import compared, composition
 from interplay.serve.engine import Engine
+from interplay.serve.shelves import Shelving, let_go, obeys, tastes
 from interplay.serve.views import cards
 from interplay.serve.window import Facet
 from interplay.serve.wishes import standing
-from interplay.types import Id
+from interplay.types import Arrangement, Id
 
-HEROES, SHELF, GRID = 4, 10, 24
+HEROES, GRID = 4, 24
 LEAD = 12  # the answer that heroes are chosen from; the rest of it is the first shelf
-SPOKEN = {  # event type -> what the person did, as in "which you kept"
-    "keep": "kept", "click": "looked at", "look": "looked at", "view": "looked at", "purchase": "bought",
-    "buy": "bought", "cart": "put in the basket", "rate": "rated", "rating": "rated",
-}  # fmt: skip
 
 
 def person(engine: Engine, user: Id | None) -> dict[str, Any]:
@@ -64,62 +62,44 @@ def people(engine: Engine, n: int = 11) -> list[dict[str, Any]]:
     met: Counter[str] = Counter()
     called: set[str] = set()
     for index in sorted(spread.tolist(), key=lambda i: zlib.crc32(str(engine.dataset.users[i]).encode())):
-        tastes = _tastes(engine, index)
+        liking = tastes(engine, index)
         who = person(engine, engine.dataset.users[index])
-        if len(out) < n and who["name"] not in called and (not tastes or met[tastes[0][0]] < 2):
-            met[tastes[0][0] if tastes else ""] += 1
+        if len(out) < n and who["name"] not in called and (not liking or met[liking[0][0]] < 2):
+            met[liking[0][0] if liking else ""] += 1
             called.add(who["name"])
-            liked = " and ".join(label for label, _ in tastes[:2])
+            liked = " and ".join(label for label, _ in liking[:2])
             out.append({k: who[k] for k in ("user_id", "name", "face", "events")} | {
                 "about": f"{who['events']:,} events" + (f", {liked} most of all." if liked else ".")
             })  # fmt: skip
     return out
 
 
-def _tastes(engine: Engine, index: int, live: Sequence[int] = ()) -> list[tuple[str, int]]:
-    """(value of the kind facet, events) of a person, the most frequent first."""
-    kinds = engine.window.kinds()
-    if kinds is None:
-        return []
-    items = np.array(live, np.int32)
-    if index >= 0:
-        items = np.concatenate([engine.dataset.histories(np.array([index], np.int32))["item"], items])
-    counts = kinds.member[:, items].sum(axis=1)
-    order = np.argsort(-counts, kind="stable")
-    return [(kinds.labels[i], int(counts[i])) for i in order if counts[i]]
+def feed(engine: Engine, user: Id | None, *, draw: int | None = None, arranged: bool = True) -> dict[str, Any]:
+    """Heroes, shelves and the first stretch of everything else, for a person or a stranger.
 
-
-def feed(engine: Engine, user: Id | None, *, draw: int | None = None) -> dict[str, Any]:
-    """Heroes, shelves and the first stretch of everything else, for a person or a stranger."""
+    Where the recipe has an arranger it composes them, and `composed` tells what stands elsewhere than without it; with
+    `arranged` false this is the page as it stands without.
+    """
     who = person(engine, user)
-    index = -1 if user is None else int(engine.dataset.users.index([user])[0])
-    lead = engine.answer(user=user, k=LEAD, draw=draw)
-    first = cards(engine, lead)
-    heroes = _different(first, HEROES)
-    used = [card["item_id"] for card in first]
-    live = [] if user is None else engine.touched(user)
-    shelves = []
-    rest = [card for card in first if card not in heroes]
-    if len(rest) >= 2:
-        shelves.append(_shelf("More for you" if who["events"] else "What others like", _from(rest), rest))
-    relaxed = _relaxed(lead)
+    composes = getattr(engine.cascade, "arranging", None) is not None
+    first = Arrangement(rails=arranged, arranger=arranged) if composes else None
+    later = None if arranged else first
+    lead = engine.answer(user=user, k=LEAD, draw=draw, arrangement=first)
+    rows, told = cards(engine, lead), composition(lead)
+    heroes = _different(rows, HEROES) if told is None else rows[:HEROES]
     state = State() if user is None else standing(engine.told(user), engine.now())
-    musts = _musts(state, relaxed)
-    for item, done in _anchors(engine, index, live):
-        known = _seen(engine, index, live)
-        answer = engine.similar(engine.dataset.items[item], user=user, k=SHELF, exclude=[*used, *known], where=musts)
-        near = cards(engine, answer)
-        if len(near) >= 2:
-            used += [card["item_id"] for card in near]
-            alike = "looked at by the same people" if near[0]["source"] == "behaviour" else "alike in their words"
-            shelves.append(_shelf(f"Near {engine.window.title(item)}", f"Which you {done}; {alike}", near))
-    wished = _wished_shelf(engine, user, state, used, draw)
-    shelves = wished + shelves
-    tastes = _tastes(engine, index, _indices(engine, live))
-    shelves += _kind_shelves(engine, user, tastes, used, draw, 2 - len(wished), relaxed)
-    grid = engine.answer(user=user, k=GRID, exclude=used, draw=draw)
+    relaxed = let_go(lead)
+    shelving = Shelving(
+        engine=engine, user=user, live=[] if user is None else engine.touched(user), state=state, relaxed=relaxed,
+        used=[card["item_id"] for card in rows], arrangement=later, draw=draw, known=bool(who["events"]),
+    )  # fmt: skip
+    rest = [card for card in rows if card not in heroes]
+    rails = None if told is None else told.get("rails")
+    chosen = rails is not None and rails["by"] == "policy"
+    shelves = shelving.chosen(rails, rest) if rails is not None and chosen else shelving.by_rule(rest)
+    grid = engine.answer(user=user, k=GRID, exclude=shelving.used, draw=draw, arrangement=later)
     allowed = (lead.counts or {}).get("allowed", engine.dataset.n_items)
-    whole = _obeys(grid, relaxed)  # where what obeys is used up, the page ends
+    whole = obeys(grid, relaxed)  # where what obeys is used up, the page ends
     below = cards(engine, grid) if whole else []
     every = [*heroes, *(card for shelf in shelves for card in shelf["items"]), *below]
     return {
@@ -127,6 +107,7 @@ def feed(engine: Engine, user: Id | None, *, draw: int | None = None) -> dict[st
         "lead": _lead(who, state), "wishes": [chip(s, met=_met(s, every)) for s in reversed(state.standing)],
         "relaxed": list(relaxed), "notes": [*_let_go(relaxed, state), *_missing(lead, grid)],
         "heroes": heroes, "shelves": shelves, "grid": below,
+        "composed": compared(shelving, lead, shelves, HEROES, arranged) if composes else None,
         "cursor": grid.request_id if grid.more and whole else None, "things": allowed,
         "milliseconds": round(1000 * sum(a.seconds for a in (lead, grid)), 1),
     }  # fmt: skip
@@ -135,23 +116,6 @@ def feed(engine: Engine, user: Id | None, *, draw: int | None = None) -> dict[st
 def wishes_of(engine: Engine, user: Id) -> list[dict[str, Any]]:
     """The standing wishes of a person as chips, the newest first."""
     return [chip(s) for s in reversed(standing(engine.told(user), engine.now()).standing)]
-
-
-def _relaxed(answer: Answer) -> list[dict[str, Any]]:
-    """The wishes that were let go of for an answer, each with the sentence that says so."""
-    return next((s.facts.get("relaxed", []) for s in answer.trace.stages if s.name == "understand"), [])
-
-
-def _musts(state: State, relaxed: Sequence[Mapping[str, Any]]) -> str | None:
-    """The sentence of every "must" that the first answer of the page could keep."""
-    let_go = {told["wish_id"] for told in relaxed}
-    kept = [s.wish for s in state if s.wish.hard and s.wish.wanted and s.wish.where and s.wish_id not in let_go]
-    return " and ".join(f"({wish.rule})" for wish in kept) or None
-
-
-def _obeys(answer: Answer, relaxed: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether an answer let go of nothing but what the first one of the page had to."""
-    return {told["wish_id"] for told in _relaxed(answer)} <= {told["wish_id"] for told in relaxed}
 
 
 def _let_go(relaxed: Sequence[Mapping[str, Any]], state: State) -> list[dict[str, Any]]:
@@ -248,91 +212,9 @@ def _lead(who: Mapping[str, Any], state: State) -> str:
     return f"Ordered by {events}. What you look at changes the next feed."
 
 
-def _shelf(title: str, because: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"title": title, "because": because, "items": rows}
-
-
 def _different(rows: list[dict[str, Any]], n: int) -> list[dict[str, Any]]:
     """The first n of different kinds, topped up in order where there are too few kinds."""
     first = {row["kind"].split(", ")[0]: row for row in reversed(rows)}  # the best placed of each kind
     chosen = sorted(first.values(), key=lambda row: row["place"])[:n]
     chosen += [row for row in rows if row not in chosen][: n - len(chosen)]
     return sorted(chosen, key=lambda row: row["place"])
-
-
-def _from(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Where a shelf comes from: its sources, most frequent first."""
-    called = {"wishes": "what you asked for"}
-    counts = Counter(called.get(str(row["source"]), str(row["source"])) for row in rows if row["source"])
-    named = ", ".join(f"{source} ({n})" for source, n in counts.most_common(3))
-    return f"From {named}" if named else "In order of score"
-
-
-def _anchors(engine: Engine, index: int, live: Sequence[Any]) -> list[tuple[int, str]]:
-    """The last two different things a person touched, kept ones first, with what was done."""
-    done: dict[int, str] = {}
-    for event in sorted(live, key=lambda e: (e.event_type != "keep", -e.time)):
-        if event.item >= 0:
-            done.setdefault(event.item, SPOKEN.get(event.event_type, "touched"))
-    if index >= 0 and len(done) < 2:
-        past = engine.dataset.histories(np.array([index], np.int32))
-        kinds = past["kind"][::-1] if "kind" in past else np.full(len(past["item"]), -1)
-        for item, kind in zip(past["item"][::-1][:40].tolist(), kinds[:40].tolist(), strict=True):
-            done.setdefault(item, SPOKEN.get(engine.kinds[kind], "touched") if kind >= 0 else "touched")
-    return list(done.items())[:2]
-
-
-def _indices(engine: Engine, live: Sequence[Any]) -> list[int]:
-    return [e.item for e in live if e.item >= 0]
-
-
-def _seen(engine: Engine, index: int, live: Sequence[Any]) -> list[Id]:
-    past = engine.dataset.histories(np.array([index], np.int32))["item"].tolist() if index >= 0 else []
-    return [engine.dataset.items[i] for i in {*past, *_indices(engine, live)}]
-
-
-def _wished_shelf(
-    engine: Engine, user: Id | None, state: State, used: list[Id], draw: int | None
-) -> list[dict[str, Any]]:
-    """A shelf under the person's own words: what the newest leaning that a column can check asks for."""
-    wishes = [s.wish for s in reversed(state.standing)]
-    leaning = next((w for w in wishes if w.wanted and not w.hard and w.where), None)
-    if leaning is None:
-        return []
-    answer = engine.answer(user=user, k=SHELF, exclude=used, where=leaning.where, draw=draw)
-    rows = cards(engine, answer)
-    if len(rows) < 2 or not _obeys(answer, ()):
-        return []
-    used += [card["item_id"] for card in rows]
-    of = (answer.counts or {}).get("allowed", len(rows))
-    title = leaning.text[:1].upper() + leaning.text[1:]
-    return [_shelf(title, f"You asked for it; {len(rows)} of {of:,}", rows)]
-
-
-def _kind_shelves(
-    engine: Engine,
-    user: Id | None,
-    tastes: Sequence[tuple[str, int]],
-    used: list[Id],
-    draw: int | None,
-    n: int,
-    relaxed: Sequence[Mapping[str, Any]],
-) -> list[dict[str, Any]]:
-    """Up to n shelves of one kind each: what the person touches most, or what there is most of."""
-    kinds = engine.window.kinds()
-    if kinds is None:
-        return []
-    places = [kinds.labels.index(label) for label, _ in tastes[:n]] or list(range(min(n, len(kinds.labels))))
-    touched = dict(tastes)
-    out = []
-    for place in places:
-        label = kinds.labels[place]
-        only = f"{kinds.name}:{kinds.values[place]}"
-        answer = engine.answer(user=user, k=SHELF, exclude=used, facets=[only], draw=draw)
-        rows = cards(engine, answer)
-        if len(rows) >= 2 and _obeys(answer, relaxed):
-            used += [card["item_id"] for card in rows]
-            times = touched.get(label, 0)
-            because = f"You touched {'one' if times == 1 else f'{times:,}'} of them" if times else _from(rows)
-            out.append(_shelf(label[:1].upper() + label[1:], because, rows))
-    return out

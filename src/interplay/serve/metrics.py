@@ -7,9 +7,10 @@ of what they hold; `/metrics` is read with an admin key of the tenant `default`,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from interplay.serve.answers import Answer
@@ -84,17 +85,25 @@ class _Holdings(Collector):
         self.engines, self.busy = engines, busy
 
     def collect(self) -> list[Metric]:
-        gauges = {
+        gauges: dict[str, Any] = {
             "items": GaugeMetricFamily("interplay_items", "Items of the catalogue", labels=["tenant"]),
             "people": GaugeMetricFamily("interplay_people", "People known at the fit", labels=["tenant"]),
             "live": GaugeMetricFamily("interplay_live_events", "Events since the fit", labels=["tenant"]),
             "age": GaugeMetricFamily("interplay_model_age_seconds", "Since the fit", labels=["tenant"]),
+            "behind": GaugeMetricFamily("interplay_learning_behind", "Rows not learnt yet", labels=["tenant"]),
+            "learnt": CounterMetricFamily("interplay_learnt_events", "Events learnt without a fit", labels=["tenant"]),
+            "failed": CounterMetricFamily(
+                "interplay_learning_failures", "Learning between fits that failed", labels=["tenant"]
+            ),
         }  # fmt: skip
         for tenant, engine in self.engines.items():
             gauges["items"].add_metric([tenant], engine.dataset.n_items)
             gauges["people"].add_metric([tenant], engine.dataset.n_users)
             gauges["live"].add_metric([tenant], engine.heard())
             gauges["age"].add_metric([tenant], age(engine))
+            gauges["behind"].add_metric([tenant], engine.between.behind)
+            gauges["learnt"].add_metric([tenant], engine.between.events)
+            gauges["failed"].add_metric([tenant], engine.between.failures)
         busy = GaugeMetricFamily("interplay_requests_in_progress", "Requests being worked on", value=self.busy())
         return [*gauges.values(), busy]
 

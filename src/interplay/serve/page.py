@@ -101,6 +101,10 @@ class Page:
         told = {**note, "sign": note.get("sign", "note"), "words": words, "buttons": "".join(buttons)}
         return fill(self.templates["note"], told)
 
+    def composed(self, told: Mapping[str, Any] | None) -> str:
+        """Who composed the page, and the switch to the page as it stands without; nothing without an arranger."""
+        return "" if told is None else fill(self.templates["composed"], told)
+
     def shelf(self, shelf: Mapping[str, Any], kept: Mapping[str, str], eager: int) -> str:
         return fill(self.templates["shelf"], {**shelf, "cards": self.cards("card", shelf["items"], kept, eager)})
 
@@ -125,7 +129,8 @@ class Page:
         if feed is not None:
             kept = who["kept"]
             drawn |= {
-                "title": feed["title"], "lead": feed["lead"], "heroes": self.cards("hero", feed["heroes"], kept, 2),
+                "title": feed["title"], "lead": feed["lead"], "composed": self.composed(feed["composed"]),
+                "heroes": self.cards("hero", feed["heroes"], kept, 2),
                 "shelves": "".join(self.shelf(shelf, kept, 4) for shelf in feed["shelves"][:1]),
             }  # fmt: skip
         return _SLOT.sub(
@@ -139,6 +144,6 @@ def face(who: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _SLOT = re.compile(r"\[\[(\w+)\]\]")
-_MARKUP = frozenset(("state", "face", "heroes", "shelves", "wishes", "notes", "tries"))
+_MARKUP = frozenset(("state", "face", "heroes", "shelves", "wishes", "notes", "tries", "composed"))
 _BUTTON = '<button class="b slim" {}>{}</button>'
 PARSER = "No text model is configured; the built-in parser reads what you say."

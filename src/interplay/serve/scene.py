@@ -6,7 +6,8 @@ the place of the old one; a request that began under the old one ends under it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -21,10 +22,22 @@ from interplay.recipe import LearningConfig, ServingConfig
 from interplay.serve.window import Window
 from interplay.serve.words import Words, told
 from interplay.systems import SYSTEMS
-from interplay.types import Array, Dataset, Ids, Reply, Requests, Rows
+from interplay.types import EMPTY, Array, Dataset, Ids, Reply, Requests, Rows
 
 KINDS = ("click", "view", "keep", "cart", "purchase", "rate", "less", "undo")
 STOCK = "in_stock"  # a catalogue column; what it says false of is not shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learnt:
+    """How far a cascade has learnt from the log between two fits (serve/between.py)."""
+
+    row: int  # the log was learnt up to here
+    lag: int = 0  # microseconds by which the engine's calendar is behind the machine's clock
+    closed: int = 0  # pages that were shown up to this moment are learnt whole
+    clicked: Mapping[str, tuple[int, frozenset[int]]] = EMPTY  # request -> when it was answered, items learnt as wanted
+    events: int = 0  # since the fit: events that sources or the policy learnt from
+    pages: int = 0  # ... and pages
 
 
 class Answering(Protocol):
@@ -46,6 +59,7 @@ class Scene:
     learning: LearningConfig = field(default_factory=LearningConfig)
     waiting: frozenset[int] = frozenset()  # items whose texts the cascade has not read yet
     unlike: dict[int, Array] = field(default_factory=dict)  # item -> bool[n_items], False for it and its nearest
+    learnt: Learnt | None = None  # how far the cascade has learnt since its fit; None where it does not
 
     @cached_property
     def neighbours(self) -> Any:
@@ -144,6 +158,13 @@ class Scene:
             if before.select(columns).equals(after.select(columns)):
                 vars(scene.window)["facets"] = self.window.facets
 
+    def taught(self, cascade: Answering, learnt: Learnt) -> Scene:
+        """The scene with a cascade that has learnt more; all that was derived from the data set stays."""
+        scene = replace(self, cascade=cascade, learnt=learnt)
+        made = {n: v for n, v in vars(self).items() if isinstance(getattr(Scene, n, None), cached_property)}
+        vars(scene).update({n: v for n, v in made.items() if n != "neighbours"})
+        return scene
+
     def read(self) -> Scene:
         """The scene with a cascade that has read the texts of all new and changed items."""
         if not self.waiting or not hasattr(self.cascade, "attended"):
@@ -226,6 +247,9 @@ class Ready:
 
     def fit(self, dataset: Dataset, **_: Any) -> Ready:
         return self
+
+    def __copy__(self) -> Ready:
+        return Ready(copy.copy(self.model))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.model, name)

@@ -44,6 +44,8 @@ def tell(engine: Engine, rows: Sequence[Mapping[str, Any]]) -> Taken:
         except InterplayError as wrong:
             refused.append(Refused(place=place, event_id=row.get("event_id"), reason=str(wrong)))
     kept = engine.store.append(taken)
+    if kept.kept:
+        engine.look()  # what can learn from them is told
     return Taken(accepted=kept.kept, repeated=kept.repeated, refused=refused)
 
 

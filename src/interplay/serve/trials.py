@@ -28,6 +28,7 @@ from interplay.evaluate.experiments import (
     assigned,
     gap,
     guarded,
+    needs,
     preferred,
     sample_ratio,
     team_draft,
@@ -40,6 +41,7 @@ from interplay.types import Array, Id, Reply, Requests, Slates
 
 log = logging.getLogger("interplay.engine")
 EVERY = 1.0  # seconds between looks at the plans
+COURSE = 40  # points of the line of a difference over time
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -166,40 +168,38 @@ def _noted(reply: Reply, said: str, part: Part) -> Reply:
 
 
 def results(store: Store, plan: Experiment, *, level: float = 0.95, sharpest: int = 1000) -> dict[str, Any]:
-    """What is known up to now, to be looked at as often as one likes: arms, differences from the first, guardrails."""
-    held = tally(store, plan, plan.reward)
-    policies = [plan.policy(arm.name) for arm in plan.arms]
-    out: dict[str, Any] = {"arms": [], "gaps": [], "guardrails": [], "moved": 0, "sample_ratio": None}
-    if plan.kind == "interleave":
-        return out | _preference(plan, held, policies, level, sharpest)
-    moved = {user for user, own in held.pages.items() if len(own) > 1}
-    arms = [_arm(held, policy, moved) for policy in policies]
-    out["moved"] = len(moved)
-    out["arms"] = [
-        {"name": a.name, "model": a.model, "share": a.share, "persons": len(arm), "pages": int(arm.pages.sum()),
-         "rewards": int(arm.rewards.sum()), "rate": arm.rate if len(arm) else None}
-        for a, arm in zip(plan.arms, arms, strict=True)
-    ]  # fmt: skip
-    counts = [len(arm) for arm in arms]
-    if not plan.moves:
+    """What is known up to now, to be looked at as often as one likes: arms, differences from the first, guardrails, how
+    the differences came about, and whether it may be stopped."""
+    steps = COURSE if plan.started_at is not None else 1
+    course = tally(store, plan, plan.reward, steps=steps)
+    held = course.until(steps - 1)
+    measured = _preferred if plan.kind == "interleave" else _compared
+    counts, gaps = measured(plan, held, level, sharpest)
+    moved = _moved(held)
+    out: dict[str, Any] = {"moved": int(moved.sum()), "sample_ratio": None, "guardrails": []}
+    out["arms"] = [_filled(plan, held, k, moved) for k in range(len(plan.arms))]
+    if plan.kind == "split" and not plan.moves:
         out["sample_ratio"] = sample_ratio(counts, list(plan.shares.values()))
     why = _too_early(counts, out["sample_ratio"])
-    out["gaps"] = [_told(name, _gap(arms[0], arm, level, sharpest), why)
-                   for name, arm in zip([a.name for a in plan.arms][1:], arms[1:], strict=True)]  # fmt: skip
-    for rail in plan.guardrails:
-        other = tally(store, plan, rail.event)
-        sides = [_arm(other, policy, moved) for policy in policies]
-        for arm_plan, side in zip(plan.arms[1:], sides[1:], strict=True):
-            told = _gap(sides[0], side, level, sharpest)
+    names = [arm.name for arm in plan.arms[1:]]
+    out["gaps"] = [_told(name, told, why) for name, told in zip(names, gaps, strict=True)]
+    for rail in plan.guardrails if plan.kind == "split" else ():
+        sides = measured(plan, tally(store, plan, rail.event), level, sharpest)[1]
+        for name, told in zip(names, sides, strict=True):
             state = (
                 "open" if why or told is None else guarded(told, rail.margin, higher_is_better=rail.higher_is_better)
             )
             out["guardrails"].append({
-                "arm": arm_plan.name, "event": rail.event, "margin": rail.margin, "state": state,
+                "arm": name, "event": rail.event, "margin": rail.margin, "state": state,
                 "higher_is_better": rail.higher_is_better, "difference": None if told is None else told.difference,
                 "interval": None if told is None else list(told.interval),
             })  # fmt: skip
-    return out | {"said": _said(plan, out, why)}
+    out["course"] = [
+        {"at": int(course.ends[step]), "gaps": [_told(name, told, why) for name, told in zip(names, then, strict=True)]}
+        for step in range(steps if plan.started_at is not None else 0)
+        for then in [measured(plan, course.until(step), level, sharpest)[1]]
+    ]
+    return out | {"said": _said(plan, out, why)} | _stopping(plan, out, gaps, why, sharpest)
 
 
 def shares(store: Store, plan: Experiment, *, floor: float = 0.05) -> dict[str, float]:
@@ -207,8 +207,7 @@ def shares(store: Store, plan: Experiment, *, floor: float = 0.05) -> dict[str, 
     if plan.kind != "split" or plan.state != RUNNING:
         raise BadSetting(f"the experiment {plan.name!r} is {plan.state} ({plan.kind}); shares move in a running split")
     held = tally(store, plan, plan.reward)
-    moved = {user for user, own in held.pages.items() if len(own) > 1}
-    arms = [_arm(held, plan.policy(arm.name), moved) for arm in plan.arms]
+    arms = [_arm(held, k, _moved(held)) for k in range(len(plan.arms))]
     if min(map(len, arms)) < FEWEST:
         raise BadData(f"arms of {[len(a) for a in arms]} persons; {FEWEST} in each are needed before shares move")
     errors = [float(np.sqrt((arm.influence**2).sum())) / len(arm) for arm in arms]
@@ -216,13 +215,44 @@ def shares(store: Store, plan: Experiment, *, floor: float = 0.05) -> dict[str, 
     return {arm.name: float(share) for arm, share in zip(plan.arms, found / found.sum(), strict=True)}
 
 
-def _arm(held: Tally, policy: str, moved: set[int]) -> Arm:
-    users = [user for user, own in held.pages.items() if policy in own and user not in moved]
-    return Arm(
-        pages=np.array([held.pages[u][policy] for u in users], float),
-        rewards=np.array([held.rewards.get(u, {}).get(policy, 0) for u in users], float),
-        before=np.array([held.before.get(u, 0) for u in users], float),
-    )
+def _moved(held: Tally) -> Array:
+    """bool[persons]: who saw more than one arm."""
+    return ((held.pages > 0).any(axis=2)).sum(axis=1) > 1
+
+
+def _arm(held: Tally, k: int, moved: Array) -> Arm:
+    """The persons of one arm who saw no other."""
+    pages = held.pages[:, k, 0]
+    own = (pages > 0) & ~moved
+    return Arm(pages=pages[own].astype(float), rewards=held.rewards[own, k, 0].astype(float), before=held.before[own])
+
+
+def _filled(plan: Experiment, held: Tally, k: int, moved: Array) -> dict[str, Any]:
+    """Who and what is in an arm; both arms of interleaved pages have everybody."""
+    both = plan.kind == "interleave"
+    own = _arm(held, k, moved & (not both))
+    pages = int(held.pages.max(axis=1).sum()) if both else int(own.pages.sum())
+    rewards = int(held.rewards[:, k].sum()) if both else int(own.rewards.sum())
+    return {
+        "name": plan.arms[k].name, "model": plan.arms[k].model, "share": plan.arms[k].share,
+        "persons": len(held.pages) if both else len(own), "pages": pages, "rewards": rewards,
+        "rate": rewards / pages if pages else None,
+    }  # fmt: skip
+
+
+def _compared(plan: Experiment, held: Tally, level: float, sharpest: int) -> tuple[list[int], list[Gap | None]]:
+    """How many are in each arm, and each arm's difference from the first."""
+    arms = [_arm(held, k, _moved(held)) for k in range(len(plan.arms))]
+    return [len(arm) for arm in arms], [_gap(arms[0], arm, level, sharpest) for arm in arms[1:]]
+
+
+def _preferred(plan: Experiment, held: Tally, level: float, sharpest: int) -> tuple[list[int], list[Gap | None]]:
+    """Interleaved pages: how many saw them, and whose items are clicked more, by person."""
+    pages = held.pages.max(axis=1)[:, 0].astype(float)
+    own = pages > 0
+    wins = (held.rewards[:, 1, 0] - held.rewards[:, 0, 0])[own].astype(float)
+    told = preferred(wins, pages[own], level=level, sharpest=sharpest) if int(own.sum()) > 1 else None
+    return [int(own.sum())], [told]
 
 
 def _gap(control: Arm, treated: Arm, level: float, sharpest: int) -> Gap | None:
@@ -239,7 +269,8 @@ def _too_early(counts: Sequence[int], ratio: float | None) -> str:
             "something sends or loses people by arm, so the difference means nothing"
         )
     if min(counts) < FEWEST:
-        return f"arms of {', '.join(map(str, counts))} persons; {FEWEST} in each are needed"
+        many = f"arms of {', '.join(map(str, counts))} persons" if len(counts) > 1 else f"{counts[0]} persons"
+        return f"{many}; {FEWEST} {'in each ' if len(counts) > 1 else ''}are needed"
     return ""
 
 
@@ -251,26 +282,6 @@ def _told(name: str, told: Gap | None, why: str) -> dict[str, Any]:
         "arm": name, "difference": told.difference, "interval": list(told.interval), "verdict": verdict,
         "persons": told.persons,
     }  # fmt: skip
-
-
-def _preference(
-    plan: Experiment, held: Tally, policies: Sequence[str], level: float, sharpest: int
-) -> dict[str, Any]:  # fmt: skip
-    """Interleaved pages: whose items are clicked more, by person."""
-    users = list(held.pages)
-    clicks: Array = np.array([[held.rewards.get(u, {}).get(p, 0) for p in policies] for u in users], float).reshape(
-        -1, 2
-    )
-    pages = np.array([max(held.pages[u].values()) for u in users], float)
-    arms = [
-        {"name": a.name, "model": a.model, "share": 0.5, "persons": len(users), "pages": int(pages.sum()),
-         "rewards": int(c), "rate": float(c) / max(float(pages.sum()), 1.0)}
-        for a, c in zip(plan.arms, clicks.sum(axis=0) if len(users) else (0, 0), strict=True)
-    ]  # fmt: skip
-    why = f"{len(users)} persons; {FEWEST} are needed" if len(users) < FEWEST else ""
-    told = preferred(clicks[:, 1] - clicks[:, 0], pages, level=level, sharpest=sharpest) if len(users) > 1 else None
-    out: dict[str, Any] = {"arms": arms, "gaps": [_told(plan.arms[1].name, told, why)]}
-    return out | {"said": _said(plan, out, why)}
 
 
 def _said(plan: Experiment, out: Mapping[str, Any], why: str) -> str:
@@ -289,3 +300,28 @@ def _said(plan: Experiment, out: Mapping[str, Any], why: str) -> str:
         parts[-1] += f" ({told['difference']:+.4f} {plan.reward}s a page, between {low:+.4f} and {high:+.4f})"
     breached = [f"{g['event']} by {g['arm']}" for g in out.get("guardrails", ()) if g["state"] == "breached"]
     return "; ".join(parts) + (f". A guardrail is breached: {', '.join(breached)}" if breached else "")
+
+
+def _stopping(
+    plan: Experiment, out: Mapping[str, Any], gaps: Sequence[Gap | None], why: str, sharpest: int
+) -> dict[str, Any]:  # fmt: skip
+    """Whether it has told what it can, in a sentence, and about how many persons it takes until it has."""
+    needed = [needs(told, sharpest=sharpest) for told in gaps if told is not None and told.verdict == "cannot tell"]
+    more = max((n for n in needed if n is not None), default=None)
+    rails = {state: [g["event"] for g in out["guardrails"] if g["state"] == state] for state in ("breached", "open")}
+    if plan.state != RUNNING:
+        may, said = False, "it does not run"
+    elif out["sample_ratio"] is not None and out["sample_ratio"] < MISMATCH:
+        may, said = True, "stop it and find out what sends or loses people by arm; nothing is learnt meanwhile"
+    elif rails["breached"]:
+        may, said = True, f"stop it: the guardrail {rails['breached'][0]} is breached"
+    elif why:
+        may, said = False, f"too early: {why}"
+    elif any(told is None or told.verdict == "cannot tell" for told in gaps):
+        many = "more than a million people" if more is None else f"about {more:,} people in all"
+        may, said = False, f"not yet: if the difference is what it looks like, it takes {many} to be sure"
+    elif rails["open"]:
+        may, said = False, f"the difference is known; the guardrail {rails['open'][0]} is still open"
+    else:
+        may, said = True, "it may be stopped: the difference is known, whoever looks how often"
+    return {"may_stop": may, "stop_said": said, "needed": more}

@@ -7,6 +7,7 @@ from typing import Any
 
 from interplay.ops.jsons import plain
 from interplay.serve.answers import Answer
+from interplay.serve.composing import named
 from interplay.serve.engine import Engine
 from interplay.serve.wishes import standing
 from interplay.types import Id
@@ -73,7 +74,7 @@ def trace(engine: Engine, answer: Answer) -> dict[str, Any]:
         "counts": dict(answer.counts or {}),
         "stages": [
             {
-                "name": s.name, "milliseconds": round(1000 * s.seconds, 3), "facts": plain(dict(s.facts)),
+                "name": s.name, "milliseconds": round(1000 * s.seconds, 3), "facts": named(engine, s.facts),
                 "said": s.said.replace(f"person {person} ", f"person {answer.user} ") if person >= 0 else s.said,
             }
             for s in answer.trace.stages

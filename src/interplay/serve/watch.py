@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,12 +18,13 @@ from interplay.data.store.store import Head, Store
 from interplay.errors import BadData, InterplayError
 from interplay.fitted import Fitted
 from interplay.recipe import LearningConfig, ServingConfig
-from interplay.serve.scene import Ready, Scene
+from interplay.serve.scene import Learnt, Ready, Scene
 from interplay.systems import SYSTEMS
 from interplay.types import Dataset
 
 log = logging.getLogger("interplay.engine")
 
+DAY = 86_400_000_000  # microseconds
 AT_ONCE = 16  # new texts that a request waits for; more are read beside it
 
 
@@ -35,11 +37,27 @@ def read(store: Store, model: Model) -> tuple[Scene, int]:
         head=taken.head._replace(live=model.version), gone=taken.gone, serving=serving(fitted),
         learning=fitted.recipe.learning if fitted.recipe else LearningConfig(),
     )  # fmt: skip
+    facts = model.facts
+    scene = replace(scene, learnt=begun(scene, model.last_row, facts.get("until", 0), late(facts.get("lag", 0))))
     erased = np.flatnonzero([isinstance(n, str) and n.startswith(NOBODY) for n in taken.dataset.users])
     if len(erased) and hasattr(scene.cascade, "forget"):
         scene.cascade.forget(erased)
     known = scene.unranked  # items that came after the fit
     return replace(scene, waiting=frozenset(range(known, taken.dataset.n_items))).read(), taken.lag
+
+
+def begun(scene: Scene, row: int, until: int, lag: int) -> Learnt | None:
+    """Where a model begins to learn between fits: it knows the log up to a row, and pages up to a moment. None where
+    it cannot, or its recipe does not want it."""
+    if scene.learning.between is None or not getattr(scene.cascade, "learns", False):
+        return None
+    return Learnt(row=row, closed=until, lag=lag)
+
+
+def late(lag: int) -> int:
+    """By how much the calendar of a log is behind the clock: one that was kept long after it happened is served as if
+    its last day were the day it was kept."""
+    return lag if lag > 7 * DAY else 0
 
 
 def live(store: Store) -> Model:
@@ -72,6 +90,7 @@ class Watch:
         self._lock = threading.RLock()
         self._loading: int | None = None  # the model version that is being loaded
         self._reading = False  # whether many new texts are being read
+        self.prepared: Callable[[Scene], Scene] = lambda scene: scene  # what another model has to go through first
 
     def look(self) -> tuple[Head, bool]:
         """Catch up, and return the store's head and whether people changed. One small query where nothing is new."""
@@ -110,11 +129,21 @@ class Watch:
                 grown = scene.cascade
             with self._lock:
                 if self.scene.head.live == scene.head.live:
-                    left = self.scene.waiting - scene.waiting
+                    left, now = self.scene.waiting - scene.waiting, self.scene.cascade
+                    if now is not scene.cascade and hasattr(grown, "beside"):
+                        grown = grown.beside(now)  # what it learnt while the texts were read
                     self.scene = replace(self.scene, cascade=grown, waiting=left)
                 if not self.scene.waiting:
                     self._reading = False
                     return
+
+    def swap(self, before: Scene, after: Scene) -> bool:
+        """Serve from `after` where `before` is still what is served from, and say whether it was."""
+        with self._lock:
+            if self.scene is before:
+                self.scene = after
+                return True
+        return False
 
     def _load(self, version: int) -> None:
         """Read another model beside the present one, which serves on until the new one takes its place."""
@@ -127,6 +156,7 @@ class Watch:
     def _read_model(self, version: int) -> None:
         try:
             scene, _ = read(self.store, self.store.models.get(version))
+            scene = self.prepared(scene)
             scene.warm()
         except (InterplayError, OSError) as problem:
             log.error("model %s cannot be served, %s serves on: %s", version, self.scene.name, problem)

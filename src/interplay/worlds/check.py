@@ -9,6 +9,7 @@ that all of what is wrong is seen at once.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -59,7 +60,10 @@ def checked(
         wrong.append("another seed went the same way")
     last = np.iinfo(np.int64).min
     had: set[tuple[int, int]] = set()
+    begin = first[0][0].at
     for number, (asked, slates, events) in enumerate(first):
+        if begin is not None and "time" in asked.history:  # what people come with, from before the world began
+            had |= set(itertools.compress(_past(asked), asked.history["time"] < begin.min()))
         wrong += [f"step {number}: {said}" for said in _of_step(asked, slates, events, had)]
         if asked.at is not None:
             if int(asked.at.min(initial=last)) < last:
@@ -69,11 +73,16 @@ def checked(
     return wrong + (_rates(first, rates, within) if rates else [])
 
 
+def _past(asked: Requests) -> list[tuple[int, int]]:
+    """(person, item) of everything in the histories."""
+    owner = np.repeat(asked.user, asked.history.lengths)
+    return list(zip(owner.tolist(), asked.history["item"].tolist(), strict=True))
+
+
 def _of_step(asked: Requests, slates: Slates, events: Events, had: set[tuple[int, int]]) -> list[str]:
     out = []
-    past = zip(np.repeat(asked.user, asked.history.lengths).tolist(), asked.history["item"].tolist(), strict=True)
-    unknown = [pair for pair in past if pair[1] >= 0 and pair not in had]
-    if unknown and had:
+    unknown = [pair for pair in _past(asked) if pair[1] >= 0 and pair not in had]
+    if unknown:
         out.append(f"the history of person {unknown[0][0]} holds item {unknown[0][1]}, which has not happened")
     if asked.at is not None and "time" in asked.history:
         late = asked.history["time"] > np.repeat(asked.at, asked.history.lengths)

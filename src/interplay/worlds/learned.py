@@ -22,7 +22,7 @@ from scipy.special import expit, logit
 from interplay.errors import BadData, unknown
 from interplay.ops.logistic import Logistic, logistic
 from interplay.ops.spectra import top_right_singular
-from interplay.types import Array, Dataset, Events
+from interplay.types import Array, Dataset, Events, Ragged
 from interplay.worlds.stylised import MINUTE, START, Crowd
 
 DAY = 1440 * MINUTE
@@ -42,6 +42,7 @@ class LearnedConfig:
     attention: float = 0.85  # how likely each place is looked at, given the one above it was
     places: int = 5
     steps: int = 200
+    people: int = 0  # how many of the log's people come, by lot; 0 is all
 
 
 @dataclass(eq=False)
@@ -187,17 +188,34 @@ def lengths_of(e: Events, kept: Array, pause: float) -> Array:
     return place[last].astype(np.int64)
 
 
-class LearnedWorld(Crowd):
-    """The people of a log, as they stood at its end, shown pages."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Told:
+    """What some of the people of a step say of their pages themselves; what the others do is drawn."""
 
-    KINDS = ("look", "like")
+    own: Array  # bool[n]: who says it
+    looked: Array  # bool[n, k]
+    liked: Array  # bool[n, k]
+    leaves: Array  # bool[n]
+
+    @staticmethod
+    def nothing(shape: tuple[int, int]) -> Told:
+        n = shape[0]
+        return Told(
+            own=np.zeros(n, bool), looked=np.zeros(shape, bool), liked=np.zeros(shape, bool), leaves=np.zeros(n, bool)
+        )
+
+
+class LearnedWorld(Crowd):
+    """The people of a log, as they stood at its end, shown pages. Requests carry all that a person has met so far."""
+
+    KINDS: tuple[str, ...] = ("look", "like")
 
     def __init__(
         self, dataset: Dataset, train: Array, valid: Array, config: LearnedConfig = LearnedConfig(), *, seed: int = 0
     ) -> None:
         self.config, self.answers = config, Answers(config).fit(dataset, train, valid)
         e = dataset.events
-        assert e.value is not None
+        assert e.value is not None and e.time is not None
         like = (e.value >= config.liked).astype(float)
         kept = train | valid
         self.visits = Visits.of(e, like, kept, config.pause, flat=config.knows != "learned")
@@ -208,35 +226,57 @@ class LearnedWorld(Crowd):
         turn = np.arange(len(part)) - np.searchsorted(part.user, part.user)
         for rows in np.split(np.argsort(turn, kind="stable"), np.cumsum(np.bincount(turn))[:-1]):
             self.answers.take_in(self.start, part.user[rows], part.item[rows], like[kept][rows])
+        assert part.time is not None
+        self.before: tuple[Array, ...] = (part.user, part.item, part.time)
+        self.come = np.ones(dataset.n_users, bool)
+        if config.people:
+            there = np.flatnonzero(self.start.count > 0)
+            lot = np.random.default_rng([seed, 54]).permutation(there)[: config.people]
+            self.come = np.isin(np.arange(dataset.n_users), lot)
         super().__init__(dataset.n_users, dataset.n_items, config.places, config.steps)
         self.users, self.items = dataset.users, dataset.items
 
     def begin(self) -> None:
         s = self.start
         self.memory = Memory(s.count.copy(), s.likes.copy(), s.taste.copy(), s.last.copy())
-        self.seen = self.had.copy()
+        self.here, self.seen, self.lived = self.come.copy(), self.had.copy(), self.before
         self.times = np.full(self.n, START)
         self.place, self.liked = np.zeros(self.n), np.zeros(self.n)
 
     def clock(self, user: Array) -> Array:
         return self.times[user]
 
+    def remember(self, user: Array, item: Array) -> None:
+        at = np.searchsorted(self.lived[0], user, side="right")
+        new = (user, item, self.clock(user))
+        self.lived = tuple(np.insert(old, at, more) for old, more in zip(self.lived, new, strict=True))
+
+    def history(self, user: Array) -> Ragged:
+        whose, item, time = self.lived
+        offsets = np.searchsorted(whose, np.arange(self.n + 1))
+        return Ragged(offsets=offsets, columns={"item": item.astype(np.int32), "time": time}).take(user)
+
     def chance(self, user: Array, item: Array) -> Array:
         """float64[n]: how likely a person likes an item now, if it is looked at; 0 for what was seen before."""
         return np.where(self.seen[user, item], 0.0, self.answers.chances(
             self.answers.features(self.memory, user, item)))  # fmt: skip
 
+    def told(self, user: Array, slates: Array) -> Told:
+        """What people say themselves; here nobody does."""
+        return Told.nothing(slates.shape)
+
     def respond(self, user: Array, slates: Array) -> tuple[Array, Array, Array, Array]:
-        c, rng = self.config, self.luck(1)
+        c, rng, said = self.config, self.luck(1), self.told(user, slates)
         stops = rng.geometric(1 - c.attention, self.n)[user] if c.attention < 1 else np.full(len(user), c.places)
         luck, leave, gap = rng.random((self.n, slates.shape[1]))[user], rng.random(self.n), rng.random(self.n)
         out, before = [], self.place.copy()
         for place in range(slates.shape[1]):
             item = slates[:, place]
-            row = np.flatnonzero((item >= 0) & (place < stops))
+            looks = np.where(said.own, said.looked[:, place], place < stops)
+            row = np.flatnonzero((item >= 0) & looks)
             row = row[~self.seen[user[row], item[row]]]
             who, what = user[row], item[row]
-            like = luck[row, place] < self.chance(who, what)
+            like = np.where(said.own[row], said.liked[row, place], luck[row, place] < self.chance(who, what))
             self.answers.take_in(self.memory, who, what, like.astype(float))
             self.seen[who, what] = True
             self.place[who] += 1
@@ -248,6 +288,7 @@ class LearnedWorld(Crowd):
         share = self.liked / np.maximum(self.place, 1)
         looked = self.place - before
         gone = leave < 1 - (1 - self.visits.chances(np.maximum(self.place, 1), share)) ** looked
+        gone[user[said.own]] = said.leaves[said.own]
         days = np.quantile(self.visits.days, gap[gone])
         self.times[user] += MINUTE
         self.times[gone] += (days * DAY).astype(np.int64)

@@ -77,13 +77,16 @@ class Crowd:
         user = np.flatnonzero(self.asks())
         if self.at >= self.steps or not len(user):
             return None
-        held = self.past[user] >= 0
-        owner = np.nonzero(held)[0]
         draw = self.luck(0).integers(0, 2**64, self.n, dtype=np.uint64)
         return Requests(
-            user=user.astype(np.int32), at=self.clock(user), draw=draw[user], k=self.k,
-            history=Ragged.grouped(owner, len(user), item=self.past[user][held], time=self.past_at[user][held]),
-        )  # fmt: skip
+            user=user.astype(np.int32), at=self.clock(user), draw=draw[user], k=self.k, history=self.history(user)
+        )
+
+    def history(self, user: Array) -> Ragged:
+        """What these people have had, oldest first."""
+        held = self.past[user] >= 0
+        owner = np.nonzero(held)[0]
+        return Ragged.grouped(owner, len(user), item=self.past[user][held], time=self.past_at[user][held])
 
     def step(self, reply: Reply) -> tuple[Events, Requests | None]:
         """What people did with the pages of `reply`, and who asks next."""

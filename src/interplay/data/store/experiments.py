@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import builtins
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from interplay.data.store import schema as t
-from interplay.data.store.store import Store, now
+from interplay.data.store.store import CHUNK, Store, now
 from interplay.errors import BadData, BadSetting, UnknownName, nearest
+from interplay.types import Array
 
 KINDS = ("split", "interleave")
 SURFACES = ("feed", "search", "both")
@@ -57,7 +59,7 @@ class Experiment:
     made_at: int = 0
     started_at: int | None = None  # on the engine's calendar, as impressions are
     stopped_at: int | None = None
-    moves: tuple[Mapping[str, Any], ...] = ()  # of shares: at, shares
+    moves: tuple[Mapping[str, Any], ...] = ()  # of shares: at, shares; the first is what it began with
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]
@@ -154,7 +156,8 @@ class Experiments:
         if set(shares) != set(plan.shares):
             raise BadSetting(f"shares are of {sorted(shares)}; expected one for each of {sorted(plan.shares)}")
         arms = tuple(replace(arm, share=float(shares[arm.name])) for arm in plan.arms)
-        return self._changed(replace(plan, arms=arms, moves=(*plan.moves, {"at": at, "shares": dict(shares)})))
+        moves = plan.moves or ({"at": plan.started_at, "shares": plan.shares},)
+        return self._changed(replace(plan, arms=arms, moves=(*moves, {"at": at, "shares": dict(shares)})))
 
     def _models(self, plan: Experiment) -> None:
         for arm in plan.arms:
@@ -181,64 +184,76 @@ def _read(body: str) -> Experiment:
 # What came of it
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Tally:
-    """What the persons of an experiment did: position -> policy -> (pages, rewards), and what they did before."""
+    """What the persons of an experiment did, step by step since its start."""
 
-    pages: Mapping[int, Mapping[str, int]]
-    rewards: Mapping[int, Mapping[str, int]]
-    before: Mapping[int, int]  # rewards in the days before the start
+    pages: Array  # int32[persons, arms, steps]
+    rewards: Array  # int32[persons, arms, steps]
+    before: Array  # float64[persons]: rewards in the days before the start
+    ends: Array  # int64[steps]: when each step ended, in microseconds
+
+    def until(self, step: int) -> Tally:
+        """What was known when a step had ended, as one step."""
+        pages, rewards = (held[:, :, : step + 1].sum(axis=2, keepdims=True) for held in (self.pages, self.rewards))
+        return replace(self, pages=pages, rewards=rewards, ends=self.ends[step : step + 1])
 
 
-def tally(store: Store, plan: Experiment, event: str, *, days: float = 14) -> Tally:
-    """Pages and rewards of every known person since the start, by policy; names that were merged are one person."""
-    if plan.started_at is None:
-        return Tally(pages={}, rewards={}, before={})
+def tally(store: Store, plan: Experiment, event: str, *, steps: int = 1, days: float = 14) -> Tally:
+    """Pages and rewards of every known person since the start, by arm; names that were merged are one person."""
+    arms = {plan.policy(arm.name): k for k, arm in enumerate(plan.arms)}
+    started = plan.started_at
+    if started is None:
+        nothing: Array = np.zeros((0, len(arms), 1), np.int32)
+        return Tally(pages=nothing, rewards=nothing, before=np.zeros(0), ends=np.zeros(1, np.int64))
     store.database.flush()
-    i, e = t.impressions.c, t.events.c
-    named: Sequence[str] = [plan.policy(arm.name) for arm in plan.arms]
-    until = plan.stopped_at
-    mine = [store.mine(t.impressions), i.policy.in_(named), i.user.is_not(None), i.time >= plan.started_at]
-    mine += [] if until is None else [i.time <= until]
+    i, e, u = t.impressions.c, t.events.c, t.users.c
+    shown = [store.mine(t.impressions), i.policy.in_(list(arms)), i.user.is_not(None), i.time >= started]
+    shown += [] if plan.stopped_at is None else [i.time <= plan.stopped_at]
     undone = sa.select(e.undoes).where(store.mine(t.events), e.event_type == "undo", e.undoes.is_not(None))
     with store.database.read() as connection:
+        last = connection.execute(sa.select(sa.func.max(i.time)).where(*shown)).scalar() or started
+        width = max(-(-(last + 1 - started) // steps), 1)
+        step = (i.time - started) // width
         pages = connection.execute(
-            sa.select(i.user, i.policy, sa.func.count(sa.distinct(i.request_id)))
-            .where(*mine)
-            .group_by(i.user, i.policy)
+            sa.select(i.user, i.policy, step, sa.func.count(sa.distinct(i.request_id)))
+            .where(*shown)
+            .group_by(i.user, i.policy, step)
         ).all()
-        followed = (
-            sa.select(i.user, i.policy, i.request_id, i.item)
-            .select_from(t.events)
-            .join(
-                t.impressions,
-                (i.tenant == e.tenant) & (i.request_id == e.request_id) & (i.item == e.item),
-            )
-            .where(store.mine(t.events), e.event_type == event, e.time >= plan.started_at, *mine)
+        done = connection.execute(
+            sa.select(e.request_id, e.item, sa.func.min(e.time))
+            .where(store.mine(t.events), e.event_type == event, e.time >= started, e.request_id.is_not(None))
             .where(e.event_id.not_in(undone))
-            .distinct()
-            .subquery()
-        )
-        f = followed.c
-        rewards = connection.execute(sa.select(f.user, f.policy, sa.func.count()).group_by(f.user, f.policy)).all()
-        early = (
-            (e.event_type == event) & (e.time < plan.started_at) & (e.time >= plan.started_at - round(days * 86_400e6))
-        )
+            .group_by(e.request_id, e.item)
+        ).all()
+        when = {(request, item): at for request, item, at in done}
+        rewards = list[tuple[int, str, int, int]]()
+        asked = sorted({request for request, _, _ in done})
+        for lo in range(0, len(asked), CHUNK):  # by their keys: left to itself SQLite reads the log for each page
+            theirs = sa.select(i.user, i.policy, i.request_id, i.item).where(*shown)
+            for user, policy, request, item in connection.execute(
+                theirs.where(i.request_id.in_(asked[lo : lo + CHUNK])).distinct()
+            ):
+                if (at := when.get((request, item))) is not None:
+                    rewards.append((user, policy, min((at - started) // width, steps - 1), 1))
+        early = (e.event_type == event) & (e.time < started) & (e.time >= started - round(days * 86_400e6))
         before = connection.execute(
             sa.select(e.user, sa.func.count()).where(store.mine(t.events), early).group_by(e.user)
         ).all()
-        u = t.users.c
         into = dict(
             connection.execute(
                 sa.select(u.position, u.merged_into).where(store.mine(t.users), u.merged_into.is_not(None))
             ).all()
         )
-    out: tuple[dict[int, dict[str, int]], dict[int, dict[str, int]]] = {}, {}
+    persons = {p: row for row, p in enumerate(sorted({into.get(user, user) for user, *_ in pages}))}
+    out = [np.zeros((len(persons), len(arms), steps), np.int32) for _ in range(2)]
     for held, rows in zip(out, (pages, rewards), strict=True):
-        for user, policy, count in rows:
-            own = held.setdefault(into.get(user, user), {})
-            own[policy] = own.get(policy, 0) + count
-    known: dict[int, int] = {}
+        for user, policy, at, count in rows:
+            held[persons[into.get(user, user)], arms[policy], at] += count
+    known = np.zeros(len(persons))
     for user, count in before:
-        known[into.get(user, user)] = known.get(into.get(user, user), 0) + count
-    return Tally(pages=out[0], rewards=out[1], before=known)
+        if (row := persons.get(into.get(user, user))) is not None:
+            known[row] += count
+    return Tally(
+        pages=out[0], rewards=out[1], before=known, ends=started + width * np.arange(1, steps + 1, dtype=np.int64)
+    )

@@ -118,9 +118,11 @@ class Registry:
         shutil.rmtree(old, ignore_errors=True)
 
     def prune(self, keep: int) -> builtins.list[int]:
-        """Forget all but the newest `keep` versions, the live one and the one before it; those forgotten."""
+        """Forget all but the newest `keep` versions, the live one, the one before it, and the arms of experiments that
+        are not over; those forgotten."""
         held, moves = self.list(), [m["version"] for m in self.moves()]
-        spared = {m.version for m in held[-keep:]} | {m.version for m in held if m.live} | set(moves[-2:])
+        arms = {arm.model for plan in self.store.experiments.list() if plan.state != "stopped" for arm in plan.arms}
+        spared = {m.version for m in held[-keep:]} | {m.version for m in held if m.live} | set(moves[-2:]) | arms
         gone = [m for m in held if m.version not in spared]
         for model in gone:
             which = sa.delete(t.models).where(self.store.mine(t.models), t.models.c.version == model.version)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from interplay.serve.bodies.common import Answered
 
@@ -24,6 +24,15 @@ class PlannedRail(BaseModel):
 
 
 class Plan(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{
+                "name": "new-feed", "arms": [{"name": "now"}, {"name": "next", "model": 7}],
+                "guardrails": [{"event": "purchase", "margin": 0.01}],
+            }]
+        }
+    )  # fmt: skip
+
     name: str = Name
     arms: list[PlannedArm] = Field(min_length=2, max_length=10, description="The others are compared with the first")
     kind: Literal["split", "interleave"] = Field(
@@ -35,15 +44,22 @@ class Plan(BaseModel):
     guardrails: list[PlannedRail] = Field(default=[], max_length=10)
 
 
+class Move(BaseModel):
+    at: int = Field(description="Microseconds UTC, on the engine's calendar")
+    shares: dict[str, float]
+
+
 class Kept(Plan):
     state: Literal["made", "running", "stopped"]
     made_at: int = Field(description="Microseconds UTC")
     started_at: int | None = Field(description="Microseconds UTC, on the engine's calendar")
     stopped_at: int | None
+    moves: list[Move] = Field(description="Of shares; the first is what it began with")
 
 
 class Listed(Answered):
     experiments: list[Kept]
+    events: list[str] = Field(description="Event types of the log, any of which may count")
 
 
 class Changed(Answered):
@@ -78,6 +94,11 @@ class FoundRail(BaseModel):
     interval: list[float] | None
 
 
+class Point(BaseModel):
+    at: int = Field(description="Microseconds UTC, on the engine's calendar")
+    gaps: list[FoundGap] = Field(description="As they were then")
+
+
 class Results(Answered):
     experiment: Kept
     arms: list[FoundArm]
@@ -86,6 +107,16 @@ class Results(Answered):
     moved: int = Field(description="Persons who saw more than one arm; they are left out")
     sample_ratio: float | None = Field(description="Chance that so many came to each arm; small where people are lost")
     said: str
+    course: list[Point] = Field(description="How the differences came about; each interval held when it was looked at")
+    may_stop: bool = Field(description="It has told what it can; stopping it earlier is allowed and concludes nothing")
+    stop_said: str
+    needed: int | None = Field(description="About how many persons it takes, if the difference is what it looks like")
+
+
+class Decision(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"arm": "next"}]})
+
+    arm: str = Name
 
 
 class Shares(BaseModel):

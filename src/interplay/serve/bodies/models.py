@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from interplay.serve.bodies.common import Answered
+from interplay.serve.bodies.estimates import Choice, Training
 
 
 class Version(BaseModel):
@@ -28,6 +29,8 @@ class Models(Answered):
     models: list[Version]
     moves: list[Move] = Field(description="Every move of the live pointer, oldest first")
     serving: str = Field(description="What answers at this moment")
+    trainings: list[Training] = Field(description="What is or was learnt over HTTP, the newest first")
+    choices: list[Choice] = Field(description="What can be learnt by its name")
 
 
 class Moved(Answered):

@@ -175,6 +175,14 @@ def rerank(engine: Asked, request_id: RequestId, ask: bodies.AskRerank) -> dict[
 
 
 @router.get("/feed")
-def whole_feed(engine: Asked, user_id: str | None = None, draw: Draw | None = None) -> dict[str, Any]:
-    """The page's feed: what to lead with, shelves with where each comes from, and the first stretch of the rest."""
-    return feed(engine, user_id, draw=draw)
+def whole_feed(
+    engine: Asked,
+    user_id: str | None = None,
+    draw: Draw | None = None,
+    arranged: Annotated[bool, Query(description="False: the page as it stands without the recipe's arranger")] = True,
+) -> dict[str, Any]:
+    """The page's feed: what to lead with, shelves with where each comes from, and the first stretch of the rest.
+
+    Where the recipe has an arranger, `composed` tells what stands elsewhere than it would without, and why.
+    """
+    return feed(engine, user_id, draw=draw, arranged=arranged)

@@ -10,6 +10,7 @@ from interplay.data.store.keys import Key
 from interplay.serve.bodies.common import Sentence
 from interplay.serve.engine import Engine
 from interplay.serve.metrics import Measures
+from interplay.serve.working import Workshop
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Sentence, "description": "No key, or one that is not known"},
@@ -48,6 +49,11 @@ async def _measures(request: Request) -> Measures:
     return request.app.state.measures
 
 
+async def _works(request: Request) -> Workshop:
+    """The processes of the caller's tenant."""
+    return request.app.state.works[request.state.caller.tenant]
+
+
 async def _caller(request: Request) -> Key:
     return request.state.caller
 
@@ -55,6 +61,7 @@ async def _caller(request: Request) -> Key:
 Asked = Annotated[Engine, Depends(_engine)]
 RequestId = Annotated[str, Depends(_request_id)]
 Measured = Annotated[Measures, Depends(_measures)]
+Works = Annotated[Workshop, Depends(_works)]
 Who = Annotated[Key, Depends(_caller)]
 Facets = Annotated[list[str], Query(max_length=100, description="name:value; may be repeated")]
 Limit = Annotated[int, Query(ge=1, le=500, description="How many in one part")]

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from interplay.data.store.experiments import ArmPlan, Experiment, Guardrail
-from interplay.errors import UnknownName
+from interplay.data.store.experiments import LIVE, RUNNING, ArmPlan, Experiment, Guardrail
+from interplay.errors import BadSetting, UnknownName
 from interplay.serve import trials
 from interplay.serve.answers import NotHere
 from interplay.serve.bodies import experiments as bodies
@@ -22,7 +22,8 @@ Name = Annotated[str, Path(min_length=1, max_length=40)]
 @router.get("", response_model=bodies.Listed)
 def experiments(engine: Asked, request_id: RequestId) -> dict[str, Any]:
     """All experiments, oldest first."""
-    return {"request_id": request_id, "experiments": [told(plan) for plan in engine.store.experiments.list()]}
+    listed = [told(plan) for plan in engine.store.experiments.list()]
+    return {"request_id": request_id, "experiments": listed, "events": list(engine.kinds)}
 
 
 @router.post("", response_model=bodies.Changed, status_code=201)
@@ -61,6 +62,19 @@ def stop(engine: Asked, request_id: RequestId, name: Name) -> dict[str, Any]:
     return _changed(engine, request_id, engine.store.experiments.stop(name, at=engine.now()))
 
 
+@router.post("/{name}/decide", response_model=bodies.Changed)
+def decide(engine: Asked, request_id: RequestId, name: Name, body: bodies.Decision) -> dict[str, Any]:
+    """Stop it and let one arm's model answer everybody from now on."""
+    plan = _held(engine, name)
+    model = {arm.name: arm.model for arm in plan.arms}
+    if body.arm not in model:
+        raise BadSetting(f"{name!r} has no arm {body.arm!r}; it has {sorted(model)}")
+    if plan.state == RUNNING and model[body.arm] != LIVE:
+        engine.store.models.promote(model[body.arm], why=f"{body.arm} of the experiment {name}")
+        engine.look()
+    return _changed(engine, request_id, engine.store.experiments.stop(name, at=engine.now()))
+
+
 @router.post("/{name}/shares", response_model=bodies.Changed)
 def shares(engine: Asked, request_id: RequestId, name: Name, body: bodies.Shares) -> dict[str, Any]:
     """Move traffic between the arms: as given, or by each arm's chance of being best."""
@@ -83,4 +97,4 @@ def _changed(engine: Engine, request_id: str, plan: Experiment) -> dict[str, Any
 
 def told(plan: Experiment) -> dict[str, Any]:
     """A plan as it is sent."""
-    return {k: v for k, v in asdict(plan).items() if k != "moves"}
+    return asdict(plan)

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
 from interplay.data.store.registry import Model
+from interplay.errands import choices
 from interplay.errors import UnknownName
 from interplay.serve.answers import NotHere
 from interplay.serve.bodies import models as bodies
-from interplay.serve.routes.common import REFUSALS, Asked, RequestId, needs
+from interplay.serve.bodies.estimates import OneTraining, Wish
+from interplay.serve.routes import estimates
+from interplay.serve.routes.common import REFUSALS, Asked, RequestId, Works, needs
 
 router = APIRouter(prefix="/v1/models", tags=["models"], responses=REFUSALS, dependencies=[needs("admin")])
 Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 @router.get("", response_model=bodies.Models)
-def models(engine: Asked, request_id: RequestId) -> dict[str, Any]:
-    """All versions, oldest first, and every move of the live pointer."""
+def models(engine: Asked, works: Works, request_id: RequestId) -> dict[str, Any]:
+    """All versions, oldest first, every move of the live pointer, and what is being learnt."""
     listed = [told(model) for model in engine.store.models.list()]
-    return {"request_id": request_id, "models": listed, "moves": engine.store.models.moves(), "serving": engine.name}
+    return {
+        "request_id": request_id, "models": listed, "moves": engine.store.models.moves(), "serving": engine.name,
+        "trainings": [estimates.told(e) for e in works.errands.list("train")],
+        "choices": [asdict(choice) for choice in choices()],
+    }  # fmt: skip
+
+
+@router.post("", response_model=OneTraining, status_code=202)
+def learn(works: Works, request_id: RequestId, body: Wish) -> dict[str, Any]:
+    """Learn a new version in a process of its own. Answers at once; /v1/models says how far it is."""
+    errand = works.errands.put("train", body.model_dump())
+    works.begin(errand)
+    return {"request_id": request_id, "training": estimates.told(errand)}
 
 
 @router.post("/rollback", response_model=bodies.Moved)

@@ -38,14 +38,37 @@ export function spans(w, rows, unit, target) {
   }).join(''), `${rows.map((r) => `${r.name}: median ${r.mid}, 99th percentile ${r.top} ${unit}`).join('; ')}${target ? `; target ${target} ${unit}` : ''}`);
 }
 
-/** Rows of {name, low, mid, high, sign} around zero: dot the difference, line its interval; `unit` is what is counted. */
-export function gaps(w, rows, unit) {
-  const left = Math.min(118, w * .32), right = w - 30, most = Math.max(1e-9, ...rows.flatMap((r) => [Math.abs(r.low), Math.abs(r.high)])) * 1.05, x = (v) => (left + right) / 2 + (right - left) / 2 * v / most, low = rows.length * 36 + 4;
-  const lines = [-most / 1.05, 0, most / 1.05].map((v) => `<path d="M${x(v)} 6V${low}" stroke="${v ? 'var(--line)' : 'var(--ink-2)'}"${v ? '' : ' stroke-dasharray="5 4"'}/><text x="${x(v)}" y="${low + 20}" text-anchor="middle">${minus(v)}${v ? figure(v) : 'no difference'}</text>`).join('');
+/** Rows of {name, low, mid, high, strong, faint}: dot the value, line its interval; `mark` is [value, what it means]. */
+export function intervals(w, rows, unit, mark) {
+  const left = Math.min(132, w * .34), right = w - 24, ends = [mark[0], ...rows.flatMap((r) => [r.low, r.high])], pad = Math.max(1e-9, (Math.max(...ends) - Math.min(...ends)) * .06), from = Math.min(...ends) - pad, to = Math.max(...ends) + pad, x = (v) => left + (right - left) * (v - from) / (to - from), low = rows.length * 36 + 4, at = x(mark[0]);
+  const lines = [from + pad, to - pad].filter((v) => Math.abs(x(v) - at) > 90).map((v) => `<path d="M${x(v)} 6V${low}" stroke="var(--line)"/><text x="${x(v)}" y="${low + 20}" text-anchor="middle">${minus(v)}${figure(v)}</text>`).join('')
+    + `<path d="M${at} 6V${low}" stroke="var(--ink-2)" stroke-dasharray="5 4"/><text x="${Math.min(Math.max(at, left + 40), right - 40)}" y="${low + 20}" text-anchor="middle">${mark[1]}</text>`;
   return svg(w, low + 28, lines + rows.map((r, k) => {
-    const y = 24 + k * 36;
-    return `<text x="0" y="${y + 5}">${esc(r.name)}</text><path d="M${x(r.low)} ${y}H${x(r.high)}" stroke="var(--engine)" stroke-width="5" stroke-linecap="round" opacity=".35"/><circle cx="${x(r.mid)}" cy="${y}" r="6.5" fill="var(--engine)"/>`;
+    const y = 24 + k * 36, c = r.strong ? 'var(--ink)' : r.faint ? 'var(--edge)' : 'var(--engine)';
+    return `<text x="0" y="${y + 5}"${r.strong ? ' class="strong"' : ''}>${esc(r.name)}</text><path d="M${x(r.low)} ${y}H${x(r.high)}" stroke="${c}" stroke-width="5" stroke-linecap="round" opacity=".35"/><circle cx="${x(r.mid)}" cy="${y}" r="6.5" fill="${c}"/>`;
   }).join(''), rows.map((r) => `${r.name}: ${minus(r.mid)}${figure(r.mid)} ${unit}, between ${minus(r.low)}${figure(r.low)} and ${minus(r.high)}${figure(r.high)}`).join('; '));
+}
+
+/** A time that has passed. */
+export const spent = (minutes) => minutes < 100 ? `${+minutes.toFixed(1)} min` : minutes < 4320 ? `${+(minutes / 60).toFixed(1)} h` : `${+(minutes / 1440).toFixed(1)} days`;
+
+/** A difference over time with its interval as a band around it. `points` are [minutes, low, difference, high]. */
+export function band(w, h, points, unit, name) {
+  const last = points.at(-1), half = Math.max(Math.abs(last[1]), Math.abs(last[3]), 1e-9) * 2, most = Math.max(half, Math.max(...points.map((p) => Math.abs(p[2]))) * 1.1), held = (v) => Math.min(Math.max(v, -most), most);
+  const left = 52, end = last[0] || 1, x = (t) => left + (w - left - 8) * t / end, y = (v) => 8 + (h - 38) * (most - held(v)) / (2 * most), way = (rows, k) => rows.map((p) => `${x(p[0]).toFixed(1)} ${y(p[k]).toFixed(1)}`).join('L');
+  const lines = [most / 2, 0, -most / 2].map((v) => `<path d="M${left} ${y(v)}H${w}" stroke="${v ? 'var(--line)' : 'var(--ink-2)'}"${v ? '' : ' stroke-dasharray="5 4"'}/><text x="${left - 8}" y="${y(v) + 5}" text-anchor="end">${v ? minus(v) + figure(v) : '0'}</text>`).join('');
+  return svg(w, h, `${lines}<path d="M${way(points, 3)}L${way([...points].reverse(), 1)}z" fill="var(--engine)" opacity=".18"/><path d="M${way(points, 2)}" fill="none" stroke="var(--engine)" stroke-width="2.4"/><path d="M${x(last[0])} ${y(last[1])}V${y(last[3])}" stroke="var(--engine)" stroke-width="2.4"/><circle cx="${x(last[0])}" cy="${y(last[2])}" r="5" fill="var(--engine)"/><text x="${left}" y="${h - 6}">start</text><text x="${w}" y="${h - 6}" text-anchor="end">${spent(end)}</text>`,
+    `${name}, over ${spent(end)}: now ${minus(last[2])}${figure(last[2])} ${unit}, between ${minus(last[1])}${figure(last[1])} and ${minus(last[3])}${figure(last[3])}; dashed: no difference`);
+}
+
+/** Shares over time as steps. Rows of [name, [[minutes, share]...]]; each line has its own dashes and its name at the end. */
+export function steps(w, h, rows, end, unit) {
+  const right = w - 110, x = (t) => 46 + (right - 46) * t / (end || 1), y = (v) => 10 + (h - 40) * (1 - v / 100), dashes = ['', '7 4', '2 4', '10 3 2 3'];
+  const ends = rows.map(([, points], i) => [i, y(points.at(-1)[1]) + 5]).sort((a, b) => a[1] - b[1]);
+  ends.forEach((e, k) => { if (k) e[1] = Math.max(e[1], ends[k - 1][1] + 16); });
+  return svg(w, h, [0, 50, 100].map((v) => `<path d="M46 ${y(v)}H${right}" stroke="var(--line)"/><text x="38" y="${y(v) + 5}" text-anchor="end">${v}</text>`).join('')
+    + rows.map(([name, points], i) => `<path d="M${points.map(([t, v], k) => `${k ? `H${x(t)}V` : `${x(t)} `}${y(v)}`).join('')}H${right}" fill="none" stroke="${i ? 'var(--engine)' : 'var(--ink-2)'}" stroke-width="2.4" stroke-dasharray="${dashes[i % 4]}"/><text x="${right + 8}" y="${ends.find((e) => e[0] === i)[1]}">${esc(name.slice(0, 10))} ${Math.round(points.at(-1)[1])} %</text>`).join('')
+    + `<text x="46" y="${h - 6}">start</text><text x="${right}" y="${h - 6}" text-anchor="end">${spent(end)}</text>`, `${unit}: ${rows.map(([name, points]) => `${name} ${points.map((p) => Math.round(p[1])).join(', then ')}`).join('; ')}`);
 }
 
 /** A line over time, filled to the ground; gaps where nothing was measured. `points` are [seconds since 1970, value or null]. */

@@ -22,7 +22,7 @@ export const forms = {
       + typed('where', 'Only where', s.facts.where, 'price < 20')
       + (yours.size || state.wishes.some((w) => w.hard) ? '<p class="quiet small">A “never” of your own is changed on your feed, not here.</p>' : '');
   },
-  page: (s) => slide('diversity', 'Variety', +(1 - (s.facts.variety === 'relevance' ? 1 : s.facts.balance)).toFixed(2), 1)
+  page: (s) => (s.facts.arranger ? tick('arranger', '1', 'Let the arranger choose the page', !s.facts.off) : '') + slide('diversity', 'Variety', +(1 - (s.facts.variety === 'relevance' ? 1 : s.facts.balance)).toFixed(2), 1)
     + Object.entries(s.facts.caps ?? {}).map(([column, n]) => slide(`cap ${column}`, `Of one ${column}, at most`, n, 24, 1)).join('')
     + (state.capped && !(state.capped in (s.facts.caps ?? {})) ? slide(`cap ${state.capped}`, `Of one ${state.capped}, at most`, 24, 24, 1) : ''),
 };
@@ -33,7 +33,7 @@ export const read = {
   retrieve: (form) => ({ without: ticked(form, 'source', false) }),
   rank: (form) => ({ weights: Object.fromEntries([...form.querySelectorAll('[type="range"]')].map((r) => [r.name, +r.value])) }),
   rules: (form) => ({ without: ticked(form, 'rule', false), seen: form.elements.seen.checked ? 'drop' : 'keep', where: form.elements.where.value.trim() || null }),
-  page: (form) => ({ diversity: +form.elements.diversity.value, caps: Object.fromEntries([...form.querySelectorAll('[name^="cap "]')].filter((r) => r.defaultValue !== r.value).map((r) => [r.name.slice(4), +r.value])) }),
+  page: (form) => ({ ...(form.elements.arranger && form.elements.diversity.defaultValue === form.elements.diversity.value ? { arranger: form.elements.arranger.checked } : { diversity: +form.elements.diversity.value }), caps: Object.fromEntries([...form.querySelectorAll('[name^="cap "]')].filter((r) => r.defaultValue !== r.value).map((r) => [r.name.slice(4), +r.value])) }),
 };
 
 /** The event as it stands in the log. */

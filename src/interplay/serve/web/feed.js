@@ -23,6 +23,18 @@ export function who(person) {
   $('#who-face').innerHTML = fill('face', { face: person.face, nobody: !person.face });
 }
 
+/** Who composed the page, and the page as it stands without; nothing where the recipe has no arranger. */
+const composed = (c) => { $('#composed').innerHTML = c ? fill('composed', c) : ''; if (c) $('#uncomposed').checked = !c.on; };
+
+/** The same page with or without the arranger, and what is said of it. */
+export async function arranged(on) {
+  const feed = await awaited($('#shelves'), ask('/v1/feed', { user_id: state.user, arranged: on }), () => arranged(on));
+  if (!feed) return;
+  draw(feed);
+  $('#uncomposed')?.focus();
+  say(on ? feed.composed.said : 'This is the page without the arranger.');
+}
+
 /** The feed that came inside the page. */
 export function found() {
   take(state.feed, 1);
@@ -43,7 +55,7 @@ export async function load() {
 function clear() {
   seen?.disconnect();
   queue = []; cursor = null;
-  for (const place of ['#heroes', '#shelves', '#feed-note', '#wishes']) $(place).innerHTML = '';
+  for (const place of ['#heroes', '#shelves', '#feed-note', '#composed', '#wishes']) $(place).innerHTML = '';
   $('#feed-h').textContent = $('#feed-lead').textContent = '';
   $('#further').hidden = true;
 }
@@ -54,6 +66,7 @@ export function draw(feed) {
   $('#feed-h').textContent = feed.title;
   $('#feed-lead').textContent = feed.lead;
   $('#feed-note').innerHTML = feed.notes.map(note).join('');
+  composed(feed.composed);
   take(feed, 1);
   $('#heroes').innerHTML = cards(feed.heroes, 'hero');
   $('#heroes').scrollLeft = 0;

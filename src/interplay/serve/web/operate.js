@@ -1,29 +1,170 @@
-/* For whoever keeps it running: live latency, ingestion, models and their gates, experiments, benches, the market's people. */
+/* For whoever keeps it running: live latency, ingestion, models and their gates, experiments, what another recipe would have earned, benches, the market's people. */
 import { ask, change } from './api.js';
 import * as charts from './charts.js';
 import { $, $$, asked, awaited, count, esc, icon, many, ms, note, say } from './parts.js';
 
-const PANELS = { live: 'Live', ingestion: 'Ingestion', models: 'Models', experiments: 'Experiments', benches: 'Benches', people: 'People' };
+const PANELS = { live: 'Live', ingestion: 'Ingestion', models: 'Models', experiments: 'Experiments', earned: 'Would have earned', benches: 'Benches', people: 'People' };
 let panel = null, made = {}, again = 0;                               // the panel shown, its charts, the timer that renews it
 
+/* ---- what panels are made of ---- */
 const head = (title, text) => `<header class="head"><h1 tabindex="-1">${title}</h1><p>${text}</p></header>`;
 const figures = (rows) => `<dl class="facts">${rows.map(([name, value, unit]) => `<div><dt>${name}</dt><dd>${value}${unit ? ` <small>${unit}</small>` : ''}</dd></div>`).join('')}</dl>`;
 const chart = (name, title, text) => `<figure class="chart"><figcaption><b>${title}</b>${text}</figcaption><div data-chart="${name}"></div></figure>`;
 const table = (name, caption, columns, rows) => `<div class="wide" tabindex="0" role="region" aria-label="${esc(name)}"><table><caption><span>${caption}</span></caption><thead><tr>${columns.map(([label, kind]) => `<th scope="col"${kind ? ` class="${kind}"` : ''}>${label}</th>`).join('')}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
-const ago = (seconds) => seconds < 90 ? [Math.round(seconds), 's'] : seconds < 5400 ? [Math.round(seconds / 60), 'min'] : seconds < 172_800 ? [Math.round(seconds / 3600), 'h'] : [Math.round(seconds / 86_400), 'days'];
-const clock = (iso) => new Date(iso).toLocaleTimeString('en-GB');
 const date = (t) => new Date(typeof t === 'number' ? t / 1000 : t).toLocaleString('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 const percent = (share) => (100 * share).toFixed(share && share < 0.01 ? 2 : 1);
+const gate = (kind, text) => `<span class="gate ${kind === 'yes' ? '' : kind}">${icon(kind)}${esc(text)}</span>`;
+const pills = (label, path, key, rows, chosen) => `<nav class="pills" aria-label="${label}">${rows.map(([id, text]) => `<a class="b slim${id === chosen ? ' solid' : ''}" href="${path}?${key}=${encodeURIComponent(id)}"${id === chosen ? ' aria-current="true"' : ''}>${esc(text)}</a>`).join('')}</nav>`;
+const here = (key) => new URLSearchParams(location.search).get(key);
+
+/** A form of the panel; `name` is what is done with it, `back` where one goes without doing it. */
+const form = (name, fields, yes, back) => `<form class="plan" data-form="${name}" novalidate>${fields.join('')}<div data-said role="alert"></div><div class="row"><button class="b solid">${yes}</button><a class="b" href="${back}">Leave it</a></div></form>`;
+const field = (label, control, hint = '') => `<label><b>${label}</b>${control}${hint ? `<small>${hint}</small>` : ''}</label>`;
+const group = (label, inner, hint = '') => `<fieldset><legend><b>${label}</b></legend>${hint ? `<p class="small quiet">${hint}</p>` : ''}${inner}</fieldset>`;
+const input = (name, more = '') => `<input name="${name}" autocomplete="off" ${more}>`;
+const select = (name, rows, chosen, more = '') => `<select name="${name}" ${more}>${rows.map(([value, text]) => `<option value="${esc(value)}"${value === chosen ? ' selected' : ''}>${esc(text)}</option>`).join('')}</select>`;
+
+/** Something to learn: a version, a recipe or a system by name, or a recipe that is pasted. */
+async function chooser(versions) {
+  const m = await ask('/v1/models');
+  const rows = [...(versions ? [...m.models].reverse().map((v) => [`model ${v.version}`, `Version ${v.version}, ${v.name}${v.live ? ', live' : ''}`]) : []), ...m.choices.map((c) => [c.name, c.name]), ['', 'One that I paste']];
+  return field('Recipe', select('policy', rows, rows[0][0], 'data-paste'), 'A recipe or a system of the package, or a recipe of your own.')
+    + `<div data-pasted hidden>${field('Its name', input('name', 'maxlength="200" value="mine.toml"'))}${field('Its text', '<textarea name="text" rows="9" spellcheck="false" maxlength="64000" placeholder="[source.popular]&#10;system = &quot;popular&quot;"></textarea>', 'As in docs/cascade.md.')}</div>`;
+}
+
+/** What was chosen there, as the API has it. */
+const chosen = (said) => said.get('policy') === '' ? { name: said.get('name'), text: said.get('text') } : said.get('policy').startsWith('model ') ? { model: +said.get('policy').slice(6) } : { name: said.get('policy') };
+const ago = (seconds) => seconds < 90 ? [Math.round(seconds), 's'] : seconds < 5400 ? [Math.round(seconds / 60), 'min'] : seconds < 172_800 ? [Math.round(seconds / 3600), 'h'] : [Math.round(seconds / 86_400), 'days'];
+const clock = (iso) => new Date(iso).toLocaleTimeString('en-GB');
+
+/* ---- experiments on people ---- */
+const TRIALS = '/operate/experiments', EARNED = '/operate/earned', at = (name, deed = '') => `/v1/experiments/${encodeURIComponent(name)}${deed}`;
+const number = (v) => v === null ? '–' : charts.minus(v) + charts.figure(v), span = (s) => s ? `${number(s[0])} to ${number(s[1])}` : '–';
+const ARMS = 3, RAILS = 2;
+
+/** The form that plans one. */
+async function plan() {
+  const m = await ask('/v1/models'), { events } = await ask('/v1/experiments'), kinds = events.map((e) => [e, e]);
+  const versions = [['0', `What is live${m.models.length ? '' : `, ${m.serving}`}`], ...[...m.models].reverse().map((v) => [`${v.version}`, `Version ${v.version}, ${v.name}${v.live ? ', live now' : ''}`])];
+  const other = m.models.filter((v) => !v.live).at(-1);
+  const arm = (i) => `<div class="line">${field(`Arm ${i + 1}`, input(`arm${i}`, `maxlength="40" value="${['now', 'next'][i] ?? ''}"`))}${field('Answered by', select(`model${i}`, versions, i === 1 && other ? `${other.version}` : '0'))}${field('Share, %', input(`share${i}`, `type="number" min="0" max="100" step="any" value="${i < 2 ? 50 : ''}"`))}</div>`;
+  const rail = (i) => `<div class="line">${field('Event', select(`event${i}`, [['', 'none'], ...kinds], ''))}${field('Margin, a page', input(`margin${i}`, 'type="number" min="0" step="any" value="0.02"'))}${field('It should be', select(`higher${i}`, [['yes', 'high'], ['', 'low']], 'yes'))}</div>`;
+  return head('Plan an experiment', 'Nobody takes part before it is started.')
+    + (other ? '' : note({ tone: 'care', text: 'There is only one version of the model, so there is nothing to compare it with.', button: '<a class="b slim" href="/operate/models?new=1">Learn another</a>' }))
+    + form('plan', [
+      field('Name', input('name', 'maxlength="40" required'), 'Letters, digits, “-”, “_” and “.”.'),
+      field('How people meet it', select('kind', [['split', 'Each person is answered by one arm'], ['interleave', 'Two arms fill each page in turns']], 'split')),
+      group('Arms', Array.from({ length: ARMS }, (_, i) => arm(i)).join(''), 'The others are compared with the first. An arm without a name is left out.'),
+      field('What counts', select('reward', kinds, 'click')), field('Where', select('surface', [['feed', 'Feeds'], ['search', 'Searches'], ['both', 'Both']], 'feed')),
+      field('People who take part, %', input('traffic', 'type="number" min="0" max="100" step="any" value="100"'), 'Everybody else is held out and answered by the live model.'),
+      group('Guardrails', Array.from({ length: RAILS }, (_, i) => rail(i)).join(''), 'What must not suffer by more than a margin, in events a page.'),
+    ], 'Plan it', TRIALS);
+}
+
+async function trials(made) {
+  if (here('new')) return plan();
+  const rows = (await ask('/v1/experiments')).experiments.reverse(), name = here('name') ?? rows[0]?.name;
+  const top = head('Experiments', 'Each person is answered by one arm, always the same. The intervals hold however often you look.') + `<div class="row"><a class="b${rows.length ? '' : ' solid'}" href="${TRIALS}?new=1">Plan one</a></div>`;
+  if (!rows.length) return top + note({ tone: 'plain', strong: 'None was planned yet.', text: 'Two versions of the model answer people side by side, and what people do with them is compared.' });
+  const e = await ask(at(name)), p = e.experiment, mixed = p.kind === 'interleave', running = p.state === 'running';
+  const minutes = (t) => (t - p.started_at) / 60e6, last = e.course.length ? minutes(e.course.at(-1).at) : 0;
+  p.arms.slice(1).forEach((arm, i) => {
+    const points = e.course.map((c) => [minutes(c.at), c.gaps[i]]).filter(([, g]) => g.interval);
+    if (points.length) made[`course${i}`] = (w) => charts.band(w, 230, points.map(([t, g]) => [t, g.interval[0], g.difference, g.interval[1]]), `${p.reward}s a page more`, arm.name);
+  });
+  if (p.moves.length) made.shares = (w) => charts.steps(w, 170, p.arms.map((a) => [a.name, p.moves.map((m) => [minutes(m.at), 100 * m.shares[a.name]])]), Math.max(last, minutes(p.moves.at(-1).at)), '% of people');
+    const button = (op, text, more = '') => `<button class="b${op === 'start' ? ' solid' : ''}" data-op="${op}" data-name="${esc(p.name)}" ${more}>${text}</button>`;
+  const deeds = p.state === 'made' ? button('start', 'Start it') : running ? p.arms.map((a) => button('decide', `Keep “${esc(a.name)}”`, `data-arm="${esc(a.name)}"`)).join('') + (mixed ? '' : button('move', 'Move traffic to what does better')) + button('stop', 'Stop it') : '';
+  const bad = e.guardrails.some((g) => g.state === 'breached') || e.said.includes('not filled as planned');
+  return top + pills('Experiments', TRIALS, 'name', rows.map((x) => [x.name, x.name]), name)
+    + note({ tone: bad ? 'stop' : 'plain', strong: `${p.name} is ${p.state}.`, text: `${e.said}.` })
+    + `<div><div class="gates">${running ? gate(e.may_stop ? bad ? 'no' : 'yes' : 'wait', e.stop_said) : ''}${e.sample_ratio === null || !p.started_at ? '' : gate(e.sample_ratio < 0.001 ? 'no' : 'yes', e.sample_ratio < 0.001 ? 'arms not filled as planned' : `arms filled as planned (chance ${charts.figure(e.sample_ratio)})`)}${e.guardrails.map((g) => gate({ held: 'yes', breached: 'no', open: 'wait' }[g.state], `${g.event}${p.arms.length > 2 ? ` by ${g.arm}` : ''}: ${g.state}`)).join('')}</div>`
+    + `<p class="small quiet">${mixed ? 'Both arms fill each page in turns; whose things are clicked more is preferred' : 'Each person sees one arm'}; ${+percent(p.traffic)} % of people take part${last ? `, for ${charts.spent(last)} now` : ''}.</p></div>`
+    + (deeds ? `<div class="row">${deeds}</div>` : '')
+    + p.arms.slice(1).map((a, i) => made[`course${i}`] ? chart(`course${i}`, `${esc(a.name)} against ${esc(p.arms[0].name)}, over time`, `${esc(p.reward)}s a page more. Line: the difference as it was then. Band: its interval of 95 %, which holds at all times at once; once it leaves the dashed line, a difference is known.`) : '').join('')
+    + table('Arms', `${e.moved && !mixed ? `${many(e.moved, 'person', 'people')} saw more than one arm and are left out. ` : ''}${mixed ? 'Clicks are wins: each goes to the arm whose choice the thing was.' : 'A page is one answer that was shown.'}`, [['Arm', ''], ['Model', 'num'], ['People', 'num'], ['Pages', 'num'], [mixed ? 'Wins' : `${esc(p.reward)}s`, 'num'], ['A page', 'num'], ['More than the first', 'num'], ['95 %, at all times', 'num'], ['So it is', '']], e.arms.map((a, i) => { const g = e.gaps.find((x) => x.arm === a.name); return `<tr><th scope="row">${esc(a.name)}</th><td class="num">${a.model || 'live'}</td><td class="num">${count(a.persons)}</td><td class="num">${count(a.pages)}</td><td class="num">${count(a.rewards)}</td><td class="num">${number(a.rate)}</td><td class="num">${g ? number(g.difference) : ''}</td><td class="num">${g ? span(g.interval) : ''}</td><td>${i ? esc(g?.verdict ?? '') : 'the first'}</td></tr>`; }))
+    + (e.guardrails.length ? table('Guardrails', 'What must not suffer by more than a margin.', [['Event', ''], ['Arm', ''], ['State', ''], ['Difference a page', 'num'], ['95 %, at all times', 'num'], ['Margin', 'num']], e.guardrails.map((g) => `<tr><th scope="row">${esc(g.event)}</th><td>${esc(g.arm)}</td><td>${gate({ held: 'yes', breached: 'no', open: 'wait' }[g.state], g.state)}</td><td class="num">${number(g.difference)}</td><td class="num">${span(g.interval)}</td><td class="num">${g.higher_is_better ? '−' : '+'}${charts.figure(g.margin)}</td></tr>`)) : '')
+    + (p.moves.length ? chart('shares', 'Shares of the people', 'How traffic was moved between the arms.') : '');
+}
+
+/** A filled form, sent; where to go then. */
+async function planned(said) {
+  const arms = [], guardrails = [], kind = said.get('kind');
+  for (let i = 0; i < ARMS; i++) if (said.get(`arm${i}`)) arms.push({ name: said.get(`arm${i}`), model: +said.get(`model${i}`), share: +said.get(`share${i}`) / 100 });
+  for (let i = 0; i < RAILS; i++) if (said.get(`event${i}`)) guardrails.push({ event: said.get(`event${i}`), margin: +said.get(`margin${i}`), higher_is_better: said.get(`higher${i}`) === 'yes' });
+  const done = await change('POST', '/v1/experiments', { name: said.get('name'), kind, arms, reward: said.get('reward'), surface: said.get('surface'), traffic: +said.get('traffic') / 100, guardrails });
+  say(`${done.experiment.name} is planned. Start it when you like.`);
+  return `${TRIALS}?name=${encodeURIComponent(done.experiment.name)}`;
+}
+
+/* ---- what another recipe would have earned ---- */
+const names = (e) => e.asked.policies.map((p) => p.model ? `model ${p.model}` : p.name || 'recipe.toml').join(' or ');
+
+async function question() {
+  const { events } = await ask('/v1/estimates');
+  return head('What would it have earned?', 'The logged pages are asked again: how likely would this recipe have shown the very same things? What they earned is weighed by that.')
+    + form('estimate', [
+      await chooser(true),
+      field('Pages', select('window', [['share 0.5', 'The newest half of the log'], ['share 0.25', 'The newest quarter'], ['share 1', 'All of it'], ['days 1', 'The last day'], ['days 7', 'The last 7 days'], ['days 30', 'The last 30 days']], 'share 0.5'), 'A recipe is fitted on what is older than the first of them.'),
+      field('What counts', select('reward', events.map((e) => [e, e]), 'click')),
+      field('Places of a page', input('places', 'type="number" min="1" max="500" placeholder="as far as the log carries"')),
+    ], 'Ask', EARNED);
+}
+
+/** How far a piece of work is. */
+const going = (e) => `<ol class="going" aria-label="What was done so far">${e.steps.map((s, i) => `<li${i === e.steps.length - 1 ? ' aria-current="step"' : ''}>${esc(s.stage)}${s.said ? `: ${esc(s.said)}` : ''}${s.total ? `, ${count(s.done ?? 0)} of ${count(s.total)}` : ''}</li>`).join('') || '<li aria-current="step">starting</li>'}</ol>`;
+
+async function earned(made) {
+  if (here('new')) return question();
+  const { estimates } = await ask('/v1/estimates'), id = here('id') ?? estimates[0]?.errand_id, e = estimates.find((x) => x.errand_id === id);
+  const top = head('What would it have earned?', 'Asked of the log that is there: nobody was shown anything for it. Where the log cannot tell, it says what is missing.') + `<div class="row"><a class="b${e ? '' : ' solid'}" href="${EARNED}?new=1">Ask about a recipe</a>${e ? `<button class="b" data-op="forget" data-id="${esc(e.errand_id)}">${e.ended_at ? 'Forget this answer' : 'Stop it'}</button>` : ''}</div>`;
+  if (!e) return top + note({ tone: 'plain', strong: 'Nothing was asked yet.', text: 'An answer takes a minute or so and is worked out beside the service.' });
+  const list = pills('Questions', EARNED, 'id', estimates.slice(0, 12).map((x) => [x.errand_id, `${names(x)}, ${date(x.made_at)}`]), e.errand_id);
+  if (!e.ended_at && e.state !== 'failed') made.again = 2000;
+  if (made.again) return top + list + note({ tone: 'plain', sign: 'wait', strong: `${names(e)} is being asked.`, text: 'You may leave this page; the answer waits here.' }) + going(e);
+  if (e.state !== 'done') return top + list + note({ tone: e.state === 'refused' ? 'care' : 'stop', strong: e.state === 'refused' ? 'Refused.' : 'It did not work.', text: `${e.said[0].toUpperCase()}${e.said.slice(1)}.` });
+  return top + list + e.answers.map((a, k) => {
+    const all = [{ name: 'what was shown', low: a.logged_interval[0], mid: a.logged, high: a.logged_interval[1], faint: true }, ...a.estimates.map((s, i) => ({ name: s.name, low: s.interval[0], mid: s.value, high: s.interval[1], strong: !i }))];
+    made[`values${k}`] = (w) => charts.intervals(w, all, `${a.reward} a page`, [a.logged, 'was shown']);
+    made[`support${k}`] = (w) => charts.columns(w, a.support.map((s) => [s.place, Math.round(s.effective), s.holds ? 'engine' : 'none']), ['first place', `place ${a.width}`], 'Pages that the log is worth, by place');
+    const where = a.places === a.width ? 'a page' : a.places === 1 ? 'the first place' : `the first ${a.places} places`;
+    return `<section class="panel"><h2>${esc(a.policy)}${a.chosen ? ' <span class="tag live">recommended</span>' : ''}</h2>`
+      + note({ tone: 'plain', sign: { better: 'yes', worse: 'no' }[a.verdict] ?? 'note', strong: { better: 'It would have earned more.', worse: 'It would have earned less.' }[a.verdict] ?? 'It cannot be told apart from what was shown.', text: `${a.said}.` })
+      + chart(`values${k}`, `${esc(a.reward)} on ${where}`, 'Dot: what an estimator says. Line: 95 % over people. The first is the answer; the others believe something else.')
+      + table(`Estimators for ${a.policy}`, 'One answer for each belief. Where they part ways, the belief matters.', [['Estimator', ''], ['A page', 'num'], ['95 %', 'num'], ['A reward depends', '']], a.estimates.map((s, i) => `<tr${i ? '' : ' class="ours"'}><th scope="row">${esc(s.name)}</th><td class="num">${number(s.value)}</td><td class="num">${s.interval.map(number).join(' to ')}</td><td>${esc(s.belief)}</td></tr>`))
+      + chart(`support${k}`, 'How far down the log carries', `What ${many(a.pages, 'logged page')} are worth for it, place by place; ${count(Math.ceil(a.support[0].needed))} are needed. Hollow: the log cannot tell. The heaviest page weighs ${charts.figure(a.largest)}.`)
+      + `<ul class="small quiet">${a.notes.map((n) => `<li>${esc(n)}.</li>`).join('')}<li>${esc(Object.entries(a.loggers).map(([p, n]) => `${p} showed ${many(n, 'page')}`).join(', '))}, to ${many(a.people, 'person', 'people')}.</li></ul></section>`;
+  }).join('');
+}
+
+/** A filled form, sent; where to go then. */
+async function sent(said) {
+  const [what, n] = said.get('window').split(' '), window = what === 'share' ? { share: +n } : { days: +n };
+  const { estimate } = await change('POST', '/v1/estimates', { policies: [chosen(said)], reward: said.get('reward'), places: said.get('places') ? +said.get('places') : null, window });
+  say('It is being asked.');
+  return `${EARNED}?id=${estimate.errand_id}`;
+}
+
+/* ---- a version to try: learnt beside the service, never made live by itself ---- */
+async function learning() {
+  return head('Learn another version', 'It is fitted on the whole log beside the service and kept. Nobody sees it before it is made live or takes part in an experiment.')
+    + form('learn', [await chooser(false)], 'Learn it', '/operate/models');
+}
+async function learnt(said) {
+  await change('POST', '/v1/models', chosen(said));
+  say('It is being learnt.');
+  return '/operate/models';
+}
 
 /* ---- the panels: each returns its markup and sets its charts ---- */
 const SHOW = {
-  async live() {
+  async live(made) {
     const l = await ask('/v1/operate/live'), all = l.stages.find((s) => s.name === 'all');
-    made = {
+    Object.assign(made, {
       stages: (w) => charts.spans(w, [...l.stages.filter((s) => s.name !== 'all'), { ...all, name: 'in all', strong: true }], 'ms', l.target),
       p99: (w) => charts.line(w, 190, l.p99, 'ms', 'Time of an answer at the 99th percentile', l.target),
       rate: (w) => charts.line(w, 150, l.rate, 'a second', 'Answers a second'),
-    };
+    });
     return head('Live', `Server time of the last ${l.minutes} minutes, ${many(l.answers, 'answer')} by ${esc(l.engine)}. The target is ${l.target} ms at the 99th percentile.`)
       + figures([['p99, all stages', all ? all.top.toFixed(1) : '–', 'ms'], ['answers a second', l.a_second], ['answered in part', percent(l.part), '%'], ['since the newest event learnt from', ...ago(l.model_age)], ['events not yet learnt from', count(l.since_fit)]])
       + l.missing.map((m) => note({ tone: 'care', sign: 'wait', strong: `Source “${m.source}” was missing ${m.n === 1 ? 'once' : `${m.n} times`}`, text: `and was left out of those answers (${m.why}). Their traces say so.`, button: `<button class="b slim" data-trace="${esc(m.request_id)}">Open one</button>` })).join('')
@@ -32,9 +173,9 @@ const SHOW = {
         : '<p class="quiet">Nobody has asked for anything in this time.</p>');
   },
 
-  async ingestion() {
+  async ingestion(made) {
     const g = await ask('/v1/operate/ingestion');
-    made = { line: (w) => charts.line(w, 210, g.line, 'a minute', 'Events kept each minute of the last hour') };
+    Object.assign(made, { line: (w) => charts.line(w, 210, g.line, 'a minute', 'Events kept each minute of the last hour') });
     return head('Ingestion', `Events in the log of ${esc(g.database)}: what was kept, seen before, refused. Nothing is dropped silently.`)
       + figures([['kept in the last hour', count(g.hour)], ['told over HTTP since the start', count(g.taken.accepted)], ['seen before', count(g.taken.repeated)], ['refused', count(g.taken.refused)], ['in the log', count(g.rows)], ['not yet learnt from', count(g.since_fit)]])
       + chart('line', 'Durable events a minute, last hour', 'Counted when they were written down, not when they are said to have happened.')
@@ -42,41 +183,29 @@ const SHOW = {
       + table('Refused rows', 'Refused rows since the start, by reason. What was quoted in a reason is left out here; the answer to the sender has it.', [['Reason', ''], ['Rows', 'num'], ['Last', '']], g.refused.length ? g.refused.map((r) => `<tr><td>${esc(r.reason)}</td><td class="num">${count(r.n)}</td><td class="n">${clock(r.last)}</td></tr>`) : ['<tr><td colspan="3">No row was refused.</td></tr>']);
   },
 
-  async models() {
+  async models(made) {
+    if (here('new')) return learning();
     const m = await ask('/v1/models'), rows = [...m.models].reverse(), before = m.moves.map((v) => v.version).filter((v, i, all) => v !== all.at(-1)).at(-1);
-    made = {};
     const gates = ({ facts: f }) => {
       const out = [];
       if (f.verdict) out.push([f.verdict === 'worse' ? 'no' : f.verdict === 'better' ? 'yes' : 'wait', f.verdict === 'not judged' ? 'not judged' : `${f.verdict} than what served`]);
       for (const [name, v] of Object.entries(f.metrics ?? {})) out.push(['yes', `${name} ${charts.figure(v)}${f.baseline?.[name] === undefined ? '' : `, before it ${charts.figure(f.baseline[name])}`}`]);
-      return out.map(([kind, text]) => `<span class="gate ${kind === 'yes' ? '' : kind}">${icon(kind)}${esc(text)}</span>`).join('');
+      return out.map(([kind, text]) => gate(kind, text)).join('');
     };
-    return head('Models', 'A model goes live when its gate is open. One pointer moves; the old model stays ready.')
+    const last = m.trainings[0], on = last && !last.ended_at && last.state !== 'failed';
+    if (on) made.again = 2000;
+    return head('Models', 'A model goes live when its gate is open. One pointer moves; the old model stays ready.') + '<div class="row"><a class="b" href="/operate/models?new=1">Learn another</a></div>'
+      + (on ? note({ tone: 'plain', sign: 'wait', strong: `${last.asked.name} is being learnt.`, text: 'It is kept when it is ready.' }) + going(last) : last && last.state !== 'done' ? note({ tone: 'stop', strong: `${last.asked.name} could not be learnt.`, text: `${last.said}.` }) : '')
       + (rows.length ? `<ol>${rows.map((v) => `<li class="model"><div class="what"><h2>${esc(v.name)}, version ${v.version}</h2><span class="tag ${v.live ? 'live' : ''}">${v.live ? 'live' : 'ready to return'}</span><span class="small quiet">made ${date(v.made_at)}${v.last_row ? `, learnt ${many(v.last_row, 'event')} of the log` : ''}</span></div><div class="gates">${gates(v)}${v.facts.said ? `<p class="small quiet" style="flex-basis:100%;margin-top:6px">${esc(v.facts.said)}</p>` : ''}</div>${v.live ? `<button class="b slim" data-op="rollback"${before === undefined ? ' disabled' : ''}>${before === undefined ? 'Nothing to go back to' : `Go back to ${before}`}</button>` : `<button class="b slim" data-op="promote" data-version="${v.version}">Make live</button>`}</li>`).join('')}</ol>`
         : note({ tone: 'plain', strong: `${m.serving} serves, from memory.`, text: 'It was not put into a store, so there is no other version to go to. `interplay train --store` keeps versions and moves between them.' }))
       + (m.moves.length ? table('Moves', 'Every move of the pointer, newest first.', [['When', ''], ['To version', 'num'], ['Why', '']], [...m.moves].reverse().map((v) => `<tr><th scope="row" class="n">${date(v.time ?? v.moved_at ?? v.at)}</th><td class="num">${v.version}</td><td>${esc(v.why ?? '')}</td></tr>`)) : '');
   },
 
-  async experiments() {
-    const { experiments } = await ask('/v1/experiments'), rows = [...experiments].reverse(), chosen = new URLSearchParams(location.search).get('name') ?? rows[0]?.name;
-    made = {};
-    const top = head('Experiments', 'Each person is answered by one arm, always the same. The intervals hold however often you look.');
-    if (!rows.length) return top + note({ tone: 'plain', strong: 'None was planned yet.', text: 'POST /v1/experiments plans one over two versions of the model; docs/experiments.md says how.' });
-    const e = await ask(`/v1/experiments/${encodeURIComponent(chosen)}`), plan = e.experiment, told = e.gaps.filter((g) => g.interval), number = (v) => v === null ? '–' : charts.minus(v) + charts.figure(v);
-    if (told.length) made.gaps = (w) => charts.gaps(w, told.map((g) => ({ name: g.arm, low: g.interval[0], mid: g.difference, high: g.interval[1] })), `${plan.reward}s a page more`);
-    const op = { made: ['start', 'Start it'], running: ['stop', 'Stop it'] }[plan.state];
-    return top
-      + `<nav class="pills" aria-label="Experiments">${rows.map((x) => `<a class="b slim${x.name === chosen ? ' solid' : ''}" href="/operate/experiments?name=${encodeURIComponent(x.name)}"${x.name === chosen ? ' aria-current="true"' : ''}>${esc(x.name)}</a>`).join('')}</nav>`
-      + note({ tone: e.guardrails.some((g) => g.state === 'breached') || e.said.includes('not filled as planned') ? 'stop' : 'plain', strong: `${plan.name} is ${plan.state}.`, text: `${e.said}.` })
-      + (op ? `<div class="row"><button class="b${op[0] === 'start' ? ' solid' : ''}" data-op="${op[0]}" data-name="${esc(plan.name)}">${op[1]}</button><p class="quiet">${plan.kind === 'split' ? 'Each person sees one arm' : 'Both arms fill each page in turns'}; ${percent(plan.traffic)} % of people take part${plan.started_at ? `, since ${date(plan.started_at)}` : ''}.</p></div>` : '')
-      + (told.length ? chart('gaps', `${esc(plan.reward)}s a page, more than ${esc(e.arms[0].name)}`, 'Dot: the difference. Line: an interval of 95 % that holds at all times at once.') : '')
-      + table('Arms', `${e.moved ? `${many(e.moved, 'person', 'people')} saw more than one arm and are left out. ` : ''}${e.sample_ratio === null ? '' : `Chance that so many came to each arm: ${charts.figure(e.sample_ratio)}.`}`, [['Arm', ''], ['Model', 'num'], ['People', 'num'], ['Pages', 'num'], [`${esc(plan.reward)}s`, 'num'], ['A page', 'num'], ['Against the first', '']], e.arms.map((a, i) => `<tr><th scope="row">${esc(a.name)}</th><td class="num">${a.model || 'live'}</td><td class="num">${count(a.persons)}</td><td class="num">${count(a.pages)}</td><td class="num">${count(a.rewards)}</td><td class="num">${number(a.rate)}</td><td>${esc(e.gaps.find((g) => g.arm === a.name)?.verdict ?? (i ? '' : 'is the first'))}</td></tr>`))
-      + (e.guardrails.length ? table('Guardrails', 'What must not suffer by more than a margin.', [['Event', ''], ['Arm', ''], ['State', ''], ['Difference', 'num'], ['Margin', 'num']], e.guardrails.map((g) => `<tr><th scope="row">${esc(g.event)}</th><td>${esc(g.arm)}</td><td>${esc(g.state)}</td><td class="num">${number(g.difference)}</td><td class="num">${charts.figure(g.margin)}</td></tr>`)) : '');
-  },
+  experiments: trials,
+  earned,
 
-  async benches() {
-    const { benches } = await ask('/v1/operate/benches'), chosen = new URLSearchParams(location.search).get('name') ?? benches[0]?.name;
-    made = {};
+  async benches(made) {
+    const { benches } = await ask('/v1/operate/benches'), chosen = here('name') ?? benches[0]?.name;
     if (!benches.length) return head('Benches', 'Every row is rendered from a record and can be run again.') + note({ tone: 'plain', strong: 'No records are here.', text: 'They lie in results/ of a checkout; `interplay bench NAME` makes them.' });
     const b = await ask(`/v1/operate/benches/${encodeURIComponent(chosen)}`), about = benches.find((x) => x.name === chosen);
     const span = b.columns.findIndex((c) => c.startsWith('95 %')), ends = (row) => (row.cells[span] ?? '').split(' to ').map(Number), known = b.rows.map(ends).filter((e) => e.length === 2 && !e.some(Number.isNaN));
@@ -88,21 +217,21 @@ const SHOW = {
     const rows = [];
     b.rows.forEach((row, i) => { if (row.group && row.group !== b.rows[i - 1]?.group) rows.push(`<tr><th scope="rowgroup" colspan="${b.columns.length}" class="small">${esc(row.group)}</th></tr>`); rows.push(`<tr>${row.cells.map((c, k) => cell(row, c, k)).join('')}</tr>`); });
     return head('Benches', 'Every row is rendered from a record and can be run again with the command in it.')
-      + `<nav class="pills" aria-label="Benches">${benches.map((x) => `<a class="b slim${x.name === chosen ? ' solid' : ''}" href="/operate/benches?name=${encodeURIComponent(x.name)}"${x.name === chosen ? ' aria-current="true"' : ''}>${esc(x.name)}</a>`).join('')}</nav>`
+      + pills('Benches', '/operate/benches', 'name', benches.map((x) => [x.name, x.name]), chosen)
       + table(`Bench ${chosen}`, `${esc(b.about[0] ?? '')} ${many(about?.records ?? 0, 'record')}, the newest of ${esc((about?.date ?? '').slice(0, 10))}. Line: 95 % bootstrap interval over people.`, b.columns.map((c, i) => [esc(c || 'figure'), b.rows.every((r) => /^[\d.,]*$/.test(r.cells[i] ?? '')) ? 'num' : '']), rows)
       + b.about.slice(1).map((text) => `<p class="quiet small">${esc(text)}</p>`).join('');
   },
 
-  async people() {
+  async people(made) {
     let c;
-    try { c = await ask('/v1/operate/crowd'); } catch (wrong) { made = {}; return head('People in the market', 'Simulated people who use this very API.') + note({ tone: 'plain', text: wrong.message }); }
+    try { c = await ask('/v1/operate/crowd'); } catch (wrong) { return head('People in the market', 'Simulated people who use this very API.') + note({ tone: 'plain', text: wrong.message }); }
     who ??= c.people[0]?.user_id;
     const one = await ask(`/v1/operate/crowd/${encodeURIComponent(who)}`), name = c.people.find((p) => p.user_id === who)?.name ?? who, here = c.patience.reduce((a, b) => a + b, 0);
-    made = {
+    Object.assign(made, {
       crowd: (w) => charts.crowd(w, c.people, who, `A map of ${c.people.length} simulated people by true taste: ${c.states.map((s) => `${s.n} ${s.state}`).join(', ')}`),
       taste: (w) => charts.pairs(w, one.rows, `What ${name} truly likes and what the engine would show`),
       tired: (w) => charts.columns(w, c.patience.map((n, i) => [`${i / 2} to ${i / 2 + 0.5}`, n, i ? i < 2 ? 'care' : 'engine' : 'none']), ['none', 'much'], 'People here by patience left'),
-    };
+    });
     const clicks = c.clicks_a_page === null ? '–' : `${c.clicks_a_page.toFixed(2)} <small>[${Math.max(0, c.low).toFixed(2)}, ${c.high.toFixed(2)}]</small>`;
     return head('People in the market', 'Each mark is one person who uses this very API, placed by what they truly like. Their truth is hidden from every model.')
       + '<p class="sim"><span>Simulated people. None of them exists, and nothing here is a claim about real ones.</span></p>'
@@ -118,20 +247,30 @@ let who = null;
 
 const draw = () => charts.drawn($('#panel'), made);
 
+const EVERY = { live: 5000, ingestion: 5000, experiments: 5000, people: 2000 };   // milliseconds until a panel is renewed
+
+/** How the thing that has the focus is found again. */
+function mark(held) {
+  const data = Object.entries(held.dataset ?? {}).map(([k, v]) => `[data-${k}="${CSS.escape(v)}"]`).join('');
+  return held.id ? `#${held.id}` : data || (held.pathname ? `a[href="${CSS.escape(held.getAttribute('href'))}"]` : null);
+}
+
 async function show(quiet) {
   clearTimeout(again);
-  const place = $('#panel'), name = panel;
-  const markup = quiet ? await SHOW[name]().catch(() => null) : await awaited(place, SHOW[name](), () => open(name));
-  if (panel !== name) return;
+  const place = $('#panel'), name = panel, fresh = {}, asking = here('new');
+  const markup = quiet ? await SHOW[name](fresh).catch(() => null) : await awaited(place, SHOW[name](fresh), () => open(name));
+  if (panel !== name || asking !== here('new')) return;
   if (markup) {
-    const held = document.activeElement, mark = held && place.contains(held) ? ['op', 'trace'].map((k) => held.dataset?.[k] && `[data-${k}="${held.dataset[k]}"]`).find(Boolean) ?? (held.id ? `#${held.id}` : null) : null;
+    const held = document.activeElement, found = held && place.contains(held) ? mark(held) : null;
     if (!quiet || document.activeElement?.tagName !== 'SELECT') {
+      made = fresh;
       place.innerHTML = markup;
       draw();
-      if (mark) $(mark, place)?.focus({ preventScroll: true });
+      if (found) $(found, place)?.focus({ preventScroll: true });
     }
   }
-  if (name === 'live' || name === 'ingestion' || name === 'experiments' || name === 'people') again = setTimeout(() => { if (!document.hidden && panel === name && !$('dialog[open]')) show(true); else if (panel === name) again = setTimeout(() => show(true), 2000); }, name === 'people' ? 2000 : 5000);
+  const wait = asking ? 0 : fresh.again ?? EVERY[name];
+  if (wait) again = setTimeout(() => { if (!document.hidden && panel === name && !$('dialog[open]')) show(true); else if (panel === name) again = setTimeout(() => show(true), 2000); }, wait);
 }
 
 /** Show one panel; its title. */
@@ -140,8 +279,8 @@ export async function open(name = 'live') {
   const place = $('#operate');
   if (!$('#panel')) place.innerHTML = `<nav aria-label="Operate">${Object.entries(PANELS).map(([key, label]) => `<a href="/operate/${key}">${label}</a>`).join('')}</nav><div class="panel" id="panel"></div>`;
   $$('nav a', place.firstElementChild.parentNode).forEach((a) => a.pathname === `/operate/${panel}` ? a.setAttribute('aria-current', 'page') : a.removeAttribute('aria-current'));
-  const here = $('a[aria-current="page"]', place);
-  here.parentNode.scrollLeft = here.offsetLeft - 80;
+  const link = $('nav a[aria-current="page"]', place);
+  link.parentNode.scrollLeft = link.offsetLeft - 80;
   $('#panel').innerHTML = '';
   await show();
   return PANELS[panel];
@@ -156,22 +295,35 @@ async function trace(id) {
   if (told.items.length) why.open(id, told.items[0].item_id); else say('Nothing was shown in that answer.');
 }
 
+/** What the buttons ask, say and do: title, words, the button's word, the call, what is said then. */
+const DEEDS = {
+  start: ({ name }) => [`Let people into ${name}?`, 'From now on people are answered by its arms.', 'Start it', () => change('POST', at(name, '/start')), 'It runs.'],
+  stop: ({ name }) => [`Stop ${name}?`, 'The live model answers everybody again. It cannot be started a second time.', 'Stop it', () => change('POST', at(name, '/stop')), 'It is stopped.'],
+  decide: ({ name, arm }) => [`Stop ${name} and keep “${arm}”?`, 'From now on it answers everybody. The model before stays ready to return.', 'Keep it', () => change('POST', at(name, '/decide'), { arm }), `${arm} answers everybody.`],
+  move: ({ name }) => ['Move traffic to what does better?', 'Each arm gets people by its chance of being the best, 5 % at least. People who change arms are left out of the results.', 'Move it', () => change('POST', at(name, '/shares'), {}), 'Traffic has moved.'],
+  forget: ({ id }) => ['Forget it?', 'What goes on is stopped. The log stays as it is, so it can be asked again.', 'Forget it', async () => { await change('DELETE', `/v1/estimates/${encodeURIComponent(id)}`); history.replaceState(history.state, '', EARNED); }, 'Forgotten.'],
+  walk: ({ walking }) => ['', '', '', () => change('POST', '/v1/operate/crowd', { walking: walking === 'true' }), walking === 'true' ? 'They are in.' : 'They went home.'],
+  promote: ({ version }) => [`Make version ${version} live?`, 'The pointer moves at once; its gate is not asked again. No request fails, and the present model stays ready.', 'Make it live', () => change('POST', `/v1/models/${version}/promote`), `Version ${version} is live.`],
+  rollback: () => ['Go back to the model before?', 'The pointer moves to the version that served before. No request fails, and the present model stays ready.', 'Go back', () => change('POST', '/v1/models/rollback'), 'The version before is live.'],
+};
+const FORMS = { plan: planned, estimate: sent, learn: learnt };
+
 async function deed(b) {
+  const [title, words, yes, act, said] = DEEDS[b.dataset.op](b.dataset);
+  if (title && !await asked(title, `<p>${esc(words)}</p>`, yes, 'Leave it', 'you')) return;
+  try { await act(); say(said); await show(true); } catch (wrong) { $('#panel').insertAdjacentHTML('afterbegin', note({ tone: 'stop', text: wrong.message })); say(wrong.message); }
+}
+
+/** Send a form; what cannot be is said beside it, and what was typed stays. */
+async function send(f) {
+  const yes = $('.b.solid', f);
+  yes.disabled = true;
   try {
-    if (b.dataset.op === 'walk') { await change('POST', '/v1/operate/crowd', { walking: b.dataset.walking === 'true' }); say(b.dataset.walking === 'true' ? 'They are in.' : 'They went home.'); return show(true); }
-    if (b.dataset.op === 'start' || b.dataset.op === 'stop') {
-      const begin = b.dataset.op === 'start', name = b.dataset.name;
-      if (!await asked(begin ? `Let people into ${esc(name)}?` : `Stop ${esc(name)}?`, `<p>${begin ? 'From now on people are answered by its arms.' : 'The live model answers everybody again. It cannot be started a second time.'}</p>`, begin ? 'Start it' : 'Stop it', 'Leave it', 'you')) return null;
-      await change('POST', `/v1/experiments/${encodeURIComponent(name)}/${b.dataset.op}`);
-      say(begin ? 'It runs.' : 'It is stopped.');
-      return show(true);
-    }
-    const back = b.dataset.op === 'rollback';
-    if (!await asked(back ? 'Go back to the model before?' : `Make version ${b.dataset.version} live?`, `<p>${back ? 'The pointer moves to the version that served before.' : 'The pointer moves at once; its gate is not asked again.'} No request fails, and the present model stays ready.</p>`, back ? 'Go back' : 'Make it live', 'Leave it', 'you')) return null;
-    const done = await change('POST', back ? '/v1/models/rollback' : `/v1/models/${b.dataset.version}/promote`);
-    say(`Version ${done.live.version} is live.`);
-    return show(true);
-  } catch (wrong) { $('#panel').insertAdjacentHTML('afterbegin', note({ tone: 'stop', text: wrong.message })); return say(wrong.message); }
+    history.pushState({ top: 0 }, '', await FORMS[f.dataset.form](new FormData(f)));
+    await open(location.pathname.split('/')[2]);
+    $('h1', $('#panel'))?.focus();
+  } catch (wrong) { $('[data-said]', f).innerHTML = note({ tone: 'stop', text: wrong.message }); }
+  yes.disabled = false;
 }
 
 $('#operate').addEventListener('click', (e) => {
@@ -180,5 +332,9 @@ $('#operate').addEventListener('click', (e) => {
   else if (b) deed(b);
   if (mark) { who = mark.dataset.one; show(true); }
 });
-$('#operate').addEventListener('change', (e) => { if (e.target.id === 'who-of') { who = e.target.value; e.target.blur(); show(true).then(() => $('#who-of')?.focus()); } });
+$('#operate').addEventListener('submit', (e) => { e.preventDefault(); send(e.target); });
+$('#operate').addEventListener('change', (e) => {
+  if (e.target.id === 'who-of') { who = e.target.value; e.target.blur(); show(true).then(() => $('#who-of')?.focus()); }
+  if ('paste' in e.target.dataset) $('[data-pasted]', e.target.form).hidden = e.target.value !== '';
+});
 new ResizeObserver(() => { if (panel) draw(); }).observe($('#operate'));

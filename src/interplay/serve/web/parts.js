@@ -8,6 +8,7 @@ export const icon = (name) => `<svg class="i" aria-hidden="true"><use href="#i-$
 export const count = (n) => n.toLocaleString('en');
 export const many = (n, one, more = one + 's') => `${count(n)} ${n === 1 ? one : more}`;
 export const list = (words) => words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
+export const nth = (n) => n + (n % 100 > 10 && n % 100 < 14 ? 'th' : ({ 1: 'st', 2: 'nd', 3: 'rd' }[n % 10] ?? 'th'));
 export const ms = (v) => `${v < 0.1 ? v.toFixed(2) : v < 100 ? v.toFixed(1) : Math.round(v)} ms`;
 
 const templates = Object.fromEntries($$('template').map((t) => [t.id.slice(2), t.innerHTML.trim()]));

@@ -55,6 +55,7 @@ document.addEventListener('person', () => { drawn = null; feed.who(state.person)
 
 const DEEDS = {
   further: () => feed.further(true), redraw: () => { scrollTo(0, 0); feed.load(); }, strict: () => feed.nothing(),
+  compare: async () => (await import('./compare.js')).open(state.feed.composed),
   untick: async () => (await load.search()).untick(), 'more-hits': async () => (await load.search()).more(),
 };
 
@@ -108,6 +109,7 @@ document.addEventListener('click', async (e) => {
   if (d.say) dock.utter(d.say);
   if ('person' in d) wishes.tried(async () => { await (await load.people()).enter(d.person || null, $('b', t).textContent); drawn = null; go('/'); });
 });
+document.addEventListener('change', (e) => { if (e.target.id === 'uncomposed') feed.arranged(!e.target.checked); });
 $('#reply-undo').addEventListener('click', () => wishes.undo());
 document.addEventListener('keydown', (e) => {
   if (e.key === '/' && !e.target.closest('input, textarea, select, dialog') && !e.metaKey && !e.ctrlKey) { e.preventDefault(); if (here === 'search') $('#q').focus(); else go('/search'); }

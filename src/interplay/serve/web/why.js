@@ -2,9 +2,9 @@
 import { ask, change, state } from './api.js';
 import { bars, figure, minus, ribbon } from './charts.js';
 import { forms, read, logged } from './debug.js';
-import { $, awaited, esc, icon, list, ms, quoted, say } from './parts.js';
+import { $, awaited, esc, icon, list, ms, nth, quoted, say } from './parts.js';
+import { beside, grains } from './compare.js';
 
-const nth = (n) => n + (n % 100 > 10 && n % 100 < 14 ? 'th' : ({ 1: 'st', 2: 'nd', 3: 'rd' }[n % 10] ?? 'th'));
 const named = (s) => s.replace(/_/g, ' ').replace(/^./, (c) => c.toUpperCase());
 const MADE = /^(less like|has the words|lacks a word|not \(|you said)/;          // names of rules that the person made
 
@@ -24,6 +24,7 @@ function facts({ name, facts: f }) {
     const rows = (f.sources ?? []).filter((s) => 'gave' in s).map((s) => [named(s.source), s.gave, s.source === 'wishes' ? 'said-bar' : '']);
     return bars([...rows, ...(f.sources ?? []).filter((s) => 'dropped' in s).map((s) => [named(s.source), 0, '', 'late'])]);
   }
+  if (name === 'page' && f.orders && f.by !== 'base') return `<details><summary>${icon('pen')}The page with and without the arranger</summary>${beside(f.orders)}${grains(f.grains)}</details>`;
   if (name !== 'rules') return '';
   const spoken = words();
   const rows = Object.entries(f.by_rule ?? {}).map(([rule, n]) => [spoken.get(rule) ?? rule, n, spoken.has(rule) || MADE.test(rule) || /^[\w ]+: /.test(rule) || (f.yours ?? []).includes(rule) ? 'said-bar' : '']);
@@ -43,7 +44,8 @@ function done({ name }, item) {
     return `<p>Score <b class="n">${minus(item.score)}${figure(item.score)}</b>${item.ranked ? `, ${nth(item.ranked)} of those ranked` : ''}.</p>${bars(rows)}${rows === sources ? '' : `<p class="quiet small">What was learnt, by source of it:</p>${bars(sources)}`}${key.length > 1 ? `<p class="key">${key.map(([k, t]) => `<span><span class="track"><i class="${k}"></i></span>${t}</span>`).join('')}</p>` : ''}`;
   }
   if (name !== 'page') return '';
-  const before = item.ranked && item.ranked !== item.place ? `; before the page was arranged it was ${nth(item.ranked)}` : '';
+  const stood = 'slot' in item ? (item.stood ? item.stood === item.place ? ', as it would without the arranger' : `; without the arranger it would be ${nth(item.stood)}` : '; without the arranger it would not be on this page') : '';
+  const before = stood || (item.ranked && item.ranked !== item.place ? `; before the page was arranged it was ${nth(item.ranked)}` : '');
   const why = 'slot' in item ? bars([['Worth here', item.slot, item.slot < 0 ? 'minus' : ''], ['Like one above', item.alike]]) : '';
   return `<p class="quiet small">It stands in place ${item.place}${before}.</p>${why}`;
 }

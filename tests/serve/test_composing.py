@@ -1,0 +1,122 @@
+"""Feeds that an arranger composed: which shelves, in what order, beside the page as it stands without it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from composed import cascade, composed
+from fastapi.testclient import TestClient
+
+from interplay.dialogue.state import State
+from interplay.serve.app import create_app
+from interplay.serve.engine import Engine
+from interplay.serve.feed import feed
+from interplay.serve.shelves import MOST, Shelving
+from interplay.serve.steering import Steering
+from interplay.types import Arrangement
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return composed()
+
+
+def shown(page: dict[str, Any]) -> list[str]:
+    shelves = [card for shelf in page["shelves"] for card in shelf["items"]]
+    return [card["item_id"] for card in [*page["heroes"], *shelves, *page["grid"]]]
+
+
+def test_a_composed_feed_says_what_stands_elsewhere_and_both_orders_are_whole(engine):
+    page = feed(engine, "u3", draw=1)
+    told = page["composed"]
+    assert told["by"] == "policy" and told["on"] and "stand elsewhere" in told["said"]
+    assert len(shown(page)) == len(set(shown(page))) and len(page["heroes"]) == 4
+    assert 2 <= len(page["shelves"]) <= MOST and all(s["because"] for s in page["shelves"])
+    first = told["first"]
+    assert [row["item_id"] for row in first["after"][:4]] == [card["item_id"] for card in page["heroes"]]
+    moved = [row for row in first["after"] if row["other"] != row["place"]]
+    assert len(moved) == told["moved"]
+    for row in first["after"]:  # what came from somewhere is said to have gone from there
+        if row["other"] is not None:
+            assert first["before"][row["other"] - 1]["other"] == row["place"]
+    assert [s["title"] for s in page["shelves"]] == [row["title"] for row in told["rails"]["after"]]
+    assert all(isinstance(told["grains"][w][g], float) for w in ("before", "after") for g in ("items", "page"))
+
+
+def test_the_page_without_the_arranger_is_what_it_says_it_would_be(engine):
+    told, plain = feed(engine, "u3", draw=1)["composed"], feed(engine, "u3", draw=1, arranged=False)
+    lead = engine.held(plain["request_id"])
+    before = [row["item_id"] for row in told["first"]["before"]]
+    assert [engine.dataset.items[i] for i in lead.items] == before
+    assert not plain["composed"]["on"] and "fixed rule" in plain["composed"]["said"]
+    usual = [row["title"] for row in told["rails"]["before"]]
+    assert [s["title"] for s in plain["shelves"]][: len(usual)] == usual[: len(plain["shelves"])]
+
+
+def test_the_trace_over_http_carries_both_orders_and_debug_mode_takes_the_arranger_away():
+    with TestClient(create_app(composed())) as client:
+        page = client.get("/v1/feed", params={"user_id": "u3", "draw": 1}).json()
+        trace = client.get(f"/v1/traces/{page['request_id']}").json()
+        facts = trace["stages"][4]["facts"]
+        assert [r["item_id"] for r in facts["orders"]["after"]] == [i["item_id"] for i in trace["items"]]
+        assert {"chosen", "rule", "grains"} <= set(facts["rails"]) and facts["arranger"] == "pagellm"
+        assert all("slot" in item and "stood" in item for item in trace["items"])
+        asked = {"stage": "page", "edit": {"arranger": False}}
+        plain = client.post(f"/v1/traces/{page['request_id']}/edits", json=asked).json()
+        assert [i["item_id"] for i in plain["items"]] == [r["item_id"] for r in facts["orders"]["before"]]
+        assert plain["stages"][4]["facts"]["off"]
+        off = client.get("/v1/feed", params={"user_id": "u3", "draw": 1, "arranged": False}).json()
+        assert [h["item_id"] for h in off["heroes"]] != [h["item_id"] for h in page["heroes"]]
+        drawn = client.get("/", cookies={"interplay_person": "u3"}).text
+        assert 'id="uncomposed"' in drawn and "What moved, and why" in drawn
+
+
+def test_what_a_person_asked_for_is_left_as_it_stands_and_the_page_says_so():
+    engine = composed()
+    Steering(engine).chat("u5", "more calm")
+    page = feed(engine, "u5", draw=1)
+    assert page["composed"]["by"] == "base" and "What you said has ordered this page" in page["composed"]["said"]
+    assert page["shelves"][0]["title"].lower().startswith("more calm")
+
+
+def test_one_thing_left_or_none_is_a_page_all_the_same(engine):
+    composing = Arrangement(rails=True)
+    none = engine.answer(user="u3", k=12, where="price > 1000", arrangement=composing, draw=1)
+    assert none.items == [] and none.trace.stages[4].facts["orders"] == {"before": [], "after": []}
+    one = engine.answer(user="u3", k=12, allow=["lamp-0"], withhold_seen=False, arrangement=composing, draw=1)
+    assert one.items == [0] and one.trace.stages[4].facts["rails"]["chosen"] == []
+    page = feed(engine, "u59", draw=1)  # nothing is known of this one: no shelf near anything
+    assert page["shelves"] and not any(s["title"].startswith("Near") for s in page["shelves"])
+
+
+def test_a_shelf_that_ends_up_empty_or_has_no_name_gives_way_to_the_next(engine):
+    shelving = Shelving(engine=engine, user="u3", live=[], state=State(), used=[], relaxed=())
+    empty = {"origin": "near", "of": 3, "items": [], "slot": 0.0}
+    nameless = {"origin": "kind", "of": 1, "items": [0, 1], "slot": 0.0}
+    whole = {"origin": "kind", "of": 1, "items": [1, 5], "slot": 0.0}
+    assert [s["title"] for s in shelving.chosen({"chosen": [empty, nameless, whole]}, [])] == ["Teas"]
+
+
+def test_a_late_arranger_leaves_the_fixed_page_and_the_page_says_so():
+    engine = composed()
+    kept = cascade().arranging
+
+    class Late:
+        def arrange(self, *asked: object, **more: object) -> None:
+            raise TimeoutError
+
+    try:
+        cascade().arranging = replace(kept, arranger=Late())
+        page = feed(engine, "u3", draw=1)
+        assert page["composed"]["by"] == "base" and "The arranger is missing" in page["composed"]["said"]
+        assert page["shelves"] and len(page["heroes"]) == 4
+    finally:
+        cascade().arranging = kept
+
+
+def test_an_earlier_answer_asked_on_keeps_its_arrangement(engine):
+    lead = feed(engine, "u3", draw=1)
+    more = engine.more(lead["request_id"])
+    assert more.asked["arrangement"].rails and not set(more.items) & set(engine.held(lead["request_id"]).items)
