@@ -120,9 +120,10 @@ class _Verbs(Generic[R]):
         body = _said(query=query, documents=documents, items=items, user_id=user_id, top_n=top_n)
         return self._call("POST", "/v1/rerank", body={**body, "return_documents": return_documents})
 
-    def feed(self, user_id: Id | None = None) -> R:
-        """The page's feed: what to lead with, shelves, and the start of the rest."""
-        return self._call("GET", "/v1/feed", params=_said(user_id=user_id))
+    def feed(self, user_id: Id | None = None, *, arranged: bool = True) -> R:
+        """The page's feed: what to lead with, shelves, and the start of the rest; also as it stands without the
+        recipe's arranger."""
+        return self._call("GET", "/v1/feed", params=_said(user_id=user_id, arranged=None if arranged else False))
 
     def trace(self, request_id: str) -> R:
         """How an answer came about, stage by stage."""

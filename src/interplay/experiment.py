@@ -286,6 +286,7 @@ OWN = {  # kind -> the module whose `judge` judges it
         "sessions": "sessions", "readings": "readings", "offpolicy": "hindsight", "longterm": "lasting",
         "pairs": "lasting_pairs", "simulators": "simulating", "looks": "looks", "slating": "slating",
         "outcomes": "outcomes", "pages": "paging", "reordering": "reordering", "timing": "timing",
+        "ordering": "ordering", "logged": "lasting_logged",
     }.items()},
 }  # fmt: skip
 

@@ -17,7 +17,8 @@
     [search.fusion]                    # laid over [fusion] when there is a query
     [search.page]                      # the page of a search; [page] has no say in it
     [arranger]                         # what chooses a feed's first page as a whole: system = "pagellm" (a row of
-                                       # kind arranger), serves, seconds; all else is a setting of the system
+                                       # kind arranger), serves, seconds; base is laid over this recipe where its
+                                       # path is fitted to learn from; all else is a setting of the system
     [explore]                          # what fills the page to learn from it: system = "lin-ts" (a row of kind policy),
                                        # pool, serves (cascade/parts.py: Explore); all else is a setting of the system
     [longterm]                         # what a pair of person and maker is worth over weeks lifts the score: system =
@@ -217,7 +218,7 @@ class Recipe:
             steer=Steer(configured(SteerConfig, tables["wishes"])) if "wishes" in tables else None,
             ranking=self._ranking(tables["ranker"]) if "ranker" in tables else None,
             explore=self._explore(tables["explore"]) if "explore" in tables else None,
-            arranging=self._arranging(tables["arranger"]) if "arranger" in tables else None,
+            arranging=self._arranging(tables) if "arranger" in tables else None,
             lasting=self._lasting(tables["longterm"]) if "longterm" in tables else None,
         )
 
@@ -232,14 +233,21 @@ class Recipe:
         except (UnknownName, BadSetting) as problem:
             raise type(problem)(f"{self.name} [longterm]: {problem}") from None
 
-    def _arranging(self, table: Mapping[str, Any]) -> Arranging:
+    def _arranging(self, tables: Mapping[str, Any]) -> Arranging:
+        table = tables["arranger"]
         able = [row.name for row in ROWS if row.kind == "arranger"]
         if table.get("system") not in able:
             raise BadData(f'{self.name} [arranger] needs system = "..."; arrangers: {", ".join(able)}')
         asked = configured(_Laid, {k: v for k, v in table.items() if k in ("serves", "seconds")})
-        settings = {k: v for k, v in table.items() if k not in ("serves", "seconds", "system")}
+        settings = {k: v for k, v in table.items() if k not in ("serves", "seconds", "system", "base")}
+        base = None
+        if "base" in table:
+            plain = {k: v for k, v in tables.items() if k not in ("arranger", "explore", "longterm")}
+            base = Recipe(name=f"{self.name} [arranger.base]", text="", tables=_laid_over(plain, table["base"])).build()
         try:
-            return Arranging(arranger=system(table["system"]).build(settings), name=table["system"], **vars(asked))
+            return Arranging(
+                arranger=system(table["system"]).build(settings), name=table["system"], base=base, **vars(asked)
+            )
         except (UnknownName, BadSetting) as problem:
             raise type(problem)(f"{self.name} [arranger]: {problem}") from None
 

@@ -80,3 +80,13 @@ def say(page: Page, text: str) -> None:
 def titles(page: Page) -> list[str]:
     """Everything on the feed, in the order of the page."""
     return page.locator("#heroes h3, #shelves h3").all_inner_texts()
+
+
+def findings(page: Page, axe: str) -> list[str]:
+    """What axe-core calls serious or worse, as rule and element."""
+    page.evaluate(axe)
+    return page.evaluate("""async () => {
+        const found = await axe.run(document, { resultTypes: ['violations'] });
+        return found.violations.filter((v) => v.impact === 'serious' || v.impact === 'critical')
+            .flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.html.slice(0, 120)}`));
+    }""")

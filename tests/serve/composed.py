@@ -20,7 +20,7 @@ LEARNT: dict[str, Any] = {"dim": 8, "descent": {"epochs": 1}}
 SMALL: dict[str, Any] = {
     "places": 12, "pool": 40, "dim": 8, "moments": 600, "folds": 2, "reward": LEARNT,
     "policy": {**LEARNT, "rounds": 1, "pages": 32}, "doubts": False,
-    "rails": {"shelves": 6, "pool": 80, "reward": LEARNT, "policy": {**LEARNT, "rounds": 1, "pages": 32}},
+    "rails": {"shelves": 6, "tried": 3, "pool": 80, "reward": LEARNT, "policy": {**LEARNT, "rounds": 1, "pages": 32}},
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from browsing import opened, say
+from browsing import findings, opened, say
 from playwright.sync_api import expect
 
 import interplay.serve
@@ -17,6 +17,8 @@ pytestmark = pytest.mark.browser
 VIEWS = (
     "/", "/search?q=lamp", "/search?q=lantren", "/item/lamp-0", "/you", "/you/history", "/people", "/operate/live",
     "/operate/ingestion", "/operate/models", "/operate/benches?name=market", "/operate/people",
+    "/operate/experiments", "/operate/experiments?new=1", "/operate/earned", "/operate/earned?new=1",
+    "/operate/models?new=1",
 )  # fmt: skip
 FORGIVEN = "422"  # the shop has no simulated people
 
@@ -25,16 +27,6 @@ def settled(page):
     """Wait until the view is drawn."""
     expect(page.locator("[data-view]:not([hidden]) h1").first).to_be_attached()
     expect(page.locator("[data-view]:not([hidden]) [aria-busy]")).to_have_count(0)
-
-
-def findings(page, axe):
-    """What axe-core calls serious or worse, as rule and element."""
-    page.evaluate(axe)
-    return page.evaluate("""async () => {
-        const found = await axe.run(document, { resultTypes: ['violations'] });
-        return found.violations.filter((v) => v.impact === 'serious' || v.impact === 'critical')
-            .flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.html.slice(0, 120)}`));
-    }""")
 
 
 @pytest.mark.parametrize("scheme", ("light", "dark"))

@@ -6,19 +6,21 @@ import time
 
 import httpx
 import pytest
-from browsing import opened, serving
+from browsing import findings, opened, serving
 from playwright.sync_api import expect
 from serving import shop
 
 from interplay import learning
 from interplay.cascade.cascade import Cascade
 from interplay.cascade.parts import Source
-from interplay.data.store.snapshot import load
+from interplay.data.store.snapshot import load, snapshot
 from interplay.data.store.store import Store
+from interplay.fitted import Fitted
 from interplay.models.counts import Popular
 from interplay.recipe import LearningConfig
 from interplay.serve.engine import Engine
 from interplay.worlds.market import market
+from logged import RECIPE, fill, small
 
 pytestmark = pytest.mark.browser
 
@@ -119,11 +121,25 @@ def test_simulated_people_use_this_very_api_and_stand_under_their_banner(browser
         expect(page.get_by_role("region", name="Events by type")).to_contain_text("click")
 
 
-def test_an_experiment_is_started_looked_at_and_stopped_by_buttons(browser, two_models):
-    plan = {"name": "often-or-alike", "arms": [{"name": "alike", "model": 1}, {"name": "often", "model": 2}]}
-    assert httpx.post(two_models + "/v1/experiments", json=plan).status_code == 201
-    with opened(browser, two_models, "u3", "/operate/experiments") as page:
+PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "reduced_motion": "reduce"}
+
+
+def test_an_experiment_is_planned_started_looked_at_and_decided_on_the_page(browser, two_models, axe):
+    with opened(browser, two_models, "u3", "/operate/experiments", forgiven="422", reduced_motion="reduce") as page:
         panel = page.locator("#panel")
+        expect(panel).to_contain_text("None was planned yet")
+        panel.get_by_role("link", name="Plan one").click()
+        expect(panel.get_by_role("heading", level=1)).to_be_focused()
+        page.get_by_label("Name Letters").fill("often or alike")
+        page.get_by_label("Arm 1").fill("often")
+        page.get_by_label("Arm 2").fill("alike")
+        expect(page.get_by_label("Answered by").nth(1)).to_have_value("1")
+        page.get_by_label("Event").first.select_option("click")
+        page.keyboard.press("Enter")
+        panel.get_by_role("button", name="Plan it").click()
+        expect(panel.get_by_role("alert")).to_contain_text("name is 'often or alike'")
+        page.get_by_label("Name Letters").fill("often-or-alike")
+        page.keyboard.press("Enter")
         expect(panel).to_contain_text("was not started yet")
         panel.get_by_role("button", name="Start it").click()
         page.get_by_role("dialog").get_by_role("button", name="Start it").click()
@@ -132,9 +148,50 @@ def test_an_experiment_is_started_looked_at_and_stopped_by_buttons(browser, two_
             httpx.get(two_models + "/v1/feed", params={"user_id": f"visitor-{i}"})
         page.reload()
         expect(panel).to_contain_text("50 in each are needed")
-        label = page.locator('[data-chart="gaps"] svg').get_attribute("aria-label") or ""
-        assert label.startswith("often: ") and "clicks a page more" in label
-        expect(panel.get_by_role("row", name="often")).to_contain_text("cannot tell")
-        panel.get_by_role("button", name="Stop it").click()
-        page.get_by_role("dialog").get_by_role("button", name="Stop it").click()
+        expect(panel.locator(".gates")).to_contain_text("too early")
+        label = page.locator('[data-chart="course0"] svg').get_attribute("aria-label") or ""
+        assert label.startswith("alike, over ") and "clicks a page more" in label
+        expect(panel.get_by_role("row", name="alike").first).to_contain_text("cannot tell")
+        assert not findings(page, axe)
+        httpx.post(two_models + "/v1/experiments/often-or-alike/shares", json={"shares": {"often": 0.3, "alike": 0.7}})
+        page.reload()
+        label = page.locator('[data-chart="shares"] svg').get_attribute("aria-label") or ""
+        assert "often 50, then 30; alike 50, then 70" in label
+        panel.get_by_role("button", name="Keep “alike”").click()
+        page.get_by_role("dialog").get_by_role("button", name="Keep it").click()
         expect(panel).to_contain_text("often-or-alike is stopped.")
+        page.get_by_role("link", name="Models").click()
+        expect(page.locator("#panel .model", has_text="item-knn").locator(".tag")).to_have_text("live")
+
+
+@pytest.fixture
+def logged_market(tmp_path):
+    """A market served from a store whose log says by what chance things were shown."""
+    store = fill(Store.open(tmp_path / "market.db"))
+    learning.kept(store, Fitted.learn("popular", small().dataset), snapshot(store), {}, promote="it is there")
+    with serving(Engine.over(store)) as address:
+        yield address
+    store.close()
+
+
+def test_the_log_is_asked_what_a_pasted_recipe_would_have_earned(browser, logged_market, axe):
+    with opened(browser, logged_market, "p-00001", "/operate/earned", forgiven="422", **PHONE) as page:
+        panel = page.locator("#panel")
+        expect(panel).to_contain_text("Nothing was asked yet")
+        panel.get_by_role("link", name="Ask about a recipe").click()
+        page.get_by_label("Recipe", exact=False).first.select_option(label="One that I paste")
+        page.get_by_label("Its text").fill("[source.a]\nsystem = 'populer'")
+        panel.get_by_role("button", name="Ask").click()
+        expect(panel.get_by_role("alert")).to_contain_text("populer")
+        page.get_by_label("Its text").fill(RECIPE)
+        panel.get_by_role("button", name="Ask").click()
+        expect(panel).to_contain_text("mine.toml is being asked.")
+        expect(panel).to_contain_text("mine.toml would have earned", timeout=60_000)
+        label = page.locator('[data-chart="values0"] svg').get_attribute("aria-label") or ""
+        assert label.startswith("what was shown: ") and "snrips: " in label
+        expect(panel.get_by_role("region", name="Estimators for mine.toml").get_by_role("row")).to_have_count(5)
+        expect(page.locator('[data-chart="support0"] svg')).to_be_visible()
+        assert not findings(page, axe) and page.evaluate("document.scrollingElement.scrollWidth") <= 390
+        panel.get_by_role("button", name="Forget this answer").click()
+        page.get_by_role("dialog").get_by_role("button", name="Forget it").click()
+        expect(panel).to_contain_text("Nothing was asked yet")

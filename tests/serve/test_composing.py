@@ -45,6 +45,18 @@ def test_a_composed_feed_says_what_stands_elsewhere_and_both_orders_are_whole(en
     assert all(isinstance(told["grains"][w][g], float) for w in ("before", "after") for g in ("items", "page"))
 
 
+def test_one_shelf_is_a_try_whose_chance_is_told_and_which_the_draw_repeats(engine):
+    pages = [feed(engine, "u3", draw=draw) for draw in (1, 1, *range(2, 12))]
+    tried = [[s for s in page["shelves"] if s.get("propensity", 1.0) < 1] for page in pages]
+    assert all(len(t) <= 1 for t in tried) and any(tried)
+    assert all("a try, to learn from" in s["because"] for t in tried for s in t)
+    same = [[(s["title"], s.get("propensity")) for s in page["shelves"]] for page in pages]
+    assert same[0] == same[1] and len({str(s) for s in same}) > 1
+    lead = engine.held(pages[0]["request_id"])
+    chosen = lead.trace.stages[4].facts["rails"]["chosen"]
+    assert [rail["propensity"] < 1 for rail in chosen].count(True) == 1
+
+
 def test_the_page_without_the_arranger_is_what_it_says_it_would_be(engine):
     told, plain = feed(engine, "u3", draw=1)["composed"], feed(engine, "u3", draw=1, arranged=False)
     lead = engine.held(plain["request_id"])

@@ -108,6 +108,24 @@ def test_results_are_read_from_the_log_and_a_true_difference_is_found(engine):
     low, high = told["gaps"][0]["interval"]
     assert low < 2.25 < high
     assert told["guardrails"][0]["state"] == "held"
+    then = [point["gaps"][0] for point in told["course"]]
+    assert then[-1] == told["gaps"][0] and then[0]["persons"] < then[20]["persons"] < 300
+    wide = [g["interval"][1] - g["interval"][0] for g in then if g["interval"]]
+    assert wide[-1] < wide[len(wide) // 2] < wide[0]
+    assert told["may_stop"] and "whoever looks" in told["stop_said"] and told["needed"] is None
+
+
+def test_what_cannot_be_told_apart_says_about_how_many_people_it_takes(engine):
+    plan = begun(engine)
+    rng = np.random.default_rng(1)
+    for i in range(120):
+        answer = engine.answer(user=f"visitor-{i}", k=5)
+        rate = 0.3 if assigned("e", f"visitor-{i}", plan.shares) == "new" else 0.25
+        clicks(engine, answer, [item for item in answer.items if rng.random() < rate])
+    told = results(engine.store, plan)
+    assert told["gaps"][0]["verdict"] == "cannot tell" and not told["may_stop"]
+    assert 120 < told["needed"] < 1_000_000 and f"{told['needed']:,} people" in told["stop_said"]
+    assert "does not run" in results(engine.store, engine.store.experiments.stop("e", at=engine.now()))["stop_said"]
 
 
 def test_clicks_that_were_taken_back_or_made_elsewhere_do_not_count(engine):
@@ -137,7 +155,7 @@ def test_interleaved_pages_hold_both_models_items_with_exact_chances(engine):
         clicks(engine, answer, chosen)
     told = results(engine.store, plan)
     assert told["arms"][1]["rewards"] == wins and told["arms"][0]["rewards"] == 0
-    assert told["gaps"][0]["verdict"] == "better"
+    assert told["gaps"][0]["verdict"] == "better" and told["course"][-1]["gaps"] == told["gaps"]
 
 
 def test_an_arm_whose_model_is_gone_is_answered_by_the_live_one_and_not_counted(engine):
@@ -168,6 +186,8 @@ def test_moving_shares_moves_people_who_are_then_left_out(engine):
         engine.answer(user=f"visitor-{i}", k=2)
     told = results(engine.store, plan)
     assert 10 < told["moved"] < 40 and told["sample_ratio"] is None
+    assert [move["shares"] for move in plan.moves] == [{"old": 0.5, "new": 0.5}, {"old": 0.1, "new": 0.9}]
+    assert plan.moves[0]["at"] == plan.started_at
     assert sum(a["persons"] for a in told["arms"]) == 60 - told["moved"]
 
 

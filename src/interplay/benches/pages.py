@@ -191,3 +191,20 @@ add(
         entries=tuple(Entry(system=name, seeds=(0, 1, 2)) for name in ("global", "item", "logistic", "learned")),
     )
 )
+
+add(
+    Bench(
+        name="policy-ranking",
+        version=1,
+        about="**Does a simulator put systems in the order that real people do?** MovieLens-100K.",
+        data="ml-100k",
+        kind="ordering",
+        split="user-time",
+        metrics=("found_tau", "found_low", "found_high", "rated_tau", "rated_low", "rated_high"),
+        entries=(
+            Entry(system="held-out", label="one half of the people against the other"),
+            *(Entry(system=name) for name in ("global", "item", "logistic", "learned")),
+            *(Entry(system=name, label=f"stylised: {name}") for name in ("interest", "tempting", "organic")),
+        ),
+    )
+)

@@ -102,7 +102,7 @@ class Cascade:
     def fit(self, dataset: Dataset, *, run: Run = Run(), world: World | None = None) -> Cascade:
         """Fit every source, then the page; a source marked optional is left out where its tables are missing."""
         begun, self.fitted = time.perf_counter(), {}
-        unfitted = None if self.arranging is None else self.bare()
+        unfitted = None if self.arranging is None else (self.arranging.base or self).bare()
         self.left_out: dict[str, str] = {}
         for i, (name, source) in enumerate(self.sources.items()):
             run.progress(f"fitting {name}", {"source": i + 1, "of": len(self.sources)})

@@ -50,6 +50,7 @@ def _rails(chosen: Any, i: int) -> dict[str, Any]:
         {
             "origin": named[shelves.origin[i, at]], "of": int(shelves.of[i, at]), "place": place,
             "stood": usual.get(at), "slot": float(chosen.slot[i, place - 1]),
+            "propensity": float(chosen.chance[i, place - 1]),
             "items": [item for item in shelves.items[i, at].tolist() if item >= 0],
         }
         for place, at in enumerate(chosen.order[i].tolist(), 1) if at >= 0

@@ -85,6 +85,7 @@ class Arranging:
     name: str = ""  # what the trace calls it
     serves: str = FEED  # "feed", "search" or "both"
     seconds: float | None = None  # later than this it is left out of a served answer
+    base: Any = None  # an unfitted cascade whose path up to the page it learns from; None: the one it arranges for
 
     def __post_init__(self) -> None:
         if self.serves not in ("both", FEED, SEARCH):

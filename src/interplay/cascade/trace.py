@@ -242,6 +242,7 @@ def shown(cascade: Cascade, answer: Answer, i: int) -> list[dict[str, Any]]:
         ]  # fmt: skip
         ranked, boost = places[place], boosts[place]
         sources.sort(key=lambda s: -s["part"])
+        learning = _learning(slates, i, place)
         out.append(
             {
                 "item": item,
@@ -249,10 +250,10 @@ def shown(cascade: Cascade, answer: Answer, i: int) -> list[dict[str, Any]]:
                 "score": scores[place],
                 "ranked": ranked or None,
                 "sources": sources,
-                "reason": _reason(cascade, sources, place + 1, ranked, variety, known, boost)
-                + (_moved(slates, i, place, stood.get(item)) if arranged else "")
-                if not (learning := _learning(slates, i, place))
-                else _reason(cascade, sources, place + 1, ranked, "relevance", known, boost) + learning,
+                "reason": _reason(
+                    cascade, sources, place + 1, ranked, "relevance" if learning else variety, known, boost
+                )
+                + (learning or (_moved(slates, i, place, stood.get(item)) if arranged else "")),
             }
             | ({"stood": stood.get(item), **_slot(slates, i, place)} if arranged else {})
             | ({"boost": boost} if boost != 1 else {})

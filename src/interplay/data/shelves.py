@@ -50,7 +50,7 @@ class Shelves:
     @property
     def held(self) -> Array:
         """bool[n, r]: which there are."""
-        return self.origin >= 0
+        return np.asarray(self.origin >= 0)
 
     @property
     def engaged(self) -> Array:

@@ -24,10 +24,12 @@ from interplay.errors import BadSetting
 from interplay.learn.descend import Descent, seeded
 from interplay.learn.page_policy import Mixed, PagePolicy, PolicyConfig, ppo, vary, warm
 from interplay.learn.page_rewards import RewardConfig, Rewards, Seen, discount
+from interplay.ops.stats import bootstrap
 from interplay.types import Array, Run, State
 
 FEWEST = 50  # pages below which nothing is learnt, and the rule stays
 VISIBLE = 6  # places of a shelf that stand on a wide screen before anybody scrolls
+MARGINS = {"relevance": 1.0, "ranking": 0.5, "redundancy": 0.25}  # diversity by rule: the push away does that better
 SHORT = Descent(optimiser="adamw", rate=2e-3, weight_decay=0.01, batch=128, epochs=4, schedule="cosine", clip=1.0)
 
 
@@ -35,14 +37,18 @@ SHORT = Descent(optimiser="adamw", rate=2e-3, weight_decay=0.01, batch=128, epoc
 class RailConfig:
     shelves: int = 0  # that are put in order; 0 leaves shelves to the fixed rule
     pool: int = 200  # candidates they are made from
-    reward: RewardConfig = field(default_factory=lambda: RewardConfig(dim=16, descent=SHORT))
+    tried: int = 0  # the place (1 is the first) whose shelf is drawn by the policy's chances, to learn from; 0: none
+    reward: RewardConfig = field(default_factory=lambda: RewardConfig(dim=16, margins=MARGINS, descent=SHORT))
     policy: PolicyConfig = field(
         default_factory=lambda: PolicyConfig(dim=16, rounds=8, descent=replace(SHORT, epochs=6))
     )
 
     def __post_init__(self) -> None:
-        if self.shelves < 0:
-            raise BadSetting(f"rails.shelves is {self.shelves}; expected a number of shelves, or 0 for none")
+        if self.shelves < 0 or not 0 <= self.tried <= self.shelves:
+            raise BadSetting(
+                f"rails.shelves is {self.shelves} and tried {self.tried}; expected a number of shelves, or 0 for none, "
+                "and one of their places, or 0 for none"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,6 +58,7 @@ class Chosen:
     shelves: Shelves
     order: Array  # int64[n, k]: positions in `shelves`, -1 where a page has fewer
     rule: Array  # int64[n, k]: those of the fixed rule
+    chance: Array  # float64[n, k]: that this shelf stands at its place, given those above it; 1 where nothing was drawn
     slot: Array  # float32[n, k]: what each chosen shelf earns at its place
     after: Array  # float32[n, 2]: the part of single shelves and the page's own in the reward of the chosen page
     before: Array  # ... of the rule's
@@ -59,7 +66,7 @@ class Chosen:
 
     @staticmethod
     def joined(parts: list[Chosen]) -> Chosen:
-        names = ("order", "rule", "slot", "after", "before")
+        names = ("order", "rule", "chance", "slot", "after", "before")
         return Chosen(
             shelves=Shelves.joined([p.shelves for p in parts]), by=parts[0].by,
             **{name: np.concatenate([getattr(p, name) for p in parts]) for name in names},
@@ -94,6 +101,9 @@ class Rails:
             "policy": found(check, self.page(check, known)),
         }  # fmt: skip
         told = facts["found"]
+        more = gains(check, self.page(check, known))[0] - gains(check, rule(check, self.places))[0]
+        between = bootstrap(more, seed=0)
+        facts["more"] = {"mean": float(more.mean()), "low": between.lo, "high": between.hi}
         self.trusted = not doubts or told["policy"]["gain"] >= told["rule"]["gain"]
         return facts | {"trusted": self.trusted}
 
@@ -103,22 +113,44 @@ class Rails:
 
     @torch.no_grad()
     def page(self, shelves: Shelves, known: Things) -> Array:
-        """int64[n, k]: the policy's shelves."""
+        """int64[n, k]: the policy's likeliest shelves."""
         if not len(shelves):
             return np.zeros((0, self.places), np.int64)
         return self.policy.greedy(Seen.of(shelves, known), self.places).numpy()  # type: ignore[no-any-return]
 
     @torch.no_grad()
-    def choose(self, shelves: Shelves, known: Things) -> Chosen:
-        """The shelves of each page, by the policy where it is trusted, by the rule elsewhere."""
+    def drawn(self, shelves: Shelves, known: Things, draw: Array) -> tuple[Array, Array]:
+        """The same with one place drawn by `draw` (uint64[n]), and the chance of each shelf at its place."""
+        lot = torch.tensor([np.random.default_rng([int(d), 43]).random() for d in draw], dtype=torch.float64)
+
+        def pick(place: int, logits: torch.Tensor) -> torch.Tensor:
+            if place != self.config.tried - 1:
+                return logits.argmax(dim=1)
+            below = logits.double().softmax(dim=1).cumsum(dim=1)
+            return (below <= lot[:, None] * below[:, -1:]).sum(dim=1).clamp(max=logits.shape[1] - 1)
+
+        walk = self.policy.walk(Seen.of(shelves, known), self.places, pick)
+        page, tried = walk.page.numpy(), np.arange(walk.page.shape[1]) == self.config.tried - 1
+        return page, np.where(tried & (page >= 0), walk.said.exp().double().numpy(), 1.0)
+
+    @torch.no_grad()
+    def choose(self, shelves: Shelves, known: Things, draw: Array | None = None) -> Chosen:
+        """The shelves of each page, by the policy where it is trusted, by the rule elsewhere.
+
+        With `draw` the place `tried` is filled by chance, so that what others would earn can be learnt.
+        """
         usual = rule(shelves, self.places)
-        order = self.page(shelves, known) if self.trusted else usual
+        order, chance = usual, np.ones(usual.shape)
+        if self.trusted and draw is not None and self.config.tried and len(shelves):
+            order, chance = self.drawn(shelves, known, draw)
+        elif self.trusted:
+            order = self.page(shelves, known)
         seen = Seen.of(shelves, known)
         parts = [self.mixed.parts(seen, torch.from_numpy(p)) for p in (order, usual)]
-        told = [np.stack(self.mixed.grains(*p), axis=1).astype(np.float32) for p in parts]
+        told = [torch.stack(self.mixed.grains(*p), dim=1).numpy().astype(np.float32) for p in parts]
         return Chosen(
-            shelves=shelves, order=order, rule=usual, slot=self.mixed.slots(parts[0][1]).numpy(), after=told[0],
-            before=told[1], by="policy" if self.trusted else "rule",
+            shelves=shelves, order=order, rule=usual, chance=chance, slot=self.mixed.slots(parts[0][1]).numpy(),
+            after=told[0], before=told[1], by="policy" if self.trusted else "rule",
         )  # fmt: skip
 
     def state(self) -> State:
@@ -144,10 +176,14 @@ def rule(shelves: Shelves, k: int) -> Array:
 
 
 def found(shelves: Shelves, page: Array) -> dict[str, float]:
-    """What pages find, on average: `gain`, the discounts of shelf and place of everything that was gone for, where it
-    stands first; `seen`, the share of pages with something of it among the first places of a shelf."""
-    if not len(page):
-        return {"gain": 0.0, "seen": 0.0}
+    """What pages find, on average: `gain` and `seen` of `gains`."""
+    gain, seen = gains(shelves, page)
+    return {"gain": float(gain.mean()) if len(gain) else 0.0, "seen": float(seen.mean()) if len(seen) else 0.0}
+
+
+def gains(shelves: Shelves, page: Array) -> tuple[Array, Array]:
+    """For each page: the discounts of shelf and place of everything that was gone for, where it stands first; and
+    whether something of it stands among the first places of a shelf."""
     rows, at = np.arange(len(page))[:, None], np.maximum(page, 0)
     there = (page >= 0)[:, :, None]
     items = np.where(there, shelves.items[rows, at], -1).reshape(len(page), -1)
@@ -156,4 +192,4 @@ def found(shelves: Shelves, page: Array) -> dict[str, float]:
     weight = (discount(page.shape[1])[:, None] * discount(WIDE)).reshape(-1)
     first = np.tile(np.arange(WIDE) < VISIBLE, page.shape[1])
     new = wanted & ~again
-    return {"gain": float((new * weight).sum(axis=1).mean()), "seen": float((new & first).any(axis=1).mean())}
+    return (new * weight).sum(axis=1), (new & first).any(axis=1)

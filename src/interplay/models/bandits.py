@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from interplay.data.pages import Pages
 from interplay.errors import BadData, BadSetting, unknown
@@ -57,6 +58,8 @@ class BanditsConfig:
     dim: int = 8  # length of the item vectors
     window: int = 50  # last events of a history that tell taste
     kinds: tuple[str, ...] = ("click",)  # events that answer a page
+    newest: int | None = None  # pages that a fit learns from; None is all of them
+    surface: str = ""  # only pages that were shown there, where impressions name their surface
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -269,6 +272,16 @@ def _sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-np.clip(x, -30, 30)))
 
 
+def _some(shown: pl.DataFrame, newest: int | None, surface: str) -> pl.DataFrame:
+    """The impressions of the newest pages of a surface."""
+    if surface and "surface" in shown.columns:
+        shown = shown.filter(pl.col("surface") == surface)
+    if newest is None or "timestamp" not in shown.columns:
+        return shown
+    pages = shown.select("request_id", "timestamp").unique("request_id", keep="first", maintain_order=True)
+    return shown.join(pages.sort("timestamp", maintain_order=True).tail(newest), on="request_id", how="semi")
+
+
 # --------------------------------------------------------------------------------------------------------------------
 # The policy
 
@@ -297,7 +310,8 @@ class Bandits:
         self.belief = BELIEFS[c.belief](c, self.scene.width, dataset.n_items)
         self.fitted: dict[str, Any] = {"pages": 0}
         if "impressions" in dataset.tables:
-            pages = Pages.of(dataset, c.kinds)
+            shown = _some(dataset.tables["impressions"], c.newest, c.surface)
+            pages = Pages.of(replace(dataset, tables={"impressions": shown}), c.kinds)
             self.update(pages, pages.requests(dataset))
         return self
 

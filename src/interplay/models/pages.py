@@ -132,13 +132,14 @@ class Pages:
         self._build(run.seed)
         self.trusted = False
         none = described(self.things, Requests.strangers([]), Slates.empty(0, 1))
-        lists, self.usual = (Lists.joined([p[i] for p in parts]) if parts else none for i in (0, 1))
+        lists = Lists.joined([told for told, _, _ in parts]) if parts else none
+        self.usual = Lists.joined([some for _, some, _ in parts]) if parts else none
         self.fitted: dict[str, Any] = {"lists": len(lists)}
         people = np.unique(lists.user)
         apart = people[np.random.default_rng([run.seed, 37]).random(len(people)) < c.check]
         out = np.isin(lists.user, apart)
         if c.rails.shelves and parts:
-            could = Shelves.joined([Shelves.of_lists(p[0], p[2]) for p in parts])
+            could = Shelves.joined([Shelves.of_lists(told, counts) for told, _, counts in parts])
             self.could = could.take(np.flatnonzero(~out)), could.take(np.flatnonzero(out))
         lists, self.usual = lists.first(c.pool), self.usual.first(c.pool)
         found = lists.engaged.any(axis=1)
@@ -231,7 +232,8 @@ class Pages:
                 by[lo : lo + len(rows)] = names
                 if rails and self.config.rails.shelves:
                     kept = every.take(rows).ordered(order[rows][order[rows] < wide].reshape(len(rows), wide))
-                    chosen.append(self.rails.choose(Shelves.of_lists(kept, self.things), self.things))
+                    draw = None if requests.draw is None else requests.draw[rows]
+                    chosen.append(self.rails.choose(Shelves.of_lists(kept, self.things), self.things, draw))
         return Arranged(
             order=order, columns=columns, stood=head, before=told[0], after=told[1], by=tuple(by),
             rails=Chosen.joined(chosen) if chosen else None,

@@ -14,7 +14,7 @@ the smoothing chosen on validation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from interplay.data.coder import Coded, Coder
-from interplay.data.examples import USER, Examples
+from interplay.data.examples import ITEM, USER, Examples
 from interplay.data.features import FeatureView
 from interplay.errors import BadData, extra
 from interplay.learn.crossed import Crossed
@@ -39,6 +39,7 @@ class LookupConfig:
     smooth: float | None = None  # rows of average outcome that every rate begins with; None is chosen on validation
     ridge: float = 1.0  # on the weights of the rates
     negatives: int = 2  # beside each event, where all that is known is a log of what was taken
+    across: bool = False  # only pairs of something of the person with something of the thing
     newest: int | None = None  # impressions that are learnt from; None is all of them
     surface: str = ""  # only what was shown there, where impressions name their surface
     weights: Mapping[str, float] = EMPTY  # task -> its say in the order
@@ -66,9 +67,11 @@ class Rates:
     prior: Array  # float64[T]
 
     @staticmethod
-    def of(coded: Coded, sizes: tuple[int, ...], most: int) -> Rates:
+    def of(coded: Coded, sizes: tuple[int, ...], most: int, among: Sequence[tuple[int, int]] | None = None) -> Rates:
+        """Of all pairs of fields, or of `among` those; at most `most`."""
         told = np.hstack([coded.labels * coded.mask, coded.mask]).astype(np.float64)
-        pairs = np.array(list(combinations(range(len(sizes)), 2)), np.int32).reshape(-1, 2)
+        wanted = combinations(range(len(sizes)), 2) if among is None else among
+        pairs = np.array(list(wanted), np.int32).reshape(-1, 2)
         crossed = Crossed.fit(coded.fields, sizes, pairs)
         if len(pairs) > most:
             crossed = crossed.of(np.sort(np.argsort(crossed.rows_of, kind="stable")[:most]))
@@ -168,9 +171,16 @@ class Lookup:
         self.coder = Coder.fit(train, n_users=dataset.n_users)
         weights_of(self.config.weights, self.coder.tasks)
         coded, valid = self.coder.code(train), self.coder.code(examples.take(held))
-        self.rates = Rates.of(coded, self.coder.sizes, self.config.most)
+        self.rates = Rates.of(coded, self.coder.sizes, self.config.most, self._pairs())
         self._learn(coded, valid, run)
         return self
+
+    def _pairs(self) -> list[tuple[int, int]] | None:
+        """The pairs of fields that are counted together; None is all of them."""
+        if not self.config.across:
+            return None
+        sides = [name.partition(".")[0] for name in self.coder.fields]
+        return [(u, i) for u, a in enumerate(sides) for i, b in enumerate(sides) if (a, b) == (USER, ITEM)]
 
     def _learn(self, coded: Coded, valid: Coded, run: Run) -> None:
         tried = SMOOTH if self.config.smooth is None else (self.config.smooth,)

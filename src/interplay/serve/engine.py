@@ -182,9 +182,13 @@ class Engine:
         """Everything the store knows, now or as of a head, that a person did and did not take back, oldest first."""
         return self.pasts.of(str(user), self.look() if head is None else head)
 
+    def lately(self, user: Id, head: Head | None = None) -> tuple[Happened, ...]:
+        """The part of it that the data set does not have: all that the person said, and what was done since."""
+        return self.pasts.of(str(user), self.look() if head is None else head, self.scene.after)
+
     def touched(self, user: Id) -> list[Happened]:
         """What the person did since the data set was read that speaks for an item, oldest first."""
-        return [e for e in self.told(user) if fresh(e, self.scene)]
+        return [e for e in self.lately(user) if fresh(e, self.scene)]
 
     def heard(self) -> int:
         """How many events there are that the model has not learnt from."""
@@ -236,7 +240,7 @@ class Engine:
             named["on offer"] = scene.offered
         if user is not None and history is None:
             named |= self._less(scene, str(user), head)
-            told = self.pasts.of(str(user), head)
+            told = self.pasts.of(str(user), head, scene.after)
             wishes = standing(told, at).wishes if wishes is None else wishes
             leant, past, muted = leaning(told, past, scene.catalogue)
             boosts = [*boosts, *leant]
@@ -400,7 +404,7 @@ class Engine:
     def _less(self, scene: Scene, user: str, head: Head) -> dict[str, Array]:
         """One mask for each thing the person wants less of: it and its nearest are withheld."""
         out: dict[str, Array] = {}
-        for event in self.pasts.of(user, head):
+        for event in self.pasts.of(user, head, scene.after):
             item = event.item
             if event.event_type == "less" and 0 <= item < scene.dataset.n_items:
                 if item not in scene.unlike:

@@ -81,7 +81,7 @@ def _wished(engine: Engine, user: Id | None, found: Array, answer: Answer) -> tu
     understood = next((s.facts for s in answer.trace.stages if s.name == "understand"), {})
     let_go = {told["wish_id"] for told in understood.get("relaxed", ())}
     left, hiding = found.copy(), []
-    for held in standing(engine.told(user), engine.now()):
+    for held in standing(engine.lately(user), engine.now()):
         if held.wish.hard and held.wish.where is not None and held.wish_id not in let_go:
             mask = engine.catalogue.mask(str(held.wish.rule), strict=False)[: len(found)]
             if (found & ~mask).any():

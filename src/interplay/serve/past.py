@@ -1,7 +1,8 @@
 """What people did, read from the log when they ask: whoever serves from one store knows the same of a person.
 
 A person's events are read once and then only what came after, so what an answer costs does not grow with a history. The
-history of a request is that of the scene's data set with what happened since laid over it.
+history of a request is that of the scene's data set with what happened since laid over it: of what is older an answer
+needs only what the person said.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +29,7 @@ KEPT = 4096  # people whose events are remembered
 class _Read:
     row: int  # the log was read up to here
     people_version: int
+    since: int  # of what is not after this row, only what was said
     events: tuple[Happened, ...]
     standing: tuple[Happened, ...]
 
@@ -40,28 +42,32 @@ class Pasts:
         self._held: OrderedDict[str, _Read] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, user: str, head: Head) -> tuple[Happened, ...]:
-        """Everything a person did and did not take back, oldest first."""
-        return self._read(user, head).standing
+    def of(self, user: str, head: Head, since: int = 0) -> tuple[Happened, ...]:
+        """What a person did and did not take back, oldest first: everything after a row, and all that was said."""
+        return self._read(user, head, since).standing
 
-    def undone(self, user: str, head: Head) -> list[str]:
+    def undone(self, user: str, head: Head, since: int = 0) -> list[str]:
         """The ids of events that the person took back."""
-        return [e.undoes for e in self._read(user, head).events if e.undoes is not None]
+        return [e.undoes for e in self._read(user, head, since).events if e.undoes is not None]
 
-    def _read(self, user: str, head: Head) -> _Read:
+    def _read(self, user: str, head: Head, since: int) -> _Read:
         with self._lock:
             held = self._held.get(user)
-        if held is not None and held.people_version != head.people_version:
-            held = None  # somebody was merged or erased: read anew
+        if held is not None and (held.people_version != head.people_version or held.since > since):
+            held = None  # somebody was merged or erased, or more is asked for: read anew
         if held is not None and held.row >= head.row:
             return held
-        known = () if held is None else held.events
-        fresh = self.store.of(user, known[-1].row if known else 0, head=head)
+        known: tuple[Happened, ...] = ()
+        upto = 0
+        if held is not None:  # what was read may reach beyond the head of that time
+            known, since = held.events, held.since
+            upto = max(held.row, known[-1].row) if known else held.row
+        fresh = self.store.of(user, upto, head=head, since=since)
         if held is not None and not fresh:
-            read = _Read(head.row, head.people_version, known, held.standing)
+            read = replace(held, row=head.row)
         else:
             events = (*known, *fresh)
-            read = _Read(head.row, head.people_version, events, tuple(standing(events)))
+            read = _Read(head.row, head.people_version, since, events, tuple(standing(events)))
         with self._lock:
             self._held[user] = read
             self._held.move_to_end(user)
@@ -77,7 +83,7 @@ class Pasts:
         index = -1 if user is None else int(dataset.users.index([user])[0])
         past = dataset.histories(np.array([index], np.int32))
         if user is not None:
-            live = [e for e in self.of(str(user), head) if e.time <= at and fresh(e, scene)]
+            live = [e for e in self.of(str(user), head, scene.after) if e.time <= at and fresh(e, scene)]
             past = self._mended(past, scene, str(user), index, head)
         if "time" in past and len(past["time"]):
             past = past.where(past["time"] <= at)
@@ -104,7 +110,7 @@ class Pasts:
             offsets = np.array([0, len(order)], np.int64)
             past = Ragged(offsets=offsets, columns={name: column[order] for name, column in joined.items()})
         if "time" in past and scene.after:
-            for event_id in self.undone(user, head):
+            for event_id in self.undone(user, head, scene.after):
                 event = self.store.event(event_id)
                 if event is not None and event.row <= scene.after:
                     past = past.where((past["item"] != event.item) | (past["time"] != event.time))

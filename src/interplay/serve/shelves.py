@@ -117,7 +117,10 @@ class Shelving:
                 break
             shelf = self.filled(rail, rest, done)
             if shelf is not None:
-                out.append(shelf | {k: rail[k] for k in ("slot", "origin", "of")})
+                chance = float(rail.get("propensity", 1.0))
+                if chance < 1:
+                    shelf["because"] += f"; a try, to learn from: 1 in {1 / max(chance, 1e-6):,.0f} such pages"
+                out.append(shelf | {k: rail[k] for k in ("slot", "origin", "of")} | {"propensity": chance})
         return out
 
     def filled(

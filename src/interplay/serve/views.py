@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from interplay.ops.jsons import plain
@@ -19,12 +19,12 @@ def cards(engine: Engine, answer: Answer, **more: Any) -> list[dict[str, Any]]:
     told = {int(row["item"]): row for row in answer.trace.items}
     lacking = [item for item in answer.items if "meets" not in told.get(item, {})]
     met = dict(zip(lacking, wished(engine, answer.user, lacking), strict=True))
-    out = []
-    for place, (item, score) in enumerate(answer.slates.row(0), 1):
+    out, shown = [], answer.slates.row(0)
+    for place, ((item, score), card) in enumerate(zip(shown, engine.window.cards(answer.items), strict=True), 1):
         row = told.get(item, {})
         sources = row.get("sources") or ()
         out.append(
-            engine.window.card(item)
+            card
             | {
                 "place": place, "score": round(float(score), 6), "request_id": answer.request_id,
                 "source": str(sources[0]["source"]) if sources else "", "reason": str(row.get("reason", "")),
@@ -38,7 +38,7 @@ def cards(engine: Engine, answer: Answer, **more: Any) -> list[dict[str, Any]]:
 
 def wished(engine: Engine, user: Id | None, items: Sequence[int]) -> list[dict[str, Any]]:
     """Which standing wishes of a person each item meets and which it goes against; nothing where none stands."""
-    state = standing(engine.told(user, engine.watch.head), engine.now()) if user is not None else ()
+    state = standing(engine.lately(user, engine.watch.head), engine.now()) if user is not None else ()
     if not state or not items:
         return [{}] * len(items)
     out: list[dict[str, Any]] = [{"meets": [], "against": []} for _ in items]
@@ -66,6 +66,8 @@ def trace(engine: Engine, answer: Answer) -> dict[str, Any]:
     items = []
     for (index, _), card in zip(answer.slates.row(0), cards(engine, answer), strict=True):
         told = {k: v for k, v in rows.get(index, {}).items() if k not in ("item", "place", "score", "reason")}
+        if "gate" in told:
+            told["gate"] = {**told["gate"], "events": [_event(engine, e) for e in told["gate"]["events"]]}
         kept = ("item_id", "title", "by", "picture", "place", "score", "reason")
         items.append({k: card[k] for k in kept} | {"sources": []} | plain(told))
     return {
@@ -80,6 +82,16 @@ def trace(engine: Engine, answer: Answer) -> dict[str, Any]:
             for s in answer.trace.stages
         ],
         "items": items,
+    }  # fmt: skip
+
+
+def _event(engine: Engine, told: Mapping[str, Any]) -> dict[str, Any]:
+    """What one event of the past did to a ranker's gate, with the name and title of its item."""
+    index = int(told["item"])
+    known = 0 <= index < engine.dataset.n_items
+    return {
+        **told, "item": engine.dataset.items[index] if known else None,
+        "title": engine.window.title(index) if known else "a thing of before",
     }  # fmt: skip
 
 

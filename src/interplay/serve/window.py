@@ -77,25 +77,39 @@ class Window:
 
     def card(self, item: int) -> dict[str, Any]:
         """What is shown of one item in a list; empty strings where the catalogue is silent."""
-        held = self._cards.get(item)
-        if held is None:
-            if len(self._cards) >= CARDS:
+        return self.cards([item])[0]
+
+    def cards(self, items: Sequence[int]) -> list[dict[str, Any]]:
+        """The cards of several items; what the catalogue says of those not shown before is read together."""
+        held = {item: self._cards.get(item) for item in items}
+        missing = [item for item, card in held.items() if card is None]
+        if missing:
+            made = dict(zip(missing, map(self._card, missing, self._spoken(missing)), strict=True))
+            if len(self._cards) + len(made) > CARDS:
                 self._cards.clear()
-            held = self._cards[item] = self._card(item)
-        return dict(held)
+            self._cards |= made
+            held |= made
+        return [dict(held[item] or {}) for item in items]
 
-    def _card(self, item: int) -> dict[str, Any]:
-        row = self.row(item)
+    def _spoken(self, items: Sequence[int]) -> list[dict[str, Any]]:
+        """What the columns that cards are made of say of items; nothing of those that came after the catalogue."""
+        columns = list(dict.fromkeys(c for c in self.roles.values() if c is not None))
+        if self.catalogue is None or not columns:
+            return [{} for _ in items]
+        known = [item for item in items if item < self.catalogue.height]
+        said = dict(zip(known, self.catalogue.select(columns)[known].rows(named=True), strict=True))
+        return [said.get(item, {}) for item in items]
 
+    def _card(self, item: int, row: Mapping[str, Any]) -> dict[str, Any]:
         def said(role: str) -> Any:
             column = self.roles[role]
             return row.get(column) if column else None
 
         name = self.dataset.items[item]
-        price, kind = said("price"), _listed(said("kind"))
+        price, kind, title = said("price"), _listed(said("kind")), said("title")
         address = f"/pictures/{VERSION}/{quote(str(name), safe='')}.svg"
         return {
-            "item_id": name, "title": self.title(item), "by": str(said("by") or ""), "kind": ", ".join(kind),
+            "item_id": name, "title": str(title) if title else f"Item {name}", "by": str(said("by") or ""), "kind": ", ".join(kind),
             "about": _brief(str(said("about") or "")), "price": float(price) if _finite(price) else None,
             "price_said": self.money(price) if _finite(price) else "", "link": f"/item/{quote(str(name), safe='')}",
             "picture": address, "wide": address + "?wide=1",

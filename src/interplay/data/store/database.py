@@ -159,10 +159,8 @@ class Database:
         held = self.texts.get(statement)
         if held is None:
             compiled: Any = statement.compile(self.engine)
-            held = self.texts[statement] = (
-                str(compiled),
-                [(name, compiled.params[name]) for name in compiled.positiontup],
-            )
+            named = [(name, compiled.params[name]) for name in compiled.positiontup]
+            held = self.texts[statement] = str(compiled), named
         text, named = held
         given = parameters or {}
         with self.telling(), self.alone:
@@ -170,7 +168,8 @@ class Database:
             try:
                 rows = connection.execute(text, [given.get(name, value) for name, value in named]).fetchall()
             except sqlite3.Error:
-                connection.close()
+                if self.path is not None:
+                    connection.close()
                 return self.rows(statement, parameters)  # once more, and with a sentence where it is wrong again
             self.idle.append(connection)
             return rows

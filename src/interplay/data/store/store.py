@@ -25,7 +25,7 @@ import sqlalchemy as sa
 
 from interplay.data.store import schema as t
 from interplay.data.store.database import Database
-from interplay.data.store.happened import Happened
+from interplay.data.store.happened import SAID, Happened
 from interplay.errors import BadData, UnknownName, nearest
 from interplay.ops.jsons import encoded
 from interplay.types import Id
@@ -292,15 +292,19 @@ class Store:
     @cached_property
     def _of(self) -> sa.Select[Any]:
         e = t.events.c
-        return self._events.where(e.user == sa.bindparam("who"), e.row > sa.bindparam("after")).order_by(e.row)
+        said = sa.or_(e.undoes.is_not(None), *(e.event_type == kind for kind in sorted(SAID)))
+        part = (e.row > sa.bindparam("after")) & ((e.row > sa.bindparam("since")) | said)
+        return self._events.where(e.user == sa.bindparam("who"), part).order_by(e.row)
 
-    def of(self, user_id: Id, after: int = 0, *, head: Head | None = None) -> list[Happened]:
+    def of(self, user_id: Id, after: int = 0, *, head: Head | None = None, since: int = 0) -> list[Happened]:
         """Everything the person did after a row, in the order of the log, and what was done under names merged in.
 
-        `head` is the tenant's head where the caller has just asked for it.
+        `head` is the tenant's head where the caller has just asked for it. Of what is not after row `since` only what
+        was said comes, takings-back among it.
         """
         who = self.positions(str(user_id), head)
-        rows = [row for p in who for row in self.database.quickly(self._of, {"who": p, "after": after})]
+        asked = {"after": after, "since": since}
+        rows = [row for p in who for row in self.database.quickly(self._of, {"who": p, **asked})]
         return self._told(sorted(rows, key=lambda row: row[11]) if len(who) > 1 else rows)
 
     @cached_property

@@ -17,10 +17,11 @@ from interplay.serve.feed import feed
 from interplay.serve.finding import search
 from interplay.serve.refusing import checked, sentence
 from interplay.serve.routes.common import REFUSALS, Asked, Facets, RequestId, listed, needs
+from interplay.serve.routes.straight import Straight
 from interplay.types import Arrangement, Boost
 
 Draw = Annotated[int, Query(ge=0, lt=2**64, description="The only randomness of serving; repeats an answer")]
-router = APIRouter(prefix="/v1", tags=["ask"], responses=REFUSALS, dependencies=[needs("read")])
+router = APIRouter(prefix="/v1", tags=["ask"], responses=REFUSALS, dependencies=[needs("read")], route_class=Straight)
 
 
 def recommendations(engine: Engine, answer: Answer) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from interplay.serve.bodies import asking, reading
 from interplay.serve.editing import Editing
 from interplay.serve.feed import person
 from interplay.serve.routes.common import REFUSALS, Asked, Facets, Limit, RequestId, needs, part, place
+from interplay.serve.routes.straight import Straight
 
-router = APIRouter(prefix="/v1", tags=["read"], responses=REFUSALS, dependencies=[needs("read")])
+router = APIRouter(prefix="/v1", tags=["read"], responses=REFUSALS, dependencies=[needs("read")], route_class=Straight)
 
 
 @router.get("/items", response_model=reading.Items)

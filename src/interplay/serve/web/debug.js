@@ -1,6 +1,6 @@
 /* Debug mode: one form for each stage, what it says when it is sent, and the event that it becomes. */
 import { state } from './api.js';
-import { figure } from './charts.js';
+import { bars, figure } from './charts.js';
 import { esc } from './parts.js';
 
 const tick = (name, value, label, on, said) => `<label><input type="checkbox" name="${name}" value="${esc(value)}"${on ? ' checked' : ''}><span${said ? ' class="said"' : ''}>${esc(label)}</span></label>`;
@@ -35,6 +35,9 @@ export const read = {
   rules: (form) => ({ without: ticked(form, 'rule', false), seen: form.elements.seen.checked ? 'drop' : 'keep', where: form.elements.where.value.trim() || null }),
   page: (form) => ({ ...(form.elements.arranger && form.elements.diversity.defaultValue === form.elements.diversity.value ? { arranger: form.elements.arranger.checked } : { diversity: +form.elements.diversity.value }), caps: Object.fromEntries([...form.querySelectorAll('[name^="cap "]')].filter((r) => r.defaultValue !== r.value).map((r) => [r.name.slice(4), +r.value])) }),
 };
+
+/** Whose judgement a score is: each expert's share for this person, and which events moved it. */
+export const gate = (g) => `<p class="quiet small">Shares of the ranker’s experts, here and for somebody without a past:</p>${bars(g.experts.flatMap((v, k) => [[`Expert ${k + 1}`, v, v < 0 ? 'minus' : ''], ['  without a past', g.start[k], g.start[k] < 0 ? 'minus' : '']]))}${g.events.map((e) => { const at = e.without.map((v, k) => Math.abs(v - g.experts[k])), k = at.indexOf(Math.max(...at)); return `<p class="quiet small">Without ${esc(e.title)}, expert ${k + 1} would have <b class="n">${figure(e.without[k])}</b> instead of <b class="n">${figure(g.experts[k])}</b>.</p>`; }).join('')}`;
 
 /** The event as it stands in the log. */
 export function logged(event) {

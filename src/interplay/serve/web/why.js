@@ -1,7 +1,7 @@
 /* Why this: the trace of an answer, stage by stage, for one of its items; and changing a stage to see what follows. */
 import { ask, change, state } from './api.js';
 import { bars, figure, minus, ribbon } from './charts.js';
-import { forms, read, logged } from './debug.js';
+import { forms, gate, logged, read } from './debug.js';
 import { $, awaited, esc, icon, list, ms, nth, quoted, say } from './parts.js';
 import { beside, grains } from './compare.js';
 
@@ -69,7 +69,7 @@ function draw() {
   const wanted = (one.meets ?? []).map((w) => w.text), reason = (one.reason || 'Nothing more is known of why').replace(/\.$/, '');
   const searched = trace.query ? `You asked for <span class="said">${esc(trace.query)}</span>. ` : '';
   const gone = edited && !item ? `<p class="answer">With this change <b>${esc(one.title)}</b> is not on the page.</p>` : `<p class="answer">${searched}<em>${esc(reason)}</em>${wanted.length ? `, and it fits <span class="said">${esc(list(wanted))}</span>` : ''}.</p>`;
-  const stages = trace.stages.map((s, k) => { const [kind, tag] = edited ? STATES[s.state] ?? ['', ''] : ['', '']; return `<li class="stage ${kind}"><span class="dot" aria-hidden="true">${k + 1}</span><div><div class="top"><h3>${esc(named(s.name))}</h3>${tag ? `<span class="tag ${kind}">${tag}</span>` : ''}${s.state === 'kept' ? '' : `<span class="n quiet">${ms(s.milliseconds)}</span>`}</div><p>${esc(worded(s.said))}</p>${facts(s)}${done(s, item)}${debug && forms[s.name] ? `<details${s.state === 'edited' ? ' open' : ''}><summary>${icon('pen')}Change ${WORDS[s.name]}</summary><form class="edit" data-stage="${esc(s.name)}" aria-label="Change ${WORDS[s.name]}">${forms[s.name](s, trace, original)}<button class="b slim you">Run on from here</button></form></details>` : ''}</div></li>`; }).join('');
+  const stages = trace.stages.map((s, k) => { const [kind, tag] = edited ? STATES[s.state] ?? ['', ''] : ['', '']; return `<li class="stage ${kind}"><span class="dot" aria-hidden="true">${k + 1}</span><div><div class="top"><h3>${esc(named(s.name))}</h3>${tag ? `<span class="tag ${kind}">${tag}</span>` : ''}${s.state === 'kept' ? '' : `<span class="n quiet">${ms(s.milliseconds)}</span>`}</div><p>${esc(worded(s.said))}</p>${facts(s)}${done(s, item)}${debug && s.name === 'rank' && item?.gate ? gate(item.gate) : ''}${debug && forms[s.name] ? `<details${s.state === 'edited' ? ' open' : ''}><summary>${icon('pen')}Change ${WORDS[s.name]}</summary><form class="edit" data-stage="${esc(s.name)}" aria-label="Change ${WORDS[s.name]}">${forms[s.name](s, trace, original)}<button class="b slim you">Run on from here</button></form></details>` : ''}</div></li>`; }).join('');
   const editable = original.stages.length > 3;
   box.innerHTML = `<header><div class="frame">${one.picture ? `<img class="picture" src="${esc(one.picture)}" width="52" height="65" alt="">` : ''}</div><div><p class="quiet small">Why this</p><h2 id="why-h">${esc(one.title)}</h2></div><button class="k" data-do="close-why" aria-label="Close">${icon('x')}</button></header><div class="body">
     ${gone}${ribbon(trace.counts, Math.min(620, innerWidth) - (innerWidth > 640 ? 48 : 32))}
