@@ -24,7 +24,7 @@ from typing import Any
 from interplay import learning
 from interplay.data.store.store import Store, now
 from interplay.errors import BadSetting, InterplayError, Undecidable, UnknownName, Unsupported
-from interplay.estimating import Wanted, estimate
+from interplay.estimating import Progress, Wanted, estimate
 from interplay.recipe import LearningConfig, Recipe, load_recipe, recipes
 from interplay.systems import ROWS, system
 from interplay.traffic import Window
@@ -217,7 +217,7 @@ def _checked(store: Store, kind: str, asked: Mapping[str, Any]) -> None:
         if wanted.recipe is not None:  # names alone: to build it would load what learns into this process
             tables = wanted.recipe.tables
             parts = [*tables["source"].values(), *(tables[name] for name in STAGES if name in tables)]
-            for name in (part["system"] for part in parts if "system" in part):
+            for name in (str(part["system"]) for part in parts if "system" in part):
                 system(name)
         elif wanted.version is not None:
             store.models.get(wanted.version)
@@ -245,7 +245,7 @@ def _wanted(policy: Mapping[str, Any]) -> Wanted:
 Done = tuple[tuple[Mapping[str, Any], ...], str]
 
 
-def _estimated(store: Store, asked: Mapping[str, Any], progress: learning.Progress) -> Done:
+def _estimated(store: Store, asked: Mapping[str, Any], progress: Progress) -> Done:
     told = estimate(
         store, [_wanted(policy) for policy in asked["policies"]], reward=asked.get("reward", "click"),
         places=asked.get("places"), window=Window(**asked.get("window", {})), seed=asked.get("seed", 0),
@@ -254,7 +254,7 @@ def _estimated(store: Store, asked: Mapping[str, Any], progress: learning.Progre
     return tuple(one.as_json() for one in told), told[0].said
 
 
-def _trained(store: Store, asked: Mapping[str, Any], progress: learning.Progress) -> Done:
+def _trained(store: Store, asked: Mapping[str, Any], progress: Progress) -> Done:
     wanted = _wanted(asked)
     done = learning.train(
         store, wanted.name, recipe=wanted.recipe, learning=LearningConfig(gate=asked.get("gate", "never")),
@@ -268,7 +268,7 @@ def _trained(store: Store, asked: Mapping[str, Any], progress: learning.Progress
     ), f"model {done.model.version} ({done.model.name}) is {'live' if done.promoted else 'kept'}. {done.said}"
 
 
-DO: Mapping[str, Callable[[Store, Mapping[str, Any], learning.Progress], Done]] = {
+DO: Mapping[str, Callable[[Store, Mapping[str, Any], Progress], Done]] = {
     "estimate": _estimated,
     "train": _trained,
 }

@@ -18,7 +18,7 @@ from interplay.learn.page_rewards import Seen
 from interplay.llm import NoReply, Scripted
 from interplay.models.pages import Pages, PagesConfig, completed, proposed
 from interplay.recipe import Recipe
-from interplay.types import Array, Boost, Dataset, Ragged, Requests, Run, Slates
+from interplay.types import Arrangement, Array, Boost, Dataset, Ragged, Requests, Run, Slates
 from small import crowd, made
 
 SMALL: dict[str, Any] = {
@@ -270,6 +270,24 @@ def test_a_late_or_failing_arranger_leaves_the_base_order_and_the_trace_says_so(
             model.retrieve(requests, 5)
     finally:
         model.arranging = kept
+
+
+def test_a_recipe_may_be_lighter_where_an_arranger_learns_from_it():
+    built_ = Recipe.parse(f"{RECIPE}base = {{fusion = {{candidates = 30}}}}").build()
+    base = built_.arranging.base
+    assert base.config.feed.fusion.candidates == 30 != built_.config.feed.fusion.candidates and base.arranging is None
+    with pytest.raises(UnknownName, match="candidates"):
+        Recipe.parse(f"{RECIPE}base = {{fusion = {{candidate = 30}}}}").build()
+
+
+def test_the_variety_of_the_recipe_is_the_page_as_it_stands_without_the_arranger():
+    model, requests = cooked().model, replace(asked()[0].slice(0, 4), k=5)
+    told = model.respond(requests).trace[0].stages[4].facts
+    plain = model.respond(replace(requests, arrangement=Arrangement(arranger=False)))
+    assert told["orders"]["before"] == plain.slates.items[0].tolist() and plain.trace[0].stages[4].facts["off"]
+    varied = model.respond(replace(requests, arrangement=Arrangement(diversity=0.0)))
+    assert "orders" not in varied.trace[0].stages[4].facts, "a person's own wish goes before it"
+    assert told["after"] == pytest.approx(sum(told["grains"]["after"].values()))
 
 
 @pytest.mark.parametrize(

@@ -163,3 +163,18 @@ add(
         ),
     )
 )  # fmt: skip
+add(
+    Bench(
+        name="offpolicy-recipes",
+        version=1,
+        about="**Recipes asked of a store's log**, as `interplay estimate` asks, beside the market's truth.",
+        data="",
+        kind="offpolicy",
+        metrics=("told", "places", "estimate", "low", "high", "truth", "inside", "error", "logged", "effective"),
+        entries=tuple(
+            Entry(system="snrips", label=name, seeds=(0, 1, 2)) for name in ("bolder", "timid", "certain", "taste")
+        ),
+        note="The log is of epsilon .5; `bolder` has .8, `timid` .2, `certain` none; `taste` is item-knn. `told` is "
+        "the share of logs that were not refused, `inside` that of intervals which hold the truth.",
+    )
+)

@@ -169,10 +169,13 @@ class Cascade:
         return self
 
     def bare(self) -> Cascade:
-        """The same path of a feed up to the page, before anything is fitted: what an arranger learns from."""
+        """The same path of a feed up to the page, before anything is fitted: what an arranger learns from.
+
+        Without the ranker: fitting it once more takes longer than all the rest, and an arranger learns from what stands
+        together, whatever put it into order."""
         plain = replace(self.config, feed=replace(self.config.feed, page=PageConfig()), search=Manner())
         sources = {n: s for n, s in self.sources.items() if n != WISHES and s.serves in ("both", FEED)}
-        return copy.deepcopy(Cascade(sources, config=plain, ranking=self.ranking))
+        return copy.deepcopy(Cascade(sources, config=plain))
 
     def attended(self, dataset: Dataset, changed: Array) -> Cascade:
         """A cascade over a catalogue in which the texts of `changed` items (int[]) are new.

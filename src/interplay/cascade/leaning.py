@@ -48,6 +48,8 @@ def leant(slates: Slates, requests: Requests, catalogue: Catalogue) -> Slates:
 
 def arranged(page: Page, wanted: Arrangement, catalogue: Catalogue) -> Page:
     """The recipe's page with the caps and the diversity of these requests; the recipe's own caps hold on."""
+    if not wanted.caps and wanted.diversity is None:
+        return page
     config, arrays = page.config, dict(page.arrays)
     for column, most in wanted.caps.items():
         if most < 1:

@@ -108,7 +108,9 @@ def _of(lists: Lists, known: Things) -> Shelves:
     full = there.mean(axis=2, dtype=np.float32)[..., None]
     numbers = np.concatenate([mean, np.where(np.isfinite(most), most, 0), full, one], axis=2).astype(np.float32)
     said = known.content[at][cell] if n_items else np.zeros((n, len(RULE), WIDE, 1), np.float32)
-    vectors = unit((said * share[..., None]).sum(axis=2).reshape(n * len(RULE), -1)).reshape(n, len(RULE), -1)
+    vectors = unit((said * share[..., None]).sum(axis=2).reshape(n * len(RULE), said.shape[3])).reshape(
+        n, len(RULE), said.shape[3]
+    )
     first = np.where(there[:, :, 0], group[rows, np.maximum(place[:, :, 0], 0)], -1)
     of = np.stack([made[name][1] for name in RULE], axis=1)
     return Shelves(

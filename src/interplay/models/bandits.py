@@ -356,15 +356,23 @@ class Bandits:
         chooser = self._chooser(x, worth, candidates.items) if drawn else best
         chosen = choose(at_some(chooser, where), free, k, draw, caps)
         page = page_of(candidates, chosen, at_some(best, where), free, caps)
-        low, high = self.believed(requests, page.items) if drawn else (np.zeros(page.items.shape),) * 2
-        return replace(page, columns={**page.columns, "low": low, "high": high})
+        if drawn:
+            seen = np.take_along_axis(x, np.maximum(chosen.at, 0)[..., None], 1)
+            page = replace(page, columns={**page.columns, **self._between(seen, page.items)})
+        return page
 
     def believed(self, requests: Requests, items: Array) -> tuple[Array, Array]:
         """float32[n, m] each: between what the chance of a click on each item (int[n, m], -1 pads) is believed to lie,
         nine times in ten."""
-        each = self.belief.particles(self.scene.of_items(self.scene.past(requests.history), items), items, WIDE)
-        low, high = np.clip(np.quantile(each, (0.05, 0.95), axis=0), 0.0, 1.0).astype(np.float32)
-        return np.where(items >= 0, low, 0), np.where(items >= 0, high, 0)
+        told = self._between(self.scene.of_items(self.scene.past(requests.history), items), items)
+        return told["low"], told["high"]
+
+    def _between(self, x: Array, items: Array) -> dict[str, Array]:
+        each = np.sort(self.belief.particles(x, items, WIDE), axis=0)
+        ends = {"low": each[WIDE // 20], "high": each[-1 - WIDE // 20]}
+        return {
+            name: np.where(items >= 0, np.clip(end, 0.0, 1.0), 0.0).astype(np.float32) for name, end in ends.items()
+        }
 
     def propensities(self, requests: Requests, candidates: Slates) -> Array:
         """float64[n, m]: the chance that each candidate takes the first place; 0 for padding."""

@@ -22,6 +22,7 @@ import numpy as np
 from interplay.types import Array, Slates
 
 NEVER = -2
+BLOCK = 1 << 16  # numbers looked at once
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _SHIFTS = tuple(map(np.uint64, (30, 27, 31)))
 _FACTORS = tuple(map(np.uint64, (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)))
@@ -71,8 +72,10 @@ class Shares:
     def next(self, free: Array) -> Array:
         total = np.zeros(free.shape)
         row = np.arange(len(free))
-        for particle in self.scores:  # one at a time: the memory of a page, not of all particles
-            total[row, np.where(free, particle, -np.inf).argmax(axis=1)] += 1.0
+        step = max(BLOCK // max(free.size, 1), 1)  # particles at once: the memory of a page, not of all of them
+        for lo in range(0, len(self.scores), step):
+            best = np.where(free, self.scores[lo : lo + step], -np.inf).argmax(axis=2)
+            np.add.at(total, (np.broadcast_to(row, best.shape), best), 1.0)
         return _stirred(np.where(free, total / len(self.scores), 0.0), free, self.floor)
 
     def chose(self, at: Array, free: Array) -> None:

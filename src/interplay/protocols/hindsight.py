@@ -27,6 +27,7 @@ from interplay.evaluate.offpolicy import Candidate, Log, diagnosed, judged, weig
 from interplay.evaluate.rewards import Modelled, RewardConfig, cross_fitted
 from interplay.models.policies import Policies, PoliciesConfig
 from interplay.ops.logistic import logistic
+from interplay.protocols.hindsight_recipes import RECIPE_BENCHES
 from interplay.protocols.hindsight_slates import SLATE_BENCHES
 from interplay.types import Array, Run
 
@@ -39,7 +40,7 @@ def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
     """One row of an off-policy bench: its metrics, protocol and facts."""
     known: Mapping[str, Callable[[Bench, Entry, int], dict[str, Any]]] = {
         "offpolicy-digits": _repeated, "offpolicy-synthetic": _repeated, "offpolicy-learning": _learnt,
-        "offpolicy-obd": _observed, "offpolicy-coverage": _covered, **SLATE_BENCHES,
+        "offpolicy-obd": _observed, "offpolicy-coverage": _covered, **SLATE_BENCHES, **RECIPE_BENCHES,
     }  # fmt: skip
     if page.name not in known:
         raise unknown("off-policy bench", page.name, known)

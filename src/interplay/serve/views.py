@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from interplay.cascade.trace import percent
 from interplay.ops.jsons import plain
 from interplay.serve.answers import Answer
 from interplay.serve.composing import named
@@ -29,11 +30,17 @@ def cards(engine: Engine, answer: Answer, **more: Any) -> list[dict[str, Any]]:
                 "place": place, "score": round(float(score), 6), "request_id": answer.request_id,
                 "source": str(sources[0]["source"]) if sources else "", "reason": str(row.get("reason", "")),
             }
+            | ({"tried": _tried(row)} if row.get("explored") else {})
             | {k: [{n: w[n] for n in ("wish_id", "text")} for w in row[k]] for k in ("meets", "against") if k in row}
             | met.get(item, {})
             | more
         )  # fmt: skip
     return out
+
+
+def _tried(row: Mapping[str, Any]) -> str:
+    """That a thing is shown to learn from, in the words of a card."""
+    return f"A try: shown to learn, chance {percent(row['propensity'])}"
 
 
 def wished(engine: Engine, user: Id | None, items: Sequence[int]) -> list[dict[str, Any]]:

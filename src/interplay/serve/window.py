@@ -91,14 +91,18 @@ class Window:
             held |= made
         return [dict(held[item] or {}) for item in items]
 
-    def _spoken(self, items: Sequence[int]) -> list[dict[str, Any]]:
-        """What the columns that cards are made of say of items; nothing of those that came after the catalogue."""
+    @cached_property
+    def _columns(self) -> pl.DataFrame:
+        """The columns that cards are made of."""
         columns = list(dict.fromkeys(c for c in self.roles.values() if c is not None))
-        if self.catalogue is None or not columns:
-            return [{} for _ in items]
-        known = [item for item in items if item < self.catalogue.height]
-        said = dict(zip(known, self.catalogue.select(columns)[known].rows(named=True), strict=True))
-        return [said.get(item, {}) for item in items]
+        return pl.DataFrame() if self.catalogue is None else self.catalogue.select(columns)
+
+    def _spoken(self, items: Sequence[int]) -> list[dict[str, Any]]:
+        """What those columns say of items; nothing of items that came after the catalogue."""
+        frame = self._columns
+        known = [item for item in items if item < frame.height]
+        said = dict(zip(known, frame[known].rows(), strict=True)) if known else {}
+        return [dict(zip(frame.columns, said.get(item, ()), strict=False)) for item in items]
 
     def _card(self, item: int, row: Mapping[str, Any]) -> dict[str, Any]:
         def said(role: str) -> Any:
@@ -107,11 +111,13 @@ class Window:
 
         name = self.dataset.items[item]
         price, kind, title = said("price"), _listed(said("kind")), said("title")
-        address = f"/pictures/{VERSION}/{quote(str(name), safe='')}.svg"
+        quoted = quote(str(name), safe="")
+        address = f"/pictures/{VERSION}/{quoted}.svg"
         return {
-            "item_id": name, "title": str(title) if title else f"Item {name}", "by": str(said("by") or ""), "kind": ", ".join(kind),
-            "about": _brief(str(said("about") or "")), "price": float(price) if _finite(price) else None,
-            "price_said": self.money(price) if _finite(price) else "", "link": f"/item/{quote(str(name), safe='')}",
+            "item_id": name, "title": str(title) if title else f"Item {name}", "by": str(said("by") or ""),
+            "kind": ", ".join(kind), "about": _brief(str(said("about") or "")),
+            "price": float(price) if _finite(price) else None,
+            "price_said": self.money(price) if _finite(price) else "", "link": f"/item/{quoted}",
             "picture": address, "wide": address + "?wide=1",
         }  # fmt: skip
 

@@ -227,15 +227,14 @@ def tally(store: Store, plan: Experiment, event: str, *, steps: int = 1, days: f
             .group_by(e.request_id, e.item)
         ).all()
         when = {(request, item): at for request, item, at in done}
-        rewards = list[tuple[int, str, int, int]]()
+        rewards = set[tuple[int, str, str, int]]()
         asked = sorted({request for request, _, _ in done})
         for lo in range(0, len(asked), CHUNK):  # by their keys: left to itself SQLite reads the log for each page
             theirs = sa.select(i.user, i.policy, i.request_id, i.item).where(*shown)
-            for user, policy, request, item in connection.execute(
-                theirs.where(i.request_id.in_(asked[lo : lo + CHUNK])).distinct()
-            ):
-                if (at := when.get((request, item))) is not None:
-                    rewards.append((user, policy, min((at - started) // width, steps - 1), 1))
+            held = connection.execute(theirs.where(i.request_id.in_(asked[lo : lo + CHUNK]))).all()
+            rewards |= {
+                (user, policy, request, item) for user, policy, request, item in held if (request, item) in when
+            }
         early = (e.event_type == event) & (e.time < started) & (e.time >= started - round(days * 86_400e6))
         before = connection.execute(
             sa.select(e.user, sa.func.count()).where(store.mine(t.events), early).group_by(e.user)
@@ -247,9 +246,11 @@ def tally(store: Store, plan: Experiment, event: str, *, steps: int = 1, days: f
         )
     persons = {p: row for row, p in enumerate(sorted({into.get(user, user) for user, *_ in pages}))}
     out = [np.zeros((len(persons), len(arms), steps), np.int32) for _ in range(2)]
-    for held, rows in zip(out, (pages, rewards), strict=True):
-        for user, policy, at, count in rows:
-            held[persons[into.get(user, user)], arms[policy], at] += count
+    for user, policy, at, count in pages:
+        out[0][persons[into.get(user, user)], arms[policy], at] += count
+    for user, policy, request, item in rewards:
+        at = min((when[request, item] - started) // width, steps - 1)
+        out[1][persons[into.get(user, user)], arms[policy], at] += 1
     known = np.zeros(len(persons))
     for user, count in before:
         if (row := persons.get(into.get(user, user))) is not None:

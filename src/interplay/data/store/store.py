@@ -485,30 +485,26 @@ class Store:
     def shown(self, rows: Sequence[Mapping[str, Any]], *, user: Id | None) -> None:
         """Keep impressions, within a moment: the columns of `schema.impressions` but tenant and user."""
         if rows:
-            self.database.write_later((self.tenant, "shown"), self._shown, (user, rows))
-
-    def _shown(self, connection: sa.Connection, told: Sequence[tuple[Id | None, Sequence[Mapping[str, Any]]]]) -> None:
-        at = self._people_placed(connection, [user for user, _ in told])
-        rows = [
-            {**row, "tenant": self.tenant, "user": None if user is None else at[str(user)]}
-            for user, listed in told for row in listed
-        ]  # fmt: skip
-        self.database.insert(connection, t.impressions, rows, unless='tenant, request_id, "row", slot')
+            self.database.write_later((self.tenant, "answered"), self._answered, (user, list(rows)))
 
     def traced(self, request_id: str, trace: Callable[[], Any], *, user: Id | None, time: int) -> None:
         """Keep a trace, within a moment; `trace` is called for its JSON when it is written."""
-        self.database.write_later((self.tenant, "traced"), self._traced, (user, request_id, time, trace))
+        self.database.write_later((self.tenant, "answered"), self._answered, (user, (request_id, time, trace)))
 
-    def _traced(self, connection: sa.Connection, told: Sequence[tuple[Id | None, str, int, Callable[[], Any]]]) -> None:
-        at = self._people_placed(connection, [user for user, *_ in told])
-        rows = [
-            {
-                "tenant": self.tenant, "request_id": request_id, "user": None if user is None else at[str(user)],
-                "time": time, "body": zlib.compress(encoded(trace()), 1),
-            }
-            for user, request_id, time, trace in told
-        ]  # fmt: skip
-        self.database.insert(connection, t.traces, rows, unless="tenant, request_id")
+    def _answered(self, connection: sa.Connection, told: Sequence[tuple[Id | None, Any]]) -> None:
+        """Write impressions and traces; the people of both are looked up together."""
+        at: dict[Any, int | None] = {None: None, **self._people_placed(connection, [user for user, _ in told])}
+        shown, traced = list[dict[str, Any]](), list[dict[str, Any]]()
+        for user, what in told:
+            mine = {"tenant": self.tenant, "user": at[None if user is None else str(user)]}
+            if isinstance(what, tuple):
+                request_id, time, trace = what
+                body = zlib.compress(encoded(trace()), 1)
+                traced.append({**mine, "request_id": request_id, "time": time, "body": body})
+            else:
+                shown += [{**row, **mine} for row in what]
+        self.database.insert(connection, t.impressions, shown, unless='tenant, request_id, "row", slot')
+        self.database.insert(connection, t.traces, traced, unless="tenant, request_id")
 
     def _people_placed(self, connection: sa.Connection, users: Sequence[Id | None]) -> dict[str, int]:
         """Positions of people, given where they have none."""

@@ -19,7 +19,7 @@ const here = (key) => new URLSearchParams(location.search).get(key);
 
 /** A form of the panel; `name` is what is done with it, `back` where one goes without doing it. */
 const form = (name, fields, yes, back) => `<form class="plan" data-form="${name}" novalidate>${fields.join('')}<div data-said role="alert"></div><div class="row"><button class="b solid">${yes}</button><a class="b" href="${back}">Leave it</a></div></form>`;
-const field = (label, control, hint = '') => `<label><b>${label}</b>${control}${hint ? `<small>${hint}</small>` : ''}</label>`;
+const field = (label, control, hint = '') => `<label><b>${label}</b> ${control}${hint ? ` <small>${hint}</small>` : ''}</label>`;
 const group = (label, inner, hint = '') => `<fieldset><legend><b>${label}</b></legend>${hint ? `<p class="small quiet">${hint}</p>` : ''}${inner}</fieldset>`;
 const input = (name, more = '') => `<input name="${name}" autocomplete="off" ${more}>`;
 const select = (name, rows, chosen, more = '') => `<select name="${name}" ${more}>${rows.map(([value, text]) => `<option value="${esc(value)}"${value === chosen ? ' selected' : ''}>${esc(text)}</option>`).join('')}</select>`;
@@ -247,7 +247,7 @@ let who = null;
 
 const draw = () => charts.drawn($('#panel'), made);
 
-const EVERY = { live: 5000, ingestion: 5000, experiments: 5000, people: 2000 };   // milliseconds until a panel is renewed
+const EVERY = { live: 5000, ingestion: 5000, experiments: 10000, people: 2000 };   // milliseconds until a panel is renewed
 
 /** How the thing that has the focus is found again. */
 function mark(held) {

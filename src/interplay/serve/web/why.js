@@ -33,21 +33,41 @@ function facts({ name, facts: f }) {
   return bars(rows);
 }
 
+/** A chance as people read it. */
+const chance = (p) => (p > 0 && p < 0.005 ? 'under 1 %' : `${(100 * p).toFixed(p < 0.0995 ? 1 : 0)} %`);
+
+/** What a ranker foresees of an item: each chance times what it counts, and what the order of the sources added. */
+function foreseen(f, item) {
+  if (!item.predicted) return '';
+  const parts = Object.entries(f.sum ?? {}).filter(([task]) => task in item.predicted).map(([task, weight]) => [task, item.predicted[task], weight]).sort((a, b) => b[1] * b[2] - a[1] * a[2]);
+  const words = parts.map(([task, p, weight]) => `${esc(task)} <span class="n">${chance(p)}</span> × ${weight}`).join(' + ');
+  const order = item.order ? `, and <span class="n">${figure(item.order)}</span> for its place among the sources` : '';
+  return `<p class="small">Foreseen: ${words}${order}.</p>${bars([...parts.map(([task, p, weight]) => [`${named(task)} × ${weight}`, p * weight]), ...(item.order ? [['The sources’ order', item.order]] : [])])}`;
+}
+
+/** That an item was drawn for its place: by what chance, and between what its chance of a click is believed to lie. */
+function drawn(item) {
+  if (!('propensity' in item) || item.propensity >= 1) return '';
+  const [low, high] = item.believed ?? [], what = item.explored ? 'Shown to learn' : 'Drawn for this place, and what is believed best';
+  const believed = item.believed ? `; believed <span class="n">${chance(low).replace(' %', '')} to ${chance(high)}</span> likely to be looked at` : '';
+  return `<p class="small">${what}: chance <span class="n">${chance(item.propensity)}</span>${believed}.</p>`;
+}
+
 /** What a stage did to this very item. */
-function done({ name }, item) {
+function done({ name, facts: f }, item) {
   if (!item?.sources?.length) return '';
   if (name === 'retrieve') return `<p class="quiet small">${esc(item.title)} came from ${esc(list(item.sources.map((s) => `${s.source} (${nth(s.place)})`)))}.</p>`;
   if (name === 'rank') {
     const w = item.wishes, sources = item.sources.map((s) => [named(s.source), s.part, s.part < 0 ? 'minus' : s.source === 'wishes' ? 'said-bar' : '']);
     const rows = w && 'taste' in w ? [['What was learnt', w.taste], ['Your wishes', w.wanted ?? 0, 'said-bar'], ...(w.unwanted ? [['Against them', -Math.abs(w.unwanted), 'minus']] : [])] : sources;
     const key = [['said-bar', 'what you said'], ['', 'what was learnt'], ['minus', 'taken away']].filter(([k]) => rows.some(([, , kind]) => kind === k));
-    return `<p>Score <b class="n">${minus(item.score)}${figure(item.score)}</b>${item.ranked ? `, ${nth(item.ranked)} of those ranked` : ''}.</p>${bars(rows)}${rows === sources ? '' : `<p class="quiet small">What was learnt, by source of it:</p>${bars(sources)}`}${key.length > 1 ? `<p class="key">${key.map(([k, t]) => `<span><span class="track"><i class="${k}"></i></span>${t}</span>`).join('')}</p>` : ''}`;
+    return `<p>Score <b class="n">${minus(item.score)}${figure(item.score)}</b>${item.ranked ? `, ${nth(item.ranked)} of those ranked` : ''}.</p>${foreseen(f, item)}${item.predicted && rows === sources ? '<p class="quiet small">What the sources gave to that order:</p>' : ''}${bars(rows)}${rows === sources ? '' : `<p class="quiet small">What was learnt, by source of it:</p>${bars(sources)}`}${key.length > 1 ? `<p class="key">${key.map(([k, t]) => `<span><span class="track"><i class="${k}"></i></span>${t}</span>`).join('')}</p>` : ''}`;
   }
   if (name !== 'page') return '';
   const stood = 'slot' in item ? (item.stood ? item.stood === item.place ? ', as it would without the arranger' : `; without the arranger it would be ${nth(item.stood)}` : '; without the arranger it would not be on this page') : '';
   const before = stood || (item.ranked && item.ranked !== item.place ? `; before the page was arranged it was ${nth(item.ranked)}` : '');
   const why = 'slot' in item ? bars([['Worth here', item.slot, item.slot < 0 ? 'minus' : ''], ['Like one above', item.alike]]) : '';
-  return `<p class="quiet small">It stands in place ${item.place}${before}.</p>${why}`;
+  return `<p class="quiet small">It stands in place ${item.place}${before}.</p>${drawn(item)}${why}`;
 }
 
 const STATES = { edited: ['edited', 'edited by you'], again: ['rerun', 'run again'], kept: ['', 'kept as it was'] };
