@@ -86,6 +86,18 @@ def test_short_lists_and_padding_end_in_nothing():
     assert torch.isfinite(gains(seen, walk.page)).all()
 
 
+def test_the_page_laid_in_numpy_is_the_walk_that_always_takes_the_likeliest():
+    lists, things = lists_of(40, 12)
+    for stirred in (0.0, 1.0):
+        p, seen = policy(stirred=stirred), Seen.of(lists, things)
+        p.push.fill_(0.7)
+        with torch.no_grad():
+            walked = p.walk(seen, K, lambda place, logits: logits.argmax(dim=1))
+        np.testing.assert_array_equal(p.greedy(seen, K).numpy(), walked.page.numpy())
+    few = replace(lists, items=np.where(np.arange(12) < 2, lists.items, -1), engaged=np.zeros((40, 12), bool))
+    assert (p.greedy(Seen.of(few, things), K)[:, 2:] == -1).all()
+
+
 def test_advantages_are_the_sum_of_faded_surprises():
     reward, value, trace = torch.randn(3, 5), torch.randn(3, 5), 0.8
     for row in range(3):

@@ -36,7 +36,7 @@ def planted(n: int, seed: int = 0) -> tuple[Lists, Things]:
     of = group[items] == liked[:, None]
     numbers = rng.normal(size=(n, M, len(NUMBERS))).astype(np.float32)
     numbers[:, :, 0] += 3 * of
-    engaged = of & (np.cumsum(of & (np.arange(M) >= LED), axis=1) == 1) & (np.arange(M) >= LED)
+    engaged = of & (np.cumsum(of & (np.arange(M) >= LED), axis=1) == 4) & (np.arange(M) >= LED)
     recent = np.full((n, 10), -1, np.int32)
     recent[:, :2] = rng.integers(0, 60, (n, 2))
     lists = Lists(

@@ -99,3 +99,21 @@ add(
         ),
     )
 )  # fmt: skip
+add(
+    Bench(
+        name="longterm-logged",
+        version=1,
+        about="**What a log says of them before they serve**, in a world with known truth.",
+        data="",
+        kind="logged",
+        metrics=("effective", "paths", "click", "click_once", "click_served", "gift", "gift_once", "gift_served"),
+        entries=(
+            Entry(system="old policy"),
+            *(Entry(system=name) for name in ("random", "popularity", "ctr-greedy", "myopic")),
+            Entry(system="rliv-ua", label="return regression", settings={"target": "return", "worth": 0.3}),
+            Entry(system="rliv-ua", settings={"worth": 0.1}),
+        ),
+        note="Clicks are shares of showings, gifts log(1 + amount) by 1,000 showings. Settings are those of the bench "
+        "`longterm`, chosen in another world.",
+    )
+)

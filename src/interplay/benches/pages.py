@@ -183,12 +183,15 @@ add(
 add(
     Bench(
         name="simulators",
-        version=1,
+        version=2,  # 1: without speed
         about="**Simulators of people who rate films**, held against ratings they have not seen.",
         data="ml-100k",
         kind="simulators",
         metrics=("auc", "logloss", "ece", "base", "closed", "people", "apart", "visits"),
-        entries=tuple(Entry(system=name, seeds=(0, 1, 2)) for name in ("global", "item", "logistic", "learned")),
+        entries=(
+            *(Entry(system=name, seeds=(0, 1, 2)) for name in ("global", "item", "logistic", "learned")),
+            *(Entry(system=name) for name in ("interest", "tempting", "organic")),
+        ),
     )
 )
 

@@ -199,8 +199,8 @@ def _paged(cascade: Cascade, answer: Answer, i: int, items: Sequence[Mapping[str
         tried = int(columns["explored"][i].sum())
         policy = cascade.explore.policy.config
         facts |= {"explores": str(getattr(policy, "way", type(policy).__name__)), "tried": tried}
-        where = cascade.explore.places
-        facts |= {"places": list(where)} if where else {}
+        where = [place for place in cascade.explore.places if place <= len(items)]
+        facts |= {"places": where} if where else {}
         parts += [f"place{'s' * (len(where) > 1)} {', '.join(map(str, where))} drawn to learn"] if where else []
         parts += [f"{tried} of them to learn from"] if tried else ["none of them only to learn from"]
     change = (

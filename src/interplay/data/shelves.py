@@ -55,7 +55,7 @@ class Shelves:
     @property
     def engaged(self) -> Array:
         """bool[n, r]: on which stands what was gone for."""
-        return self.wanted.any(axis=2)
+        return np.asarray(self.wanted.any(axis=2))
 
     @property
     def passed(self) -> Array:

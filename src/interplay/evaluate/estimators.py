@@ -3,6 +3,7 @@
 replay         mean reward where the logger did the same (Li et al., WSDM 2011); unbiased for uniform logging only
 ips, clipped   inverse propensities, and with weights of at most a limit
 snips          self-normalised (Swaminathan and Joachims, NIPS 2015)
+ncis           self-normalised with weights of at most a limit
 sub-gaussian   weights bent towards 1 (Metelli et al., NeurIPS 2021)
 dm, dr         a reward model, and corrected by weighted residuals (Dudik et al., Statistical Science 2014)
 sndr           the correction self-normalised
@@ -58,6 +59,12 @@ def clipped(rounds: Rounds, limit: float) -> Terms:
 
 def snips(rounds: Rounds, limit: float) -> Terms:
     return Terms.ratio(rounds.weight * rounds.reward, rounds.weight)
+
+
+def ncis(rounds: Rounds, limit: float) -> Terms:
+    """Normalised capped importance sampling."""
+    w = np.minimum(rounds.weight, limit)
+    return Terms.ratio(w * rounds.reward, w)
 
 
 def sub_gaussian(rounds: Rounds, limit: float) -> Terms:
@@ -123,6 +130,7 @@ ESTIMATORS: Mapping[str, Estimator] = {
     "ips": Estimator(terms=ips, unbiased=True, about="inverse propensities"),
     "clipped": Estimator(terms=clipped, limits=WIDE, about="... with weights of at most a limit"),
     "snips": Estimator(terms=snips, about="... divided by the sum of the weights"),
+    "ncis": Estimator(terms=ncis, limits=WIDE, about="... and with weights of at most a limit"),
     "sub-gaussian": Estimator(terms=sub_gaussian, limits=(0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
                               about="... with weights bent towards 1"),
     "dm": Estimator(terms=dm, models=True, about="the reward model alone"),

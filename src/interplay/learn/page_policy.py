@@ -132,12 +132,37 @@ class PagePolicy(nn.Module):
 
     def greedy(self, seen: Seen, k: int) -> Tensor:
         """The likeliest choice at every place, int64[b, k]; of equals the better ranked."""
-        stand, chosen = _Standing(seen, *self.read(seen)), []
-        for place in range(min(k, seen.present.shape[1], self.config.places)):
-            query = self.query(stand.context(place, self.place))
-            at = stand.logits(place, query, self.crowd, self.push).argmax(dim=1)
-            chosen.append(torch.where(stand.take(at), at, -1))
-        return torch.stack(chosen, dim=1) if chosen else torch.zeros((len(seen.present), 0), dtype=torch.int64)
+        return torch.from_numpy(self.laid(seen, k, lambda place, logits: logits.argmax(axis=1)))
+
+    @torch.no_grad()
+    def laid(self, seen: Seen, k: int, pick: Callable[[int, Array], Array]) -> Array:
+        """A page of k places, int64[b, k], -1 where nothing was left; `pick(place, logits [b, m])` chooses, int64[b].
+
+        What `walk` does, in NumPy: a live request is one small page, for which each of torch's calls costs more than
+        its arithmetic.
+        """
+        states, first, _ = (t.numpy() for t in self.read(seen))
+        weight, bias, places = (t.detach().numpy() for t in (self.query.weight, self.query.bias, self.place))
+        pull, alike, push = (float(v) for v in (*self.crowd, self.push))
+        like, group, free = seen.like.numpy(), seen.group.numpy(), seen.present.numpy().copy()
+        b, m, dim = states.shape
+        rows, total = np.arange(b), np.zeros((b, dim), np.float32)
+        near, same = np.zeros((b, m), np.float32), np.zeros((b, m), np.float32)
+        out = np.full((b, min(k, m, self.config.places)), -1, np.int64)
+        for place in range(out.shape[1]):
+            context = np.concatenate([total / max(place, 1), np.broadcast_to(places[place], total.shape)], axis=1)
+            query = (context @ weight.T + bias) / np.float32(dim**0.5)
+            logits = first + np.matmul(states, query[:, :, None])[:, :, 0]
+            logits += np.float32(pull - push) * near + np.float32(alike) * same / max(place, 1)
+            at = pick(place, np.where(free, logits, np.float32(NEVER)))
+            able = free[rows, at]
+            out[able, place] = at[able]
+            total += states[rows, at] * able[:, None]
+            near = np.where(able[:, None], np.maximum(near, like[rows, at]), near)
+            own = group[rows, at][:, None]
+            same += (group == own) & (own >= 0) & able[:, None]
+            free[rows, at] = False
+        return out
 
     def drawn(self, seen: Seen, k: int, generator: torch.Generator) -> Walk:
         """A page drawn from the policy."""

@@ -121,17 +121,20 @@ class Rails:
     @torch.no_grad()
     def drawn(self, shelves: Shelves, known: Things, draw: Array) -> tuple[Array, Array]:
         """The same with one place drawn by `draw` (uint64[n]), and the chance of each shelf at its place."""
-        lot = torch.tensor([np.random.default_rng([int(d), 43]).random() for d in draw], dtype=torch.float64)
+        lot = np.array([np.random.default_rng([int(d), 43]).random() for d in draw])
+        chance = np.ones((len(shelves), self.places))
 
-        def pick(place: int, logits: torch.Tensor) -> torch.Tensor:
+        def pick(place: int, logits: Array) -> Array:
             if place != self.config.tried - 1:
-                return logits.argmax(dim=1)
-            below = logits.double().softmax(dim=1).cumsum(dim=1)
-            return (below <= lot[:, None] * below[:, -1:]).sum(dim=1).clamp(max=logits.shape[1] - 1)
+                return np.asarray(logits.argmax(axis=1))
+            odds = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+            odds /= odds.sum(axis=1, keepdims=True)
+            at = np.minimum((odds.cumsum(axis=1) <= lot[:, None]).sum(axis=1), logits.shape[1] - 1)
+            chance[:, place] = odds[np.arange(len(at)), at]
+            return np.asarray(at)
 
-        walk = self.policy.walk(Seen.of(shelves, known), self.places, pick)
-        page, tried = walk.page.numpy(), np.arange(walk.page.shape[1]) == self.config.tried - 1
-        return page, np.where(tried & (page >= 0), walk.said.exp().double().numpy(), 1.0)
+        page = self.policy.laid(Seen.of(shelves, known), self.places, pick)
+        return page, np.where(page >= 0, chance[:, : page.shape[1]], 1.0)
 
     @torch.no_grad()
     def choose(self, shelves: Shelves, known: Things, draw: Array | None = None) -> Chosen:
@@ -146,11 +149,10 @@ class Rails:
         elif self.trusted:
             order = self.page(shelves, known)
         seen = Seen.of(shelves, known)
-        parts = [self.mixed.parts(seen, torch.from_numpy(p)) for p in (order, usual)]
-        told = [torch.stack(self.mixed.grains(*p), dim=1).numpy().astype(np.float32) for p in parts]
+        now, was, slots = self.mixed.beside(seen, torch.from_numpy(order), torch.from_numpy(usual))
         return Chosen(
-            shelves=shelves, order=order, rule=usual, chance=chance, slot=self.mixed.slots(parts[0][1]).numpy(),
-            after=told[0], before=told[1], by="policy" if self.trusted else "rule",
+            shelves=shelves, order=order, rule=usual, chance=chance, slot=slots.numpy(),
+            after=now.numpy(), before=was.numpy(), by="policy" if self.trusted else "rule",
         )  # fmt: skip
 
     def state(self) -> State:
@@ -185,9 +187,9 @@ def gains(shelves: Shelves, page: Array) -> tuple[Array, Array]:
     """For each page: the discounts of shelf and place of everything that was gone for, where it stands first; and
     whether something of it stands among the first places of a shelf."""
     rows, at = np.arange(len(page))[:, None], np.maximum(page, 0)
-    there = (page >= 0)[:, :, None]
-    items = np.where(there, shelves.items[rows, at], -1).reshape(len(page), -1)
-    wanted = (shelves.wanted[rows, at] & there).reshape(len(page), -1)
+    there, flat = (page >= 0)[:, :, None], (len(page), page.shape[1] * WIDE)
+    items = np.where(there, shelves.items[rows, at], -1).reshape(flat)
+    wanted = (shelves.wanted[rows, at] & there).reshape(flat)
     again = ((items[:, :, None] == items[:, None]) & np.tri(items.shape[1], k=-1, dtype=bool)).any(axis=2)
     weight = (discount(page.shape[1])[:, None] * discount(WIDE)).reshape(-1)
     first = np.tile(np.arange(WIDE) < VISIBLE, page.shape[1])

@@ -6,7 +6,7 @@ import numpy as np
 
 from interplay.types import Array
 
-MOMENTS = 96  # of the race, evenly over the logarithm of its time
+MOMENTS = 128  # of the race, evenly over the logarithm of its time
 BLOCK = 256  # rows at once
 
 
@@ -32,7 +32,7 @@ def _raced(scores: Array, k: int) -> Array:
     top = np.where(held, scores, -np.inf).max(axis=1, initial=-np.inf, keepdims=True)
     rate = np.where(held, np.exp(np.where(held, scores - np.where(np.isfinite(top), top, 0.0), -np.inf)), 0.0)
     least = max(float(rate[held].min(initial=1.0)), 1e-12)
-    log_time = np.linspace(np.log(1e-5), np.log(40.0 / least), MOMENTS)
+    log_time = np.linspace(np.log(1e-7), np.log(40.0 / least), MOMENTS)
     late = np.exp(-rate[:, :, None] * np.exp(log_time))  # n x m x moments: not yet arrived
     density = rate[:, :, None] * np.exp(log_time) * late  # of arriving, in the logarithm of time
     out = np.zeros(scores.shape)

@@ -12,16 +12,13 @@ from interplay.ops.topk import best
 from interplay.serve.scene import Scene
 from interplay.types import Array, Requests, RuleSet, Slates, Stage, Trace
 
+SPARE, SHORT = 4, 100  # under rules so many times as many as are wanted are asked for, and no fewer than this
+
 
 def near(scene: Scene, item: int, n: int, allowed: Array | None = None) -> tuple[Slates, str]:
     """The n nearest items and what was compared: "behaviour" where a model has it, the catalogue's "words" if not."""
     if scene.neighbours is not None:
-        free = allowed is None or bool(allowed.all())
-        try:
-            slates = scene.neighbours.similar_items(np.array([item], np.int32), n if free else scene.dataset.n_items)
-        except Unsupported:  # a cascade none of whose sources knows neighbours: the words below do
-            slates = Slates.empty(1, 0)
-        kept = [(i, s) for i, s in slates.row(0) if free or allowed is None or allowed[i]][:n]
+        kept = _alike(scene, item, n, allowed)
         if kept:
             return slate(kept), "behaviour"
     like = scene.words.like(item)
@@ -29,6 +26,20 @@ def near(scene: Scene, item: int, n: int, allowed: Array | None = None) -> tuple
     rules = RuleSet(masks=None if allowed is None else allowed[None], withhold_seen=False)
     asked = Requests.strangers([[]], rules=rules)
     return best(lambda _: np.where(like > 0, like, -np.inf)[None], asked, n, scene.rows), "words"
+
+
+def _alike(scene: Scene, item: int, n: int, allowed: Array | None) -> list[tuple[int, float]]:
+    """The n nearest allowed items by behaviour: a short list is asked for, a longer one where rules hide most of it."""
+    wide, every = n if allowed is None or allowed.all() else max(SPARE * n, SHORT), scene.dataset.n_items
+    while True:
+        try:
+            found = scene.neighbours.similar_items(np.array([item], np.int32), min(wide, every)).row(0)
+        except Unsupported:  # a cascade none of whose sources knows neighbours: the words do
+            return []
+        kept = [(i, s) for i, s in found if allowed is None or allowed[i]][:n]
+        if len(kept) >= n or len(found) < wide or wide >= every:
+            return kept
+        wide *= 8
 
 
 def nearest_told(

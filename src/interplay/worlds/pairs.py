@@ -264,8 +264,12 @@ class PairWorld:
         draw = requests.draw
         assert draw is not None
         luck = draws(draw, 1, at.shape[1])
-        score = 1.5 * self.believed[requests.user[:, None], np.maximum(at, 0)] - np.log(-np.log(luck))
-        return first_of(at, score, requests.k)
+        return first_of(at, self.old_scores(requests) - np.log(-np.log(luck)), requests.k)
+
+    def old_scores(self, requests: Requests) -> Array:
+        """float64[n, m]: the logarithms of the weights by which it draws, without replacement; -inf where nobody is."""
+        at = requests.context["candidates"].astype(np.int64)
+        return np.where(at >= 0, 1.5 * self.believed[requests.user[:, None], np.maximum(at, 0)], -np.inf)
 
     def logged(self, day: int) -> Dataset:
         """The old policy serves until the day `day`; the log of it."""

@@ -7,6 +7,7 @@ SQLite runs in WAL mode with synchronous = FULL, PostgreSQL as its administrator
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sqlite3
@@ -295,6 +296,21 @@ class Database:
         arrays = ", ".join(f"%s::{table.c[n].type.compile(self.engine.dialect)}[]" for n in names)
         statement = f'INSERT INTO "{table.name}" ({columns}) SELECT * FROM unnest({arrays}) {rest}'
         return connection.exec_driver_sql(statement, tuple([row[n] for row in rows] for n in names)).rowcount
+
+    def positions(
+        self, connection: sa.Connection, table: sa.Table, tenant: str, names: Sequence[str]
+    ) -> dict[str, int]:
+        """Positions of those of the names that a table of users or items has. The names go as one value: SQLAlchemy
+        takes longer over a thousand of them than SQLite over finding them."""
+        listed, of = ("json_each(?)", "?") if self.lite else ("unnest(%s::text[])", "%s")
+        asked = "asked.value" if self.lite else "asked.name"
+        called = "asked" if self.lite else "asked(name)"
+        statement = (
+            f'SELECT e.name, e.position FROM {listed} AS {called} CROSS JOIN "{table.name}" AS e '
+            f"WHERE e.tenant = {of} AND e.name = {asked}"
+        )
+        given = (json.dumps(list(names)) if self.lite else list(names), tenant)
+        return dict(connection.exec_driver_sql(statement, given).cursor.fetchall())
 
     # -------------------------------------------------------------------------------------------------------- the rest
 

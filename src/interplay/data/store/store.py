@@ -240,10 +240,7 @@ class Store:
         missing = [n for n in names if n not in found]
         given = head.n_users if table is t.users else head.n_items
         for lo in range(0, len(missing), CHUNK):
-            query = sa.select(table.c.name, table.c.position).where(
-                self.mine(table), table.c.name.in_(missing[lo : lo + CHUNK])
-            )
-            read: dict[str, int] = {n: p for n, p in connection.execute(query)}  # noqa: C416
+            read = self.database.positions(connection, table, self.tenant, missing[lo : lo + CHUNK])
             found |= read
             with self._lock:  # what this very transaction made is read too, and may yet be rolled back
                 if self._seen[kind] == version:

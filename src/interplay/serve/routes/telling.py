@@ -78,7 +78,7 @@ def events(
     places: list[int] = []
     for place, row in enumerate(rows_of(body, "events")):
         try:
-            rows.append(bodies.Event.model_validate(row).model_dump())
+            rows.append(bodies.Event.model_validate(row).__dict__)
             places.append(place)
         except ValidationError as wrong:
             wrongs.append(_wrong(place, row, sentence(dict(wrong.errors()[0]))))

@@ -57,17 +57,15 @@ export function band(w, h, points, unit, name) {
   const last = points.at(-1), half = Math.max(Math.abs(last[1]), Math.abs(last[3]), 1e-9) * 2, most = Math.max(half, Math.max(...points.map((p) => Math.abs(p[2]))) * 1.1), held = (v) => Math.min(Math.max(v, -most), most);
   const left = 52, end = last[0] || 1, x = (t) => left + (w - left - 8) * t / end, y = (v) => 8 + (h - 38) * (most - held(v)) / (2 * most), way = (rows, k) => rows.map((p) => `${x(p[0]).toFixed(1)} ${y(p[k]).toFixed(1)}`).join('L');
   const lines = [most / 2, 0, -most / 2].map((v) => `<path d="M${left} ${y(v)}H${w}" stroke="${v ? 'var(--line)' : 'var(--ink-2)'}"${v ? '' : ' stroke-dasharray="5 4"'}/><text x="${left - 8}" y="${y(v) + 5}" text-anchor="end">${v ? minus(v) + figure(v) : '0'}</text>`).join('');
-  return svg(w, h, `${lines}<path d="M${way(points, 3)}L${way([...points].reverse(), 1)}z" fill="var(--engine)" opacity=".18"/><path d="M${way(points, 2)}" fill="none" stroke="var(--engine)" stroke-width="2.4"/><path d="M${x(last[0])} ${y(last[1])}V${y(last[3])}" stroke="var(--engine)" stroke-width="2.4"/><circle cx="${x(last[0])}" cy="${y(last[2])}" r="5" fill="var(--engine)"/><text x="${left}" y="${h - 6}">start</text><text x="${w}" y="${h - 6}" text-anchor="end">${spent(end)}</text>`,
+  return svg(w, h, `${lines}<path d="M${way(points, 3)}L${way([...points].reverse(), 1)}z" fill="var(--engine)" opacity=".18"/><path d="M${way(points, 2)}" fill="none" stroke="var(--engine)" stroke-width="2.4"/><circle cx="${x(last[0])}" cy="${y(last[2])}" r="5" fill="var(--engine)"/><text x="${left}" y="${h - 6}">start</text><text x="${w}" y="${h - 6}" text-anchor="end">${spent(end)}</text>`,
     `${name}, over ${spent(end)}: now ${minus(last[2])}${figure(last[2])} ${unit}, between ${minus(last[1])}${figure(last[1])} and ${minus(last[3])}${figure(last[3])}; dashed: no difference`);
 }
 
 /** Shares over time as steps. Rows of [name, [[minutes, share]...]]; each line has its own dashes and its name at the end. */
 export function steps(w, h, rows, end, unit) {
   const right = w - 110, x = (t) => 46 + (right - 46) * t / (end || 1), y = (v) => 10 + (h - 40) * (1 - v / 100), dashes = ['', '7 4', '2 4', '10 3 2 3'];
-  const ends = rows.map(([, points], i) => [i, y(points.at(-1)[1]) + 5]).sort((a, b) => a[1] - b[1]);
-  ends.forEach((e, k) => { if (k) e[1] = Math.max(e[1], ends[k - 1][1] + 16); });
   return svg(w, h, [0, 50, 100].map((v) => `<path d="M46 ${y(v)}H${right}" stroke="var(--line)"/><text x="38" y="${y(v) + 5}" text-anchor="end">${v}</text>`).join('')
-    + rows.map(([name, points], i) => `<path d="M${points.map(([t, v], k) => `${k ? `H${x(t)}V` : `${x(t)} `}${y(v)}`).join('')}H${right}" fill="none" stroke="${i ? 'var(--engine)' : 'var(--ink-2)'}" stroke-width="2.4" stroke-dasharray="${dashes[i % 4]}"/><text x="${right + 8}" y="${ends.find((e) => e[0] === i)[1]}">${esc(name.slice(0, 10))} ${Math.round(points.at(-1)[1])} %</text>`).join('')
+    + rows.map(([name, points], i) => `<path d="M${points.map(([t, v], k) => `${k ? `H${x(t)}V` : `${x(t)} `}${y(v)}`).join('')}H${right}" fill="none" stroke="${i ? 'var(--engine)' : 'var(--ink-2)'}" stroke-width="2.4" stroke-dasharray="${dashes[i % 4]}"/><text x="${right + 8}" y="${y(points.at(-1)[1]) + (i ? 13 : -3)}">${esc(name.slice(0, 10))} ${Math.round(points.at(-1)[1])} %</text>`).join('')
     + `<text x="46" y="${h - 6}">start</text><text x="${right}" y="${h - 6}" text-anchor="end">${spent(end)}</text>`, `${unit}: ${rows.map(([name, points]) => `${name} ${points.map((p) => Math.round(p[1])).join(', then ')}`).join('; ')}`);
 }
 

@@ -1,4 +1,4 @@
-/* For whoever keeps it running: live latency, ingestion, models and their gates, experiments, what another recipe would have earned, benches, the market's people. */
+/* For whoever keeps it running: latency, ingestion, models, experiments, estimates, benches, the market's people. */
 import { ask, change } from './api.js';
 import * as charts from './charts.js';
 import { $, $$, asked, awaited, count, esc, icon, many, ms, note, say } from './parts.js';
@@ -28,8 +28,8 @@ const select = (name, rows, chosen, more = '') => `<select name="${name}" ${more
 async function chooser(versions) {
   const m = await ask('/v1/models');
   const rows = [...(versions ? [...m.models].reverse().map((v) => [`model ${v.version}`, `Version ${v.version}, ${v.name}${v.live ? ', live' : ''}`]) : []), ...m.choices.map((c) => [c.name, c.name]), ['', 'One that I paste']];
-  return field('Recipe', select('policy', rows, rows[0][0], 'data-paste'), 'A recipe or a system of the package, or a recipe of your own.')
-    + `<div data-pasted hidden>${field('Its name', input('name', 'maxlength="200" value="mine.toml"'))}${field('Its text', '<textarea name="text" rows="9" spellcheck="false" maxlength="64000" placeholder="[source.popular]&#10;system = &quot;popular&quot;"></textarea>', 'As in docs/cascade.md.')}</div>`;
+  return field('Recipe', select('policy', rows, rows[0][0], 'data-paste'))
+    + `<div data-pasted hidden>${field('Its name', input('name', 'maxlength="200" value="mine.toml"'))}${field('Its text', '<textarea name="text" rows="9" spellcheck="false" maxlength="64000"></textarea>', 'As in docs/cascade.md.')}</div>`;
 }
 
 /** What was chosen there, as the API has it. */
@@ -50,13 +50,13 @@ async function plan() {
   const arm = (i) => `<div class="line">${field(`Arm ${i + 1}`, input(`arm${i}`, `maxlength="40" value="${['now', 'next'][i] ?? ''}"`))}${field('Answered by', select(`model${i}`, versions, i === 1 && other ? `${other.version}` : '0'))}${field('Share, %', input(`share${i}`, `type="number" min="0" max="100" step="any" value="${i < 2 ? 50 : ''}"`))}</div>`;
   const rail = (i) => `<div class="line">${field('Event', select(`event${i}`, [['', 'none'], ...kinds], ''))}${field('Margin, a page', input(`margin${i}`, 'type="number" min="0" step="any" value="0.02"'))}${field('It should be', select(`higher${i}`, [['yes', 'high'], ['', 'low']], 'yes'))}</div>`;
   return head('Plan an experiment', 'Nobody takes part before it is started.')
-    + (other ? '' : note({ tone: 'care', text: 'There is only one version of the model, so there is nothing to compare it with.', button: '<a class="b slim" href="/operate/models?new=1">Learn another</a>' }))
+    + (other ? '' : note({ tone: 'care', text: 'There is only one version of the model.', button: '<a class="b slim" href="/operate/models?new=1">Learn another</a>' }))
     + form('plan', [
-      field('Name', input('name', 'maxlength="40" required'), 'Letters, digits, “-”, “_” and “.”.'),
+      field('Name', input('name', 'maxlength="40" required')),
       field('How people meet it', select('kind', [['split', 'Each person is answered by one arm'], ['interleave', 'Two arms fill each page in turns']], 'split')),
       group('Arms', Array.from({ length: ARMS }, (_, i) => arm(i)).join(''), 'The others are compared with the first. An arm without a name is left out.'),
       field('What counts', select('reward', kinds, 'click')), field('Where', select('surface', [['feed', 'Feeds'], ['search', 'Searches'], ['both', 'Both']], 'feed')),
-      field('People who take part, %', input('traffic', 'type="number" min="0" max="100" step="any" value="100"'), 'Everybody else is held out and answered by the live model.'),
+      field('People who take part, %', input('traffic', 'type="number" min="0" max="100" step="any" value="100"'), 'Everybody else is answered by the live model.'),
       group('Guardrails', Array.from({ length: RAILS }, (_, i) => rail(i)).join(''), 'What must not suffer by more than a margin, in events a page.'),
     ], 'Plan it', TRIALS);
 }
@@ -65,7 +65,7 @@ async function trials(made) {
   if (here('new')) return plan();
   const rows = (await ask('/v1/experiments')).experiments.reverse(), name = here('name') ?? rows[0]?.name;
   const top = head('Experiments', 'Each person is answered by one arm, always the same. The intervals hold however often you look.') + `<div class="row"><a class="b${rows.length ? '' : ' solid'}" href="${TRIALS}?new=1">Plan one</a></div>`;
-  if (!rows.length) return top + note({ tone: 'plain', strong: 'None was planned yet.', text: 'Two versions of the model answer people side by side, and what people do with them is compared.' });
+  if (!rows.length) return top + note({ tone: 'plain', strong: 'None was planned yet.', text: 'Versions of the model answer people side by side.' });
   const e = await ask(at(name)), p = e.experiment, mixed = p.kind === 'interleave', running = p.state === 'running';
   const minutes = (t) => (t - p.started_at) / 60e6, last = e.course.length ? minutes(e.course.at(-1).at) : 0;
   p.arms.slice(1).forEach((arm, i) => {
@@ -78,16 +78,15 @@ async function trials(made) {
   const bad = e.guardrails.some((g) => g.state === 'breached') || e.said.includes('not filled as planned');
   return top + pills('Experiments', TRIALS, 'name', rows.map((x) => [x.name, x.name]), name)
     + note({ tone: bad ? 'stop' : 'plain', strong: `${p.name} is ${p.state}.`, text: `${e.said}.` })
-    + `<div><div class="gates">${running ? gate(e.may_stop ? bad ? 'no' : 'yes' : 'wait', e.stop_said) : ''}${e.sample_ratio === null || !p.started_at ? '' : gate(e.sample_ratio < 0.001 ? 'no' : 'yes', e.sample_ratio < 0.001 ? 'arms not filled as planned' : `arms filled as planned (chance ${charts.figure(e.sample_ratio)})`)}${e.guardrails.map((g) => gate({ held: 'yes', breached: 'no', open: 'wait' }[g.state], `${g.event}${p.arms.length > 2 ? ` by ${g.arm}` : ''}: ${g.state}`)).join('')}</div>`
+    + `<div><div class="gates">${running ? gate(e.may_stop ? bad ? 'no' : 'yes' : 'wait', e.stop_said) : ''}${e.sample_ratio === null || !p.started_at ? '' : gate(e.sample_ratio < 0.001 ? 'no' : 'yes', e.sample_ratio < 0.001 ? 'arms not filled as planned' : `arms filled as planned (chance ${charts.figure(e.sample_ratio)})`)}</div>`
     + `<p class="small quiet">${mixed ? 'Both arms fill each page in turns; whose things are clicked more is preferred' : 'Each person sees one arm'}; ${+percent(p.traffic)} % of people take part${last ? `, for ${charts.spent(last)} now` : ''}.</p></div>`
     + (deeds ? `<div class="row">${deeds}</div>` : '')
-    + p.arms.slice(1).map((a, i) => made[`course${i}`] ? chart(`course${i}`, `${esc(a.name)} against ${esc(p.arms[0].name)}, over time`, `${esc(p.reward)}s a page more. Line: the difference as it was then. Band: its interval of 95 %, which holds at all times at once; once it leaves the dashed line, a difference is known.`) : '').join('')
-    + table('Arms', `${e.moved && !mixed ? `${many(e.moved, 'person', 'people')} saw more than one arm and are left out. ` : ''}${mixed ? 'Clicks are wins: each goes to the arm whose choice the thing was.' : 'A page is one answer that was shown.'}`, [['Arm', ''], ['Model', 'num'], ['People', 'num'], ['Pages', 'num'], [mixed ? 'Wins' : `${esc(p.reward)}s`, 'num'], ['A page', 'num'], ['More than the first', 'num'], ['95 %, at all times', 'num'], ['So it is', '']], e.arms.map((a, i) => { const g = e.gaps.find((x) => x.arm === a.name); return `<tr><th scope="row">${esc(a.name)}</th><td class="num">${a.model || 'live'}</td><td class="num">${count(a.persons)}</td><td class="num">${count(a.pages)}</td><td class="num">${count(a.rewards)}</td><td class="num">${number(a.rate)}</td><td class="num">${g ? number(g.difference) : ''}</td><td class="num">${g ? span(g.interval) : ''}</td><td>${i ? esc(g?.verdict ?? '') : 'the first'}</td></tr>`; }))
+    + p.arms.slice(1).map((a, i) => made[`course${i}`] ? chart(`course${i}`, `${esc(a.name)} against ${esc(p.arms[0].name)}, over time`, `${esc(p.reward)}s a page more. Line: the difference as it was then. Band: 95 %, at all times at once; where it leaves the dashed line, a difference is known.`) : '').join('')
+    + table('Arms', `${e.moved && !mixed ? `${many(e.moved, 'person', 'people')} saw more than one arm and are left out. ` : ''}${mixed ? 'A click is a win of the arm whose choice the thing was.' : ''}`, [['Arm', ''], ['Model', 'num'], ['People', 'num'], ['Pages', 'num'], [mixed ? 'Wins' : `${esc(p.reward)}s`, 'num'], ['A page', 'num'], ['More than the first', 'num'], ['95 %, at all times', 'num'], ['So it is', '']], e.arms.map((a, i) => { const g = e.gaps.find((x) => x.arm === a.name); return `<tr><th scope="row">${esc(a.name)}</th><td class="num">${a.model || 'live'}</td><td class="num">${count(a.persons)}</td><td class="num">${count(a.pages)}</td><td class="num">${count(a.rewards)}</td><td class="num">${number(a.rate)}</td><td class="num">${g ? number(g.difference) : ''}</td><td class="num">${g ? span(g.interval) : ''}</td><td>${i ? esc(g?.verdict ?? '') : 'the first'}</td></tr>`; }))
     + (e.guardrails.length ? table('Guardrails', 'What must not suffer by more than a margin.', [['Event', ''], ['Arm', ''], ['State', ''], ['Difference a page', 'num'], ['95 %, at all times', 'num'], ['Margin', 'num']], e.guardrails.map((g) => `<tr><th scope="row">${esc(g.event)}</th><td>${esc(g.arm)}</td><td>${gate({ held: 'yes', breached: 'no', open: 'wait' }[g.state], g.state)}</td><td class="num">${number(g.difference)}</td><td class="num">${span(g.interval)}</td><td class="num">${g.higher_is_better ? '−' : '+'}${charts.figure(g.margin)}</td></tr>`)) : '')
-    + (p.moves.length ? chart('shares', 'Shares of the people', 'How traffic was moved between the arms.') : '');
+    + (p.moves.length ? chart('shares', 'Shares of the people', 'As they were moved.') : '');
 }
 
-/** A filled form, sent; where to go then. */
 async function planned(said) {
   const arms = [], guardrails = [], kind = said.get('kind');
   for (let i = 0; i < ARMS; i++) if (said.get(`arm${i}`)) arms.push({ name: said.get(`arm${i}`), model: +said.get(`model${i}`), share: +said.get(`share${i}`) / 100 });
@@ -102,7 +101,7 @@ const names = (e) => e.asked.policies.map((p) => p.model ? `model ${p.model}` : 
 
 async function question() {
   const { events } = await ask('/v1/estimates');
-  return head('What would it have earned?', 'The logged pages are asked again: how likely would this recipe have shown the very same things? What they earned is weighed by that.')
+  return head('What would it have earned?', 'The logged pages are asked again: how likely would this recipe have shown the very same things?')
     + form('estimate', [
       await chooser(true),
       field('Pages', select('window', [['share 0.5', 'The newest half of the log'], ['share 0.25', 'The newest quarter'], ['share 1', 'All of it'], ['days 1', 'The last day'], ['days 7', 'The last 7 days'], ['days 30', 'The last 30 days']], 'share 0.5'), 'A recipe is fitted on what is older than the first of them.'),
@@ -117,8 +116,8 @@ const going = (e) => `<ol class="going" aria-label="What was done so far">${e.st
 async function earned(made) {
   if (here('new')) return question();
   const { estimates } = await ask('/v1/estimates'), id = here('id') ?? estimates[0]?.errand_id, e = estimates.find((x) => x.errand_id === id);
-  const top = head('What would it have earned?', 'Asked of the log that is there: nobody was shown anything for it. Where the log cannot tell, it says what is missing.') + `<div class="row"><a class="b${e ? '' : ' solid'}" href="${EARNED}?new=1">Ask about a recipe</a>${e ? `<button class="b" data-op="forget" data-id="${esc(e.errand_id)}">${e.ended_at ? 'Forget this answer' : 'Stop it'}</button>` : ''}</div>`;
-  if (!e) return top + note({ tone: 'plain', strong: 'Nothing was asked yet.', text: 'An answer takes a minute or so and is worked out beside the service.' });
+  const top = head('What would it have earned?', 'Asked of the log: nobody was shown anything for it.') + `<div class="row"><a class="b${e ? '' : ' solid'}" href="${EARNED}?new=1">Ask about a recipe</a>${e ? `<button class="b" data-op="forget" data-id="${esc(e.errand_id)}">${e.ended_at ? 'Forget this answer' : 'Stop it'}</button>` : ''}</div>`;
+  if (!e) return top + note({ tone: 'plain', strong: 'Nothing was asked yet.', text: 'An answer takes a minute or so.' });
   const list = pills('Questions', EARNED, 'id', estimates.slice(0, 12).map((x) => [x.errand_id, `${names(x)}, ${date(x.made_at)}`]), e.errand_id);
   if (!e.ended_at && e.state !== 'failed') made.again = 2000;
   if (made.again) return top + list + note({ tone: 'plain', sign: 'wait', strong: `${names(e)} is being asked.`, text: 'You may leave this page; the answer waits here.' }) + going(e);
@@ -130,10 +129,10 @@ async function earned(made) {
     const where = a.places === a.width ? 'a page' : a.places === 1 ? 'the first place' : `the first ${a.places} places`;
     return `<section class="panel"><h2>${esc(a.policy)}${a.chosen ? ' <span class="tag live">recommended</span>' : ''}</h2>`
       + note({ tone: 'plain', sign: { better: 'yes', worse: 'no' }[a.verdict] ?? 'note', strong: { better: 'It would have earned more.', worse: 'It would have earned less.' }[a.verdict] ?? 'It cannot be told apart from what was shown.', text: `${a.said}.` })
-      + chart(`values${k}`, `${esc(a.reward)} on ${where}`, 'Dot: what an estimator says. Line: 95 % over people. The first is the answer; the others believe something else.')
-      + table(`Estimators for ${a.policy}`, 'One answer for each belief. Where they part ways, the belief matters.', [['Estimator', ''], ['A page', 'num'], ['95 %', 'num'], ['A reward depends', '']], a.estimates.map((s, i) => `<tr${i ? '' : ' class="ours"'}><th scope="row">${esc(s.name)}</th><td class="num">${number(s.value)}</td><td class="num">${s.interval.map(number).join(' to ')}</td><td>${esc(s.belief)}</td></tr>`))
+      + chart(`values${k}`, `${esc(a.reward)} on ${where}`, 'Dot: what an estimator says. Line: 95 %. The first is the answer.')
+      + table(`Estimators for ${a.policy}`, 'Where they part ways, the belief matters.', [['Estimator', ''], ['A page', 'num'], ['95 %', 'num'], ['A reward depends', '']], a.estimates.map((s, i) => `<tr${i ? '' : ' class="ours"'}><th scope="row">${esc(s.name)}</th><td class="num">${number(s.value)}</td><td class="num">${s.interval.map(number).join(' to ')}</td><td>${esc(s.belief)}</td></tr>`))
       + chart(`support${k}`, 'How far down the log carries', `What ${many(a.pages, 'logged page')} are worth for it, place by place; ${count(Math.ceil(a.support[0].needed))} are needed. Hollow: the log cannot tell. The heaviest page weighs ${charts.figure(a.largest)}.`)
-      + `<ul class="small quiet">${a.notes.map((n) => `<li>${esc(n)}.</li>`).join('')}<li>${esc(Object.entries(a.loggers).map(([p, n]) => `${p} showed ${many(n, 'page')}`).join(', '))}, to ${many(a.people, 'person', 'people')}.</li></ul></section>`;
+      + `<ul class="small quiet">${a.notes.map((n) => `<li>${esc(n)}.</li>`).join('')}</ul></section>`;
   }).join('');
 }
 
@@ -147,7 +146,7 @@ async function sent(said) {
 
 /* ---- a version to try: learnt beside the service, never made live by itself ---- */
 async function learning() {
-  return head('Learn another version', 'It is fitted on the whole log beside the service and kept. Nobody sees it before it is made live or takes part in an experiment.')
+  return head('Learn another version', 'It is fitted on the whole log and kept. Nobody sees it before it is live or an arm of an experiment.')
     + form('learn', [await chooser(false)], 'Learn it', '/operate/models');
 }
 async function learnt(said) {
@@ -300,11 +299,11 @@ const DEEDS = {
   start: ({ name }) => [`Let people into ${name}?`, 'From now on people are answered by its arms.', 'Start it', () => change('POST', at(name, '/start')), 'It runs.'],
   stop: ({ name }) => [`Stop ${name}?`, 'The live model answers everybody again. It cannot be started a second time.', 'Stop it', () => change('POST', at(name, '/stop')), 'It is stopped.'],
   decide: ({ name, arm }) => [`Stop ${name} and keep “${arm}”?`, 'From now on it answers everybody. The model before stays ready to return.', 'Keep it', () => change('POST', at(name, '/decide'), { arm }), `${arm} answers everybody.`],
-  move: ({ name }) => ['Move traffic to what does better?', 'Each arm gets people by its chance of being the best, 5 % at least. People who change arms are left out of the results.', 'Move it', () => change('POST', at(name, '/shares'), {}), 'Traffic has moved.'],
-  forget: ({ id }) => ['Forget it?', 'What goes on is stopped. The log stays as it is, so it can be asked again.', 'Forget it', async () => { await change('DELETE', `/v1/estimates/${encodeURIComponent(id)}`); history.replaceState(history.state, '', EARNED); }, 'Forgotten.'],
+  move: ({ name }) => ['Move traffic to what does better?', 'Each arm gets people by its chance of being the best, 5 % at least. Who changes arms is left out of the results.', 'Move it', () => change('POST', at(name, '/shares'), {}), 'Traffic has moved.'],
+  forget: ({ id }) => ['Forget it?', 'What goes on is stopped. The log can be asked again.', 'Forget it', async () => { await change('DELETE', `/v1/estimates/${encodeURIComponent(id)}`); history.replaceState(history.state, '', EARNED); }, 'Forgotten.'],
   walk: ({ walking }) => ['', '', '', () => change('POST', '/v1/operate/crowd', { walking: walking === 'true' }), walking === 'true' ? 'They are in.' : 'They went home.'],
   promote: ({ version }) => [`Make version ${version} live?`, 'The pointer moves at once; its gate is not asked again. No request fails, and the present model stays ready.', 'Make it live', () => change('POST', `/v1/models/${version}/promote`), `Version ${version} is live.`],
-  rollback: () => ['Go back to the model before?', 'The pointer moves to the version that served before. No request fails, and the present model stays ready.', 'Go back', () => change('POST', '/v1/models/rollback'), 'The version before is live.'],
+  rollback: () => ['Go back to the model before?', 'No request fails, and the present model stays ready.', 'Go back', () => change('POST', '/v1/models/rollback'), 'The version before is live.'],
 };
 const FORMS = { plan: planned, estimate: sent, learn: learnt };
 
