@@ -56,6 +56,13 @@ def test_an_event_counts_once_however_often_it_is_sent(store):
     assert ids(store.tail()) == ["a", "b", "c"] and store.count() == 3
 
 
+def test_of_what_a_person_did_long_ago_only_what_was_said_may_be_asked_for(store):
+    store.append([did("a"), did("b", kind="instruction"), did("c", kind="undo", undoes="a"), did("d"), did("e")])
+    assert ids(store.of("ada", since=4)) == ["b", "c", "e"]
+    assert ids(store.of("ada", 2, since=4)) == ["c", "e"]
+    assert ids(store.of("ada")) == ["a", "b", "c", "d", "e"]
+
+
 def test_a_reader_that_goes_on_from_the_last_row_misses_nothing_while_many_write(store):
     read: list[str] = []
     ended = threading.Event()

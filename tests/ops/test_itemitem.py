@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from interplay.ops import itemitem
 from interplay.ops.solve import solve_in_place
 from interplay.ops.sparse import interaction_matrix
-from interplay.types import Requests, Rows
+from interplay.types import Requests, Rows, RuleSet
 from small import crowd
 
 DATA = crowd()
@@ -37,6 +37,19 @@ def test_many_requests_are_scored_as_few(monkeypatch):
     whole = itemitem.best_by_weights(weights, requests, 7, rows)
     monkeypatch.setattr(itemitem, "LINES", 16)
     assert itemitem.best_by_weights(weights, requests, 7, rows).equals(whole)
+
+
+def test_only_what_a_history_speaks_for_is_scored_and_the_list_is_that_of_scoring_everything():
+    rows, weights = Rows.of(DATA), itemitem.nearest(X, 3, lambda c, a, b: c, np.ones(DATA.n_items))
+    masks = np.arange(2 * DATA.n_items).reshape(2, -1) % 3 > 0
+    requests = Requests.of(DATA, np.append(np.arange(DATA.n_users), -1), rules=RuleSet(masks=masks))
+    for n in (3, DATA.n_items):  # the most popular of the rest follow
+        dense = itemitem.best_of_history(
+            lambda _, x, out: itemitem.add_rows(x, weights, out), requests, n, rows, filler=True
+        )
+        sparse = itemitem.best_by_weights(weights, requests, n, rows)
+        np.testing.assert_array_equal(sparse.items, dense.items)
+        np.testing.assert_array_equal(sparse.scores, dense.scores)
 
 
 def test_weights_come_back_from_their_state():
