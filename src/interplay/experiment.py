@@ -355,7 +355,7 @@ def verify(name: str, *, seed: int | None = None, said: Callable[[str], None] = 
         raise BadSetting(f"bench {name!r} has no record yet; run it first: interplay bench {name}")
     record = held[int(np.random.default_rng(seed).integers(len(held)))]
     again = run_row(name, record["label"], record["seed"], keep=False)
-    gap = max(abs(again["metrics"][m] - v) for m, v in record["metrics"].items())
+    gap = max((abs(again["metrics"][m] - v) for m, v in record["metrics"].items()), default=0.0)
     said(f"{name} {record['label']} seed {record['seed']}: recorded {_figures(record['metrics'])}")
     said(f"{'':{len(name)}} again: {_figures(again['metrics'])}; largest difference {gap:.6f}")
     return gap <= 5e-4

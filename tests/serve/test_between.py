@@ -41,8 +41,8 @@ wait = 0.2
 """
 
 
-def fitted() -> Fitted:
-    return Fitted.cooked(Recipe.parse(RECIPE, name="shop.toml"), DATA, run=Run(seed=0))
+def fitted(recipe: str = RECIPE) -> Fitted:
+    return Fitted.cooked(Recipe.parse(recipe, name="shop.toml"), DATA, run=Run(seed=0))
 
 
 @pytest.fixture
@@ -78,7 +78,8 @@ def test_what_is_logged_is_the_chance_that_was_drawn_by(engine: Engine):
         ) == pytest.approx(answer.slates.columns["propensity"][:, :8])
 
 
-def test_a_click_over_http_changes_the_belief_and_the_next_chances(engine: Engine):
+def test_a_click_over_http_changes_the_belief_and_the_next_chances():
+    engine = Engine.of(fitted(RECIPE.replace("wait = 0.2", "wait = 600.0")))
     with TestClient(create_app(engine)) as client:
         asked = {"user_id": "u3", "k": 8, "draw": "5"}
         tried = client.post("/v1/recommendations", json=asked).json()["items"][2]["item_id"]
@@ -90,13 +91,14 @@ def test_a_click_over_http_changes_the_belief_and_the_next_chances(engine: Engin
         until = time.monotonic() + 10
         while (engine.between.behind or engine.cascade is before) and time.monotonic() < until:
             time.sleep(0.01)  # the learner has a thread of its own
-        pool = before.chances and before.retrieve(replace(request, k=20), 20)
+        pool = before.retrieve(replace(request, k=20), 20)
         place = pool.items[0].tolist().index(engine.item(tried))
         was, now = (c.explore.policy.propensities(request, pool)[0, place] for c in (before, engine.cascade))
         assert now > was
-        high = [c.explore.policy.believed(request, pool.items)[1][0, place] for c in (before, engine.cascade)]
-        assert high[1] > high[0]
+        low = [c.explore.policy.believed(request, pool.items)[0][0, place] for c in (before, engine.cascade)]
+        assert low[1] > low[0]
         assert 'interplay_learnt_events_total{tenant="default"} 5' in client.get("/metrics").text
+    engine.close()
 
 
 def test_what_was_not_clicked_counts_once_the_log_goes_on(engine: Engine):

@@ -220,6 +220,42 @@ def ask(
 
 
 @app.command()
+def rehearse(
+    model: Annotated[Path, typer.Argument(help="a model directory")],
+    data: DataOption,
+    world: Annotated[str, typer.Option(help="learned, logistic, item, global; or agents, by a text model")] = "learned",
+    people: Annotated[int, typer.Option(help="how many of the log's people")] = 20,
+    pages: Annotated[int, typer.Option(help="how many pages each is shown")] = 5,
+    seed: Annotated[int, typer.Option(help="decides who comes and what they do")] = 0,
+    seconds: Annotated[float, typer.Option(help="agents: how long one answer may take")] = 30.0,
+) -> None:
+    """Show a fitted system to simulated people of a log with ratings, and say how far they are like the real ones."""
+    from dataclasses import replace
+
+    from interplay import experiment
+    from interplay.fitted import Fitted
+    from interplay.llm import Endpoint
+    from interplay.protocols.rehearsing import rehearse as rehearsed
+
+    spoken = Endpoint.of_environment()
+    told = rehearsed(
+        Fitted.load(model), experiment.dataset(data), world=world, people=people, pages=pages, seed=seed,
+        model=None if spoken is None else replace(spoken, seconds=seconds),
+    )  # fmt: skip
+    print(f"{told.pages} pages: " + ", ".join(f"{n} {kind}" for kind, n in told.counts.items()))
+    if told.spoken:
+        print(f"text model: {told.spoken['answered']} of {told.spoken['pages']} pages answered; "
+              f"{told.spoken['fell_back']} by the learned simulator")  # fmt: skip
+        for why, n in told.spoken["reasons"].items():
+            print(f"  {n}: {why}")
+    like, of = told.likeness, "learned" if told.spoken else world
+    print(f"the {of} simulator on ratings it has not seen: auc {like['auc']:.3f}, said over true {like['base']:.2f}")
+    print(
+        f"told apart from real answers with an AUC of {like['apart']:.2f}; .5 is best. No gain with real people follows"
+    )
+
+
+@app.command()
 def doctor() -> None:
     """Say what is installed, what is missing, and what that means."""
     import importlib.metadata

@@ -143,7 +143,7 @@ def _amounts(events: Events) -> tuple[Array, Array]:
 def totals(events: Events) -> Array:
     """float64[1 + outcomes]: showings, and each outcome's sum."""
     kind, amount = _amounts(events)
-    shows = float((events.kind == KINDS.index("show")).sum())
+    shows = float((np.asarray(events.kind) == KINDS.index("show")).sum())
     return np.array([shows, *(amount[kind == o].sum() for o in range(len(OUTCOMES)))])
 
 

@@ -44,7 +44,8 @@ def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
     data = load(page.data)
     figures: dict[str, float] = {}
     if entry.system in STYLISED:
-        world, facts = STYLISED[entry.system](seed=seed), {}
+        world: Crowd = STYLISED[entry.system](seed=seed)  # type: ignore[call-arg]
+        facts: dict[str, Any] = {}
     elif entry.system in SIMULATORS:
         config = configured(LearnedConfig, {"knows": entry.system}, entry.settings)
         figures, facts = validated(data, config, seed=seed)
@@ -98,7 +99,7 @@ def validated(data: Dataset, config: LearnedConfig, *, seed: int = 0) -> tuple[d
 
 
 def speed(world: Crowd, *, seed: int = 0, least: int = TIMED) -> float:
-    """Steps of people in a second of processor time: one person shown one page is one; pages by lot, made beforehand."""
+    """Steps of people in a second of processor time; a step is one person shown one page, by lot."""
     asked = world.reset(seed)
     done, spent, round_ = 0, 0.0, 0
     assert asked is not None

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -249,7 +250,7 @@ def _events(rows: Sequence[Happened], scene: Scene) -> Events:
     held = [e for e in rows if e.event_type not in SAID and e.item >= 0]
     kinds = {kind: code for code, kind in enumerate(scene.kinds)}
     order = np.argsort([e.user for e in held], kind="stable") if held else np.zeros(0, np.int64)
-    columns: dict[str, Array] = {
+    columns: dict[str, Any] = {
         "user": np.array([e.user for e in held], np.int32), "item": np.array([e.item for e in held], np.int32),
         "time": np.array([e.time for e in held], np.int64),
         "value": np.array([1.0 if e.value is None else e.value for e in held], np.float32),
@@ -263,7 +264,8 @@ def told(trace: Trace, scene: Scene, between: Between) -> Trace:
     learnt = scene.learnt
     if learnt is None or scene.learning.between is None or not trace.stages:
         return trace
-    last, facts = trace.stages[-1], {"events": learnt.events, "pages": learnt.pages, "row": learnt.row}
+    facts: dict[str, Any] = {"events": learnt.events, "pages": learnt.pages, "row": learnt.row}
+    last = trace.stages[-1]
     said = f" Since its fit the model has learnt from {learnt.events:,} event{'s' * (learnt.events != 1)}"
     said += f" and {learnt.pages:,} answered page{'s' * (learnt.pages != 1)}." if learnt.pages else "."
     if not learnt.events and not learnt.pages:

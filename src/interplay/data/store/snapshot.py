@@ -88,7 +88,8 @@ def called(position: int) -> str:
 def _entities(connection: sa.Connection, store: Store, kind: sa.Table, gone: Any) -> list[Entity]:
     c = kind.c
     query = sa.select(c.position, c.name, c.whole, c.columns, c.version, gone).where(store.mine(kind))
-    return Entity.each(connection.execute(query.order_by(c.position)))
+    held: Any = connection.execute(query.order_by(c.position)).cursor  # the driver's own rows, as below
+    return Entity.each(held.fetchall())
 
 
 def _log(connection: sa.Connection, store: Store, requests: bool) -> Iterator[pl.DataFrame]:

@@ -78,7 +78,7 @@ class Entity:
         return [
             Entity(
                 position=position, name=int(name) if whole and name is not None else name, columns=columns,
-                version=version, gone=gone,
+                version=version, gone=bool(gone),
             )
             for (position, name, whole, _, version, gone), columns in zip(held, said, strict=True)
         ]  # fmt: skip
