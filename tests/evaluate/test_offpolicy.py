@@ -60,6 +60,12 @@ def test_switch_and_shrinkage_are_the_direct_method_at_limit_zero(rounds):
     same(value("dros", rounds, 0.0), value("dm", rounds))
 
 
+def test_ncis_is_snips_without_a_limit_and_weighs_no_round_by_more_than_its_limit(rounds):
+    same(value("ncis", rounds, np.inf), value("snips", rounds))
+    w = np.minimum(rounds.weight, 0.7)
+    same(value("ncis", rounds, 0.7), float((w * rounds.reward).sum() / w.sum()))
+
+
 def test_switch_and_shrinkage_are_dr_without_a_limit(rounds):
     same(value("switch-dr", rounds, np.inf), value("dr", rounds))
     same(value("dros", rounds, np.inf), value("dr", rounds))

@@ -17,10 +17,12 @@ from interplay.worlds.stylised import InterestConfig, InterestWorld, OrganicConf
 
 @pytest.fixture(scope="module")
 def rated():
-    """People of two tastes rate what they meet; half of the films please each."""
+    """People of two tastes rate what they meet, mostly of the half of the films that pleases them."""
     rng = np.random.default_rng(0)
-    user = np.repeat(np.arange(60), 40)
-    item = np.concatenate([rng.permutation(80)[:40] for _ in range(60)])
+    user = np.repeat(np.arange(60), 120)
+    own = [np.concatenate([2 * rng.permutation(100)[:90] + u % 2, 2 * rng.permutation(100)[:30] + 1 - u % 2])
+           for u in range(60)]  # fmt: skip
+    item = np.concatenate([rng.permutation(items) for items in own])
     likes = rng.random(len(user)) < np.where((user % 2) == (item % 2), 0.9, 0.2)
     return from_frames("stars", {
         "user_id": user, "item_id": item, "timestamp": 10**9 * np.arange(1, len(user) + 1) * 1000,
@@ -50,8 +52,8 @@ def test_held_out_people_and_the_learned_world_prefer_who_knows_tastes(rated):
     parts = split(rated, "user-time")
     models = {name: built(name).fit(parts.fitted("train+valid")) for name in ("popular", "ease")}
     found, first = ordering.held_out(parts, models)
-    assert len(found.who) == 60 and found.values[:, 1].mean() > found.values[:, 0].mean()
-    assert set(first.who) <= set(found.who) and ((first.values >= 0) & (first.values <= 1)).all()
+    assert len(first.who) == 60 and found.values[:, 1].mean() > found.values[:, 0].mean()
+    assert first.values[:, 1].mean() > first.values[:, 0].mean() and first.values.max() <= 1
     world = LearnedWorld(rated, parts.part == TRAIN, parts.part == VALID, LearnedConfig(dim=2, places=4))
     world.reset(0)
     own = ordering.simulated(world, models, steps=2)
@@ -83,17 +85,16 @@ def test_the_chance_to_be_drawn_is_that_of_drawing():
 
 @pytest.fixture(scope="module")
 def begun():
-    few = {"PEOPLE": 150, "MAKERS": 40, "LOG": 10}
-    before = {name: getattr(lasting, name) for name in few}
-    for name, value in few.items():
-        setattr(lasting, name, value)
-    before_logged, lasting_logged.LOG = lasting_logged.LOG, few["LOG"]
+    few = {(lasting, "PEOPLE"): 80, (lasting, "MAKERS"): 30, (lasting, "LOG"): 6}
+    few |= {(lasting_logged, "LOG"): 6, (lasting_logged, "DAYS"): 6, (lasting_logged, "LUCKS"): 2}
+    before = {(module, name): getattr(module, name) for module, name in few}
+    for (module, name), value in few.items():
+        setattr(module, name, value)
     lasting.beginning.cache_clear()
     yield lasting.beginning("usual", 0)
     lasting.beginning.cache_clear()
-    lasting_logged.LOG = before_logged
-    for name, value in before.items():
-        setattr(lasting, name, value)
+    for (module, name), value in before.items():
+        setattr(module, name, value)
 
 
 def test_estimates_from_the_log_stand_near_what_the_pages_would_have_brought(begun):
@@ -102,8 +103,8 @@ def test_estimates_from_the_log_stand_near_what_the_pages_would_have_brought(beg
     assert old["metrics"]["effective"] == old["facts"]["showings"] and old["metrics"]["paths"] == old["facts"]["people"]
     assert old["metrics"]["click"] == pytest.approx(old["metrics"]["click_served"])
     m = lasting_logged.judge(page, Entry(system="random"), 0)["metrics"]
-    assert m["paths"] == 0 and 100 < m["effective"] < old["metrics"]["effective"]
-    assert abs(m["click"] - m["click_once"]) < 0.05 < old["metrics"]["click"] - m["click_once"]
+    assert m["paths"] == 0 and 30 < m["effective"] < old["metrics"]["effective"] / 2
+    assert abs(m["click"] - m["click_once"]) < 0.06 and m["click_once"] < old["metrics"]["click"]
 
 
 def test_tables_are_rendered_from_records(tmp_path):
@@ -122,7 +123,10 @@ def test_tables_are_rendered_from_records(tmp_path):
         "facts": {"found": worth, "rated": worth, "own": worth},
     }  # fmt: skip
     said = ordering.table(BENCHES["policy-ranking"], {("learned", 0): record}, tmp_path)
-    assert "| `learned` | +0.50 (+0.50 to +0.50) | 4 of 9 |" in said and said.count("| 0.25 |") == 3
+    assert (
+        "| `learned` | +0.50 (+0.50 to +0.50) | 4 of 9 |" in said
+        and said.count("| 0.25 | 0.25 | 0.25 | 0.25 | 0.25 | 0.25 |") == 3
+    )
 
 
 def test_ten_thousand_people_are_served_in_a_second_and_an_unknown_simulator_is_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,10 +56,17 @@ def console() -> Any:
 
 @contextmanager
 def shown() -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
-    """A bar per stage that says how far it is (`done` of `total`); other facts stand beside it as words."""
+    """A bar per stage that says how far it is (`done` of `total`); other facts stand beside it as words.
+
+    Where nobody looks at a terminal, a line at the start of each stage and every ten seconds.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines()
+        return
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -66,18 +74,33 @@ def shown() -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
         TextColumn("{task.fields[facts]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with Progress(*columns, console=console) as bars:
         tasks: dict[str, Any] = {}
 
         def said(stage: str, facts: Mapping[str, Any]) -> None:
-            rest = {k: v for k, v in facts.items() if k not in ("done", "total", "said")}
-            words = [str(facts["said"])] if "said" in facts else []
-            words += [f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in rest.items()]
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=None, facts="")
             known = {"total": facts["total"], "completed": facts.get("done", 0)} if "total" in facts else {}
-            bars.update(tasks[stage], facts=", ".join(words), **known)
+            bars.update(tasks[stage], facts=_worded(facts), **known)
 
         yield said
         for task in tasks.values():
             bars.update(task, total=1, completed=1)
+
+
+def _worded(facts: Mapping[str, Any]) -> str:
+    rest = {k: v for k, v in facts.items() if k not in ("done", "total", "said")}
+    words = [str(facts["said"])] if "said" in facts else []
+    return ", ".join([*words, *(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in rest.items())])
+
+
+def _lines(every: float = 10.0) -> Callable[[str, Mapping[str, Any]], None]:
+    begun, told = time.monotonic(), dict[str, float]()
+
+    def said(stage: str, facts: Mapping[str, Any]) -> None:
+        now = time.monotonic()
+        if now - told.get(stage, -every) >= every:
+            told[stage] = now
+            print(f"{now - begun:6.1f} s  {stage}: {_worded(facts)}", file=sys.stderr, flush=True)
+
+    return said

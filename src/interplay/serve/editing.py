@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from interplay.cascade import cascade as path
+from interplay.cascade import parts
 from interplay.cascade.cascade import Cascade
 from interplay.cascade.editing import AGAIN, checked, edited, replayed, shown, states
 from interplay.cascade.trace import traces
@@ -38,7 +38,7 @@ class Editing:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._held: OrderedDict[tuple[str, int], path.Answer] = OrderedDict()
+        self._held: OrderedDict[tuple[str, int], parts.Answer] = OrderedDict()
         self._lock = threading.Lock()
 
     def edit(self, request_id: str, stage: str, edit: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class Editing:
         said = [e for e in self.engine.told(held.user) if e.time <= held.at]
         return list(standing(said, held.at))
 
-    def _base(self, held: Answer, cascade: Cascade) -> path.Answer:
+    def _base(self, held: Answer, cascade: Cascade) -> parts.Answer:
         """The stages of the answer as they were."""
         name = held.request_id, id(cascade)
         with self._lock:
@@ -89,7 +89,7 @@ class Editing:
                 self._held.popitem(last=False)
         return base
 
-    def _run(self, held: Answer, cascade: Cascade, asked: Mapping[str, Any]) -> path.Answer:
+    def _run(self, held: Answer, cascade: Cascade, asked: Mapping[str, Any]) -> parts.Answer:
         requests = self.engine.request(**asked)
         if not self.engine.searches:
             requests = replace(requests, query=None)
@@ -107,7 +107,7 @@ class Editing:
 
     # -------------------------------------------------------------------------------------------------- read anew
 
-    def _read_anew(self, held: Answer, cascade: Cascade, edit: Mapping[str, Any]) -> path.Answer:
+    def _read_anew(self, held: Answer, cascade: Cascade, edit: Mapping[str, Any]) -> parts.Answer:
         """The whole path for other words, or without some wishes."""
         without = [str(w) for w in edit.get("without") or ()]
         known = [s.wish_id for s in self._standing(held)]
@@ -131,7 +131,7 @@ class Editing:
     # ----------------------------------------------------------------------------------------------------- telling
 
     def _told(
-        self, held: Answer, base: path.Answer, after: path.Answer, stage: str, edit: Mapping[str, Any],
+        self, held: Answer, base: parts.Answer, after: parts.Answer, stage: str, edit: Mapping[str, Any],
         yours: Sequence[str], seconds: float,
     ) -> dict[str, Any]:  # fmt: skip
         engine, request_id = self.engine, secrets.token_hex(8)
@@ -161,7 +161,7 @@ class Editing:
                 row["facts"]["withhold_seen"] = after.requests.rules.withhold_seen
         return told | self._moved(base, after) | {"event": event, "edited": held.request_id}
 
-    def _moved(self, base: path.Answer, after: path.Answer) -> dict[str, Any]:
+    def _moved(self, base: parts.Answer, after: parts.Answer) -> dict[str, Any]:
         """What stands higher than before, most first, and what was not there."""
         assert base.slates is not None and after.slates is not None
         was = {item: place for place, (item, _) in enumerate(base.slates.row(0), 1)}
