@@ -19,7 +19,7 @@ demo: setup  ## the built-in market, learnt and served; stays in the foreground
 	$(BIN)/interplay demo
 
 test: setup chromium  ## everything: unit, contract, puzzle, definition, docs and browser tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: setup  ## formatting, lint and types
 	$(BIN)/ruff check src tests

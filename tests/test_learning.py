@@ -94,7 +94,7 @@ def test_a_recipe_says_how_it_is_trained_and_its_text_goes_with_the_model(full, 
     (tmp_path / "shop.toml").unlink()
     kept = Fitted.load(full.models.path(full.models.live()))
     assert kept.recipe.serving.holdout == 0.5 and train(full).promoted
-    with pytest.raises(BadSetting, match="expected 'not worse', 'better' or 'always'"):
+    with pytest.raises(BadSetting, match="expected 'not worse', 'better', 'always' or 'never'"):
         Recipe.parse(COOKED.replace('metric = "recall@10"', 'gate = "maybe"')).build()
     with pytest.raises(UnknownName, match="did you mean 'holdout'"):
         Recipe.parse(COOKED.replace("holdout", "hold_out")).build()

@@ -126,7 +126,7 @@ def test_the_keyboard_alone_says_changes_pins_undoes_and_asks_why(browser, serve
 
 
 def test_nothing_moves_for_who_asks_for_that_and_headings_are_in_order(browser, served):
-    with opened(browser, served, "u5", reduced_motion="reduce") as page:
+    with opened(browser, served, "u56", reduced_motion="reduce") as page:
         say(page, "more calm")
         assert page.evaluate("document.getAnimations().length") == 0
         levels = page.evaluate("""[...document.querySelectorAll('[data-view="feed"] :is(h1, h2, h3)')]
