@@ -84,6 +84,7 @@ def feed(engine: Engine, user: Id | None, *, draw: int | None = None, arranged: 
     composes = getattr(engine.cascade, "arranging", None) is not None
     first = Arrangement(rails=arranged, arranger=arranged) if composes else None
     later = None if arranged else first
+    shelved = Arrangement(arranger=False) if composes else None  # their own order stands
     lead = engine.answer(user=user, k=LEAD, draw=draw, arrangement=first)
     rows, told = cards(engine, lead), composition(lead)
     heroes = _different(rows, HEROES) if told is None else rows[:HEROES]
@@ -91,7 +92,7 @@ def feed(engine: Engine, user: Id | None, *, draw: int | None = None, arranged: 
     relaxed = let_go(lead)
     shelving = Shelving(
         engine=engine, user=user, live=[] if user is None else engine.touched(user), state=state, relaxed=relaxed,
-        used=[card["item_id"] for card in rows], arrangement=later, draw=draw, known=bool(who["events"]),
+        used=[card["item_id"] for card in rows], arrangement=shelved, draw=draw, known=bool(who["events"]),
     )  # fmt: skip
     rest = [card for card in rows if card not in heroes]
     rails = None if told is None else told.get("rails")
