@@ -88,7 +88,7 @@ def test_a_click_over_http_changes_the_belief_and_the_next_chances():
             page = client.post("/v1/recommendations", json=asked).json()
             event = {"user_id": "u3", "item_id": tried, "event_type": "click", "request_id": page["request_id"]}
             assert client.post("/v1/events", json={"events": [event]}).status_code == 200
-        until = time.monotonic() + 10
+        until = time.monotonic() + 30
         while (engine.between.behind or engine.cascade is before) and time.monotonic() < until:
             time.sleep(0.01)  # the learner has a thread of its own
         pool = before.retrieve(replace(request, k=20), 20)

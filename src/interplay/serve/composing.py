@@ -69,6 +69,7 @@ def compared(
         "arranger": stage.get("arranger"),
         "on": arranged,
         "by": "base",
+        "both": not arranged or facts is not None,  # whether there is another page to switch to
         "request_id": lead.request_id,
     }
     if facts is None:

@@ -24,7 +24,7 @@ export function who(person) {
 }
 
 /** Who composed the page, and the page as it stands without; nothing where the recipe has no arranger. */
-const composed = (c) => { $('#composed').innerHTML = c ? fill('composed', c) : ''; if (c) $('#uncomposed').checked = !c.on; };
+const composed = (c) => { $('#composed').innerHTML = c ? fill('composed', c) : ''; if (c?.both) $('#uncomposed').checked = !c.on; };
 
 /** The same page with or without the arranger, and what is said of it. */
 export async function arranged(on) {
