@@ -101,6 +101,8 @@ def _lines(every: float = 10.0) -> Callable[[str, Mapping[str, Any]], None]:
         now = time.monotonic()
         if now - told.get(stage, -every) >= every:
             told[stage] = now
-            print(f"{now - begun:6.1f} s  {stage}: {_worded(facts)}", file=sys.stderr, flush=True)
+            far = f"{facts.get('done', 0):,} of {facts['total']:,}" if "total" in facts else ""
+            words = ", ".join(w for w in (far, _worded(facts)) if w)
+            print(f"{now - begun:6.1f} s  {stage}" + (f": {words}" if words else ""), file=sys.stderr, flush=True)
 
     return said
