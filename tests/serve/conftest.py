@@ -22,7 +22,7 @@ def browser() -> Iterator[object]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # what is wished and clicked in one file is not known in another
 def served() -> Iterator[str]:
     from browsing import serving, steered
 

@@ -120,7 +120,10 @@ def test_simulated_people_ask_and_tell_over_http_and_leave(stall):
         while people.wave < 3 and not people.trouble:
             people.seen()
             await asyncio.sleep(0.01)
+        walking = people.task
         people.send_home()
+        assert not people.seen()["walking"]
+        await walking
 
     asyncio.run(walk())
     told = people.seen()

@@ -78,7 +78,7 @@ class Population:
 
     @property
     def walking(self) -> bool:
-        return self.task is not None and not self.task.done()
+        return self.task is not None
 
     def let_in(self, ask: Ask, pace: float = PACE) -> None:
         """Let them in; they stay until sent home or until nobody looks any more."""
@@ -88,18 +88,23 @@ class Population:
             self.task = asyncio.get_running_loop().create_task(self._walk(ask, pace))
 
     def send_home(self) -> None:
-        """No further request of theirs is made."""
-        if self.task is not None:
-            self.task.cancel()
+        """No further page of theirs is asked for; what one of them is doing may end, so that the log and the page agree."""
+        self.task = None
         self.state[:] = NOT_HERE
 
     async def _walk(self, ask: Ask, pace: float) -> None:
         try:
-            while self.clock() - self.watched < UNWATCHED:
+            while self._go_on():
                 await self._day(ask, pace)
         except Exception as problem:  # said on the page; a simulated person must not end a server
             self.trouble = f"{type(problem).__name__}: {problem}"
-        self.state[:] = NOT_HERE
+        if self.task is asyncio.current_task():
+            self.task = None
+            self.state[:] = NOT_HERE
+
+    def _go_on(self) -> bool:
+        """Whether the walk that asks is the one let in, and is watched."""
+        return self.task is asyncio.current_task() and self.clock() - self.watched < UNWATCHED
 
     async def _day(self, ask: Ask, pace: float) -> None:
         """One wave: whoever comes on a day of theirs, until the last has left."""
@@ -108,7 +113,7 @@ class Population:
         here = self.crowd.come(59 + self.wave, self.engine.now(), 1_000_000 * self.wave, self.who)
         waiting = deque(here.take(np.arange(i, min(i + TOGETHER, len(here)))) for i in range(0, len(here), TOGETHER))
         self._note(here.user, np.full(len(here), LOOKING), here.patience)
-        while waiting and self.clock() - self.watched < UNWATCHED:
+        while waiting and self._go_on():
             begun, visits = time.perf_counter(), waiting.popleft()
             on = await self._step(visits, ask)
             if len(on):
@@ -127,6 +132,8 @@ class Population:
             shown = np.where(shown < self.truth.n_items, shown, -1)
             slates[row, : len(shown)] = shown
             requests.append(answer["request_id"])
+        if not self._go_on():
+            return visits.take(np.arange(0))
         done = self.crowd.look(visits, slates)
         events = []
         bought = "buy" if "buy" in self.engine.kinds else "purchase"
@@ -145,7 +152,8 @@ class Population:
         self.events[[self.place[int(u)] for u in visits.user]] += clicked
         doing = np.where(clicked > 0, CLICKED, np.where(done.left < TIRED, WEARY, LOOKING)).astype(object)
         doing[done.left <= 0] = GONE
-        self._note(visits.user, doing, np.maximum(done.left, 0))
+        if self._go_on():
+            self._note(visits.user, doing, np.maximum(done.left, 0))
         on = self.crowd.go_on(visits, slates, done)
         return on.take(np.flatnonzero(on.page < MOST_PAGES))
 

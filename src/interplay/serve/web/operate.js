@@ -4,7 +4,7 @@ import * as charts from './charts.js';
 import { $, $$, asked, awaited, count, esc, icon, many, ms, note, say } from './parts.js';
 
 const PANELS = { live: 'Live', ingestion: 'Ingestion', models: 'Models', experiments: 'Experiments', earned: 'Would have earned', benches: 'Benches', people: 'People' };
-let panel = null, made = {}, again = 0;                               // the panel shown, its charts, the timer that renews it
+let panel = null, made = {}, again = 0, turn = 0;                     // the panel shown, its charts, the timer that renews it, the answer awaited
 
 /* ---- what panels are made of ---- */
 const head = (title, text) => `<header class="head"><h1 tabindex="-1">${title}</h1><p>${text}</p></header>`;
@@ -256,9 +256,9 @@ function mark(held) {
 
 async function show(quiet) {
   clearTimeout(again);
-  const place = $('#panel'), name = panel, fresh = {}, asking = here('new');
+  const place = $('#panel'), name = panel, fresh = {}, asking = here('new'), mine = ++turn;
   const markup = quiet ? await SHOW[name](fresh).catch(() => null) : await awaited(place, SHOW[name](fresh), () => open(name));
-  if (panel !== name || asking !== here('new')) return;
+  if (panel !== name || asking !== here('new') || mine !== turn) return;  // an older answer never covers a newer one
   if (markup) {
     const held = document.activeElement, found = held && place.contains(held) ? mark(held) : null;
     if (!quiet || document.activeElement?.tagName !== 'SELECT') {
