@@ -23,7 +23,7 @@ from interplay.serve.engine import DAY, Engine
 from interplay.serve.feed import feed
 from interplay.serve.finding import search
 from interplay.serve.telling import tell
-from interplay.types import Run
+from interplay.types import Run, Wish
 
 DATA = shop()
 ALWAYS = LearningConfig(gate="always")
@@ -138,10 +138,16 @@ def test_a_model_without_texts_shows_what_is_new_where_its_own_list_ends():
     assert engine.answer(user="u3", k=300).trace.items[-1]["reason"].startswith("New here")
 
 
-def test_many_new_items_are_read_beside_the_requests(engine):
+def test_many_new_items_are_read_beside_the_requests(engine, monkeypatch):
     rows = [{"item_id": f"n{i}", "title": f"Cobalt kite {i}", "price": 3.0} for i in range(40)]
+    reading, may = engine.watch._read_on, threading.Event()
+    monkeypatch.setattr(engine.watch, "_read_on", lambda: may.wait() and reading())
     engine.store.put_items(rows)
-    assert search(engine, "cobalt", k=50).total == 40  # by their words, before the cascade has read them
+    found = search(engine, "cobalt", k=50)  # by their words, before the cascade has read them
+    assert engine.scene.unranked == 160 and found.total == 40 and len(names(engine, found.answer)) == 40
+    dear = [Wish(text="above 5", where="price > 5", hard=True)]
+    assert not any(name.startswith("n") for name in names(engine, engine.answer(k=300, wishes=dear)))
+    may.set()
     for _ in range(100):
         if not engine.scene.waiting:
             break

@@ -308,9 +308,7 @@ class Engine:
         free = requests.k - len(slates.row(0))
         if free <= 0 or scene.unranked >= scene.dataset.n_items:
             return slates, trace
-        allowed = self._allowed(requests)
-        allowed[: scene.unranked] = False
-        fresh = np.flatnonzero(allowed)[::-1][:free].tolist()
+        fresh = np.flatnonzero(self._unread(scene, requests))[::-1][:free].tolist()
         if not fresh:
             return slates, trace
         shown = slates.row(0)
@@ -319,6 +317,15 @@ class Engine:
             for place, i in enumerate(fresh, len(shown) + 1)
         )
         return _longer(slates, fresh), replace(trace, items=(*trace.items, *rows))
+
+    def _unread(self, scene: Scene, requests: Requests) -> Array:
+        """bool[n_items]: things that the cascade has not met yet and that rules and hard wishes leave."""
+        allowed = self._allowed(requests)
+        allowed[: scene.unranked] = False
+        for wish in requests.wishes[0] if requests.wishes else ():
+            if wish.hard and wish.where is not None:
+                allowed &= scene.catalogue.mask(str(wish.rule), strict=False)
+        return allowed
 
     def more(self, request_id: str) -> Answer:
         """The next items after those of an earlier answer, with whatever happened in between taken into account."""
@@ -348,7 +355,7 @@ class Engine:
         answer = Answer(
             request_id=request_id, user=None if user is None else str(user), at=at, draw=int(requests.draw[0]),
             slates=slates, trace=replace(trace, request_id=request_id), seconds=time.perf_counter() - started,
-            query=query, notes=notes, counts=self._counts(int(allowed.sum()), trace, len(shown)), asked=asked,
+            query=query, notes=notes, counts=self._counts(requests, allowed, trace, len(shown)), asked=asked,
             more=len(shown) >= requests.k,
         )  # fmt: skip
         for heard in self.listeners:
@@ -374,12 +381,14 @@ class Engine:
         self.store.shown(rows, user=answer.user)
         return answer
 
-    def _counts(self, allowed: int, trace: Trace, shown: int) -> dict[str, int]:
+    def _counts(self, requests: Requests, left: Array, trace: Trace, shown: int) -> dict[str, int]:
         """How many items each stage left, for the ribbon; one that does not say so left as many as the one before."""
-        n = self.dataset.n_items
+        scene, n = self.scene, len(left)
+        unread = int(self._unread(scene, requests).sum()) if scene.unranked < n else 0
+        allowed = int(left[: scene.unranked].sum())
         said = {stage.name: stage.facts for stage in trace.stages}
         gave = [source.get("gave", 0) for source in said.get("retrieve", {}).get("sources", ())]
-        allowed = min(said.get("rules", {}).get("left", allowed), allowed)  # hard wishes act inside the cascade
+        allowed = min(said.get("rules", {}).get("left", allowed), allowed) + unread  # wishes act inside the cascade
         found = min(sum(gave) if gave else allowed, allowed)
         ranked = min(said.get("rank", {}).get("candidates", found), allowed)
         return {"items": n, "allowed": allowed, "found": max(found, ranked), "ranked": ranked, "shown": shown}
