@@ -88,7 +88,7 @@ class Population:
             self.task = asyncio.get_running_loop().create_task(self._walk(ask, pace))
 
     def send_home(self) -> None:
-        """No further page of theirs is asked for; what one of them is doing may end, so that the log and the page agree."""
+        """No further page of theirs is asked for; what one of them is doing may end, so that log and page agree."""
         self.task = None
         self.state[:] = NOT_HERE
 
