@@ -351,11 +351,13 @@ class Engine:
     ) -> Answer:  # fmt: skip
         assert requests.draw is not None
         request_id, shown = secrets.token_hex(8), slates.row(0)
-        allowed = self._allowed(requests)
+        allowed, scene = self._allowed(requests), self.scene
+        unread = int(self._unread(scene, requests).sum()) if scene.unranked < len(allowed) else 0
+        counts = self._counts(int(allowed[: scene.unranked].sum()), trace, len(shown), unread)
         answer = Answer(
             request_id=request_id, user=None if user is None else str(user), at=at, draw=int(requests.draw[0]),
             slates=slates, trace=replace(trace, request_id=request_id), seconds=time.perf_counter() - started,
-            query=query, notes=notes, counts=self._counts(requests, allowed, trace, len(shown)), asked=asked,
+            query=query, notes=notes, counts=counts, asked=asked,
             more=len(shown) >= requests.k,
         )  # fmt: skip
         for heard in self.listeners:
@@ -381,11 +383,11 @@ class Engine:
         self.store.shown(rows, user=answer.user)
         return answer
 
-    def _counts(self, requests: Requests, left: Array, trace: Trace, shown: int) -> dict[str, int]:
-        """How many items each stage left, for the ribbon; one that does not say so left as many as the one before."""
-        scene, n = self.scene, len(left)
-        unread = int(self._unread(scene, requests).sum()) if scene.unranked < n else 0
-        allowed = int(left[: scene.unranked].sum())
+    def _counts(self, allowed: int, trace: Trace, shown: int, unread: int = 0) -> dict[str, int]:
+        """How many items each stage left, for the ribbon; one that does not say so left as many as the one before.
+
+        `unread` come to what the cascade left: it has not met them yet."""
+        n = self.dataset.n_items
         said = {stage.name: stage.facts for stage in trace.stages}
         gave = [source.get("gave", 0) for source in said.get("retrieve", {}).get("sources", ())]
         allowed = min(said.get("rules", {}).get("left", allowed), allowed) + unread  # wishes act inside the cascade
