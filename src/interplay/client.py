@@ -284,6 +284,23 @@ class _Verbs(Generic[R]):
         """Stop an estimate where it goes on, and forget it."""
         return self._call("DELETE", f"/v1/estimates/{_quoted(errand_id)}")
 
+    def look(self, kind: str = "click") -> R:
+        """Ask where on a page people look, by events of one type. Look with `looked` until it is done, refused or
+        failed."""
+        return self._call("POST", "/v1/looks", body={"kind": kind})
+
+    def looked(self, errand_id: str) -> R:
+        """How far it is, and the heat map or what is missing."""
+        return self._call("GET", f"/v1/looks/{_quoted(errand_id)}")
+
+    def looks(self) -> R:
+        """What was asked, the newest first."""
+        return self._call("GET", "/v1/looks")
+
+    def stop_look(self, errand_id: str) -> R:
+        """Stop it where it goes on, and forget it."""
+        return self._call("DELETE", f"/v1/looks/{_quoted(errand_id)}")
+
     def experiments(self) -> R:
         """All experiments, oldest first."""
         return self._call("GET", "/v1/experiments")

@@ -29,7 +29,7 @@ from interplay.recipe import LearningConfig, Recipe, load_recipe, recipes
 from interplay.systems import ROWS, system
 from interplay.traffic import Window
 
-KINDS = ("estimate", "train")
+KINDS = ("estimate", "looks", "train")
 PLAIN = frozenset({"interactions", "timestamp"})  # what every store's log has
 STAGES = ("ranker", "explore", "arranger", "longterm")  # tables of a recipe that name a system
 WAITING, RUNNING, DONE, REFUSED, FAILED = "waiting", "running", "done", "refused", "failed"
@@ -210,6 +210,8 @@ def _checked(store: Store, kind: str, asked: Mapping[str, Any]) -> None:
     """Refuse what cannot be meant before a process is started for it."""
     if kind not in KINDS:
         raise BadSetting(f"an errand is of kind {kind!r}; expected one of {KINDS}")
+    if kind == "looks":
+        return  # what the log knows is found out there
     if kind == "estimate":
         Window(**asked.get("window", {}))
     for policy in asked.get("policies", ()) if kind == "estimate" else (asked,):
@@ -254,6 +256,13 @@ def _estimated(store: Store, asked: Mapping[str, Any], progress: Progress) -> Do
     return tuple(one.as_json() for one in told), told[0].said
 
 
+def _looked(store: Store, asked: Mapping[str, Any], progress: Progress) -> Done:
+    from interplay.watching import watch  # learns by gradient; a service that asks does not load that
+
+    seen = watch(store, asked.get("kind", "click"), progress=progress)
+    return (seen.as_json(),), seen.said
+
+
 def _trained(store: Store, asked: Mapping[str, Any], progress: Progress) -> Done:
     wanted = _wanted(asked)
     done = learning.train(
@@ -270,6 +279,7 @@ def _trained(store: Store, asked: Mapping[str, Any], progress: Progress) -> Done
 
 DO: Mapping[str, Callable[[Store, Mapping[str, Any], Progress], Done]] = {
     "estimate": _estimated,
+    "looks": _looked,
     "train": _trained,
 }
 

@@ -15,7 +15,7 @@ The belief behind the estimate is that a thing's reward depends on what stands a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,17 +121,17 @@ class Told:
 
     def as_json(self) -> dict[str, Any]:
         """Every number, for machines."""
-        return _spoken(self) | {"effective": _spoken(self.effective), "verdict": self.verdict, "said": self.said}
+        return spoken(self) | {"effective": spoken(self.effective), "verdict": self.verdict, "said": self.said}
 
 
-def _spoken(value: Any) -> Any:
+def spoken(value: Any) -> Any:
     """Values as JSON has them: rounded, with no more digits than mean anything."""
-    if isinstance(value, (Told, Estimated, Support)):
-        return {name: _spoken(held) for name, held in vars(value).items()}
+    if is_dataclass(value):
+        return {name: spoken(held) for name, held in vars(value).items()}
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, (tuple, list)):
-        return [_spoken(held) for held in value]
+        return [spoken(held) for held in value]
     return dict(value) if isinstance(value, Mapping) else value
 
 

@@ -195,3 +195,24 @@ def test_the_log_is_asked_what_a_pasted_recipe_would_have_earned(browser, logged
         panel.get_by_role("button", name="Forget this answer").click()
         page.get_by_role("dialog").get_by_role("button", name="Forget it").click()
         expect(panel).to_contain_text("Nothing was asked yet")
+
+
+def test_the_log_is_asked_where_people_look_and_answers_with_a_heat_map(browser, logged_market, axe):
+    with opened(browser, logged_market, "p-00001", "/operate/looks", forgiven="422", **PHONE) as page:
+        panel = page.locator("#panel")
+        expect(panel).to_contain_text("Nothing was asked yet")
+        panel.get_by_role("link", name="Ask the log").click()
+        expect(page.get_by_label("What answers a page")).to_have_value("click")
+        panel.get_by_role("button", name="Ask").click()
+        expect(panel).to_contain_text("The log is being asked.")
+        expect(panel).to_contain_text("is looked at most", timeout=60_000)
+        heat = page.locator('[data-chart="heat"] svg')
+        expect(heat).to_be_visible()
+        label = heat.get_attribute("aria-label") or ""
+        assert "place 1 100, place 2 " in label and heat.get_attribute("role") == "img"
+        assert heat.locator("rect").count() == 3
+        expect(panel.get_by_role("region", name="Places").get_by_role("row")).to_have_count(4)
+        assert not findings(page, axe) and page.evaluate("document.scrollingElement.scrollWidth") <= 390
+        panel.get_by_role("button", name="Forget this answer").click()
+        page.get_by_role("dialog").get_by_role("button", name="Forget it").click()
+        expect(panel).to_contain_text("Nothing was asked yet")

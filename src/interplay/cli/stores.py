@@ -121,6 +121,37 @@ def estimate(
             print(f"  {note}")
 
 
+@app.command()
+def looks(
+    store: StoreOption,
+    tenant: TenantOption = "default",
+    kind: Annotated[str, typer.Option(help="the event type that answers a page")] = "click",
+    seed: Annotated[int, typer.Option(help="of the fit, who is left out, and resamples")] = 0,
+    json_: Annotated[bool, typer.Option("--json", help="every number, for machines")] = False,
+) -> None:
+    """Where on a page people look, learnt from a store's impressions, or why its log cannot tell."""
+    from rich.table import Table
+
+    from interplay.watching import watch
+
+    with opened(store, tenant) as held, shown() as progress:
+        seen = watch(held, kind, seed=seed, progress=progress)
+    if json_:
+        print(json.dumps(seen.as_json(), indent=1))
+        return
+    listed = Table("row", "place", "looked at", f"{kind}s a showing", "95 %", "shown", box=None, header_style="bold")
+    for cell in (cell for row in seen.grid for cell in row if cell.shown):
+        listed.add_row(
+            str(cell.row), str(cell.place), f"{cell.examination:.0%}", f"{cell.rate:.4f}", str(cell.interval),
+            f"{cell.shown:,}",
+        )  # fmt: skip
+    console().print(listed)
+    print(seen.said)
+    for said in (*seen.notes, *(row.said for row in seen.rows), seen.rows_said):
+        if said:
+            print(f"  {said}")
+
+
 def _moment(said: datetime | None) -> int | None:
     """Microseconds UTC."""
     return None if said is None else round(said.replace(tzinfo=UTC).timestamp() * 1e6)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Query, Request
 
 from interplay.data.store.keys import Key
+from interplay.errands import Errand
+from interplay.errors import UnknownName
+from interplay.serve.answers import NotHere
 from interplay.serve.bodies.common import Sentence
 from interplay.serve.engine import Engine
 from interplay.serve.metrics import Measures
@@ -65,6 +69,19 @@ Works = Annotated[Workshop, Depends(_works)]
 Who = Annotated[Key, Depends(_caller)]
 Facets = Annotated[list[str], Query(max_length=100, description="name:value; may be repeated")]
 Limit = Annotated[int, Query(ge=1, le=500, description="How many in one part")]
+
+
+def held(works: Workshop, errand_id: str, kind: str) -> Errand:
+    """One errand, or a refusal as HTTP has it."""
+    try:
+        return works.errands.get(errand_id, kind)
+    except UnknownName as wrong:
+        raise NotHere(str(wrong)) from None
+
+
+def told(errand: Errand) -> dict[str, Any]:
+    """An errand as it is sent."""
+    return {k: v for k, v in asdict(errand).items() if k != "kind"}
 
 
 def none_taken(refused: list[dict[str, Any]]) -> str:

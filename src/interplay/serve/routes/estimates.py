@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from interplay.errands import Errand
-from interplay.errors import UnknownName
-from interplay.serve.answers import NotHere
 from interplay.serve.bodies import estimates as bodies
-from interplay.serve.routes.common import REFUSALS, Asked, RequestId, Works, needs
-from interplay.serve.working import Workshop
+from interplay.serve.routes.common import REFUSALS, Asked, RequestId, Works, held, needs, told
 
 router = APIRouter(prefix="/v1/estimates", tags=["experiments"], responses=REFUSALS, dependencies=[needs("admin")])
 Id = Annotated[str, Path(min_length=1, max_length=40)]
@@ -45,16 +40,3 @@ def stop(works: Works, request_id: RequestId, errand_id: Id) -> dict[str, Any]:
     errand = held(works, errand_id, "estimate")
     works.stop(errand_id)
     return {"request_id": request_id, "estimate": told(errand)}
-
-
-def held(works: Workshop, errand_id: str, kind: str) -> Errand:
-    """One errand, or a refusal as HTTP has it."""
-    try:
-        return works.errands.get(errand_id, kind)
-    except UnknownName as wrong:
-        raise NotHere(str(wrong)) from None
-
-
-def told(errand: Errand) -> dict[str, Any]:
-    """An errand as it is sent."""
-    return {k: v for k, v in asdict(errand).items() if k != "kind"}

@@ -13,7 +13,7 @@ from interplay.errors import UnknownName
 from interplay.serve.answers import NotHere
 from interplay.serve.bodies import models as bodies
 from interplay.serve.bodies.estimates import OneTraining, Wish
-from interplay.serve.routes import estimates
+from interplay.serve.routes import common
 from interplay.serve.routes.common import REFUSALS, Asked, RequestId, Works, needs
 
 router = APIRouter(prefix="/v1/models", tags=["models"], responses=REFUSALS, dependencies=[needs("admin")])
@@ -26,7 +26,7 @@ def models(engine: Asked, works: Works, request_id: RequestId) -> dict[str, Any]
     listed = [told(model) for model in engine.store.models.list()]
     return {
         "request_id": request_id, "models": listed, "moves": engine.store.models.moves(), "serving": engine.name,
-        "trainings": [estimates.told(e) for e in works.errands.list("train")],
+        "trainings": [common.told(e) for e in works.errands.list("train")],
         "choices": [asdict(choice) for choice in choices()],
     }  # fmt: skip
 
@@ -36,7 +36,7 @@ def learn(works: Works, request_id: RequestId, body: Wish) -> dict[str, Any]:
     """Learn a new version in a process of its own. Answers at once; /v1/models says how far it is."""
     errand = works.errands.put("train", body.model_dump())
     works.begin(errand)
-    return {"request_id": request_id, "training": estimates.told(errand)}
+    return {"request_id": request_id, "training": common.told(errand)}
 
 
 @router.post("/rollback", response_model=bodies.Moved)

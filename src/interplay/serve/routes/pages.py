@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import html
 import secrets
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Cookie, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
 from interplay.serve import views
@@ -37,7 +38,7 @@ POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inl
 def page(
     request: Request, who: Annotated[str | None, Cookie(alias="interplay_person")] = None, item_id: str = ""
 ) -> Response:
-    """The one page; the feed's first screen is inside."""
+    """The one page; the feed's first screen is inside. What stands above it is sent while the feed is computed."""
     caller = request.state.caller
     if caller is None:
         return _door("")
@@ -48,8 +49,10 @@ def page(
     status = 200 if not item_id or engine.dataset.items.index([item_id])[0] >= 0 else 404
     path = request.url.path
     talks = path in ("/", "/search") or path.startswith("/item/")
-    drawn = request.app.state.pages[caller.tenant].html(user, feed(engine, user) if path == "/" else None, talks=talks)
-    answer = HTMLResponse(drawn, status, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
+    first = partial(feed, engine, user) if path == "/" else None
+    parts = request.app.state.pages[caller.tenant].parts(user, first, talks=talks)
+    headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
+    answer = StreamingResponse(parts, status, headers, media_type="text/html")
     if user != who:
         answer.set_cookie("interplay_person", user, samesite="lax", httponly=False)
     return answer

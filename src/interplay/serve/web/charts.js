@@ -100,6 +100,16 @@ export function pairs(w, rows, label) {
   return svg(w, rows.length * 32 + 6, rows.map(([name, a, b], k) => { const y = 18 + k * 32; return `<text x="0" y="${y + 5}">${esc(name)}</text><path d="M${left} ${y}H${w - 6}" stroke="var(--line)" stroke-width="2"/><path d="M${x(a)} ${y}H${x(b)}" stroke="var(--edge)" stroke-width="2"/><path d="M${x(a)} ${y - 9}v18" stroke="var(--ink)" stroke-width="3"/><circle cx="${x(b)}" cy="${y}" r="6.5" fill="var(--engine)"/>`; }).join(''), `${label}: ${rows.map(([n, a, b]) => `${n} ${figure(a)} and ${figure(b)}`).join('; ')}`);
 }
 
+/** Rows of cells {row, place, examination}, shaded by how often they are looked at; long rows go on in the next line. */
+export function heat(w, grid) {
+  const left = grid.length > 1 ? 52 : 0, wide = Math.max(...grid.map((r) => r.length)), n = Math.max(1, Math.min(wide, Math.floor((w - left) / 46))), size = Math.min(96, (w - left) / n), tall = 50;
+  const lines = grid.flatMap((row, r) => Array.from({ length: Math.ceil(row.length / n) }, (_, k) => ({ r, first: !k, cells: row.slice(k * n, (k + 1) * n) }))), full = (v) => Math.round(100 * v);
+  return svg(w, lines.length * tall, lines.map(({ r, first, cells }, k) => (left && first ? `<text x="0" y="${k * tall + 30}">row ${r + 1}</text>` : '') + cells.map((c, i) => {
+    const x = left + i * size, y = k * tall, none = c.examination === null;
+    return `<rect x="${x + 1}" y="${y + 1}" width="${size - 3}" height="${tall - 3}" rx="4" ${none ? 'fill="none" stroke="var(--edge)" stroke-dasharray="3 3"' : `fill="var(--engine)" fill-opacity="${(0.04 + 0.44 * c.examination).toFixed(3)}" stroke="var(--line)"`}/><text x="${x + size / 2 - 1}" y="${y + 18}" text-anchor="middle" style="fill:var(--ink)">${c.place}</text><text x="${x + size / 2 - 1}" y="${y + 38}" text-anchor="middle" class="strong">${none ? '–' : full(c.examination)}</text>`;
+  }).join('')).join(''), `How often each place is looked at, in % of the most: ${grid.map((row, r) => `${left ? `row ${r + 1}: ` : ''}${row.map((c) => `place ${c.place} ${c.examination === null ? 'never shown' : full(c.examination)}`).join(', ')}`).join('; ')}`);
+}
+
 const MARKS = { looking: (x, y) => `<circle cx="${x}" cy="${y}" r="4" fill="var(--engine)" opacity=".75"/>`, 'just clicked': (x, y) => `<circle cx="${x}" cy="${y}" r="5.5" fill="var(--you)"/>`, tired: (x, y) => `<rect x="${x - 3.6}" y="${y - 3.6}" width="7.2" height="7.2" fill="var(--care)"/>`, gone: (x, y) => `<circle cx="${x}" cy="${y}" r="4" fill="none" stroke="var(--edge)" stroke-width="1.5"/>`, 'not here': (x, y) => `<path d="M${x - 3} ${y}h6M${x} ${y - 3}v6" stroke="var(--edge)" stroke-width="1.5"/>` };
 export const mark = (kind) => `<svg viewBox="0 0 22 12" aria-hidden="true">${MARKS[kind](11, 6)}</svg>`;
 

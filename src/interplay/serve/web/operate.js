@@ -1,9 +1,9 @@
-/* For whoever keeps it running: latency, ingestion, models, experiments, estimates, benches, the market's people. */
+/* For whoever keeps it running: latency, ingestion, models, experiments, estimates, looks, benches, the market's people. */
 import { ask, change } from './api.js';
 import * as charts from './charts.js';
 import { $, $$, asked, awaited, count, esc, icon, many, ms, note, say } from './parts.js';
 
-const PANELS = { live: 'Live', ingestion: 'Ingestion', models: 'Models', experiments: 'Experiments', earned: 'Would have earned', benches: 'Benches', people: 'People' };
+const PANELS = { live: 'Live', ingestion: 'Ingestion', models: 'Models', experiments: 'Experiments', earned: 'Would have earned', looks: 'Looks', benches: 'Benches', people: 'People' };
 let panel = null, made = {}, again = 0, turn = 0;                     // the panel shown, its charts, the timer that renews it, the answer awaited
 
 /* ---- what panels are made of ---- */
@@ -38,7 +38,7 @@ const ago = (seconds) => seconds < 90 ? [Math.round(seconds), 's'] : seconds < 5
 const clock = (iso) => new Date(iso).toLocaleTimeString('en-GB');
 
 /* ---- experiments on people ---- */
-const TRIALS = '/operate/experiments', EARNED = '/operate/earned', at = (name, deed = '') => `/v1/experiments/${encodeURIComponent(name)}${deed}`;
+const TRIALS = '/operate/experiments', EARNED = '/operate/earned', LOOKS = '/operate/looks', at = (name, deed = '') => `/v1/experiments/${encodeURIComponent(name)}${deed}`;
 const number = (v) => v === null ? '–' : charts.minus(v) + charts.figure(v), span = (s) => s ? `${number(s[0])} to ${number(s[1])}` : '–';
 const ARMS = 3, RAILS = 2;
 
@@ -113,16 +113,23 @@ async function question() {
 /** How far a piece of work is. */
 const going = (e) => `<ol class="going" aria-label="What was done so far">${e.steps.map((s, i) => `<li${i === e.steps.length - 1 ? ' aria-current="step"' : ''}>${esc(s.stage)}${s.said ? `: ${esc(s.said)}` : ''}${s.total ? `, ${count(s.done ?? 0)} of ${count(s.total)}` : ''}</li>`).join('') || '<li aria-current="step">starting</li>'}</ol>`;
 
-async function earned(made) {
-  if (here('new')) return question();
-  const { estimates } = await ask('/v1/estimates'), id = here('id') ?? estimates[0]?.errand_id, e = estimates.find((x) => x.errand_id === id);
-  const top = head('What would it have earned?', 'Asked of the log: nobody was shown anything for it.') + `<div class="row"><a class="b${e ? '' : ' solid'}" href="${EARNED}?new=1">Ask about a recipe</a>${e ? `<button class="b" data-op="forget" data-id="${esc(e.errand_id)}">${e.ended_at ? 'Forget this answer' : 'Stop it'}</button>` : ''}</div>`;
+/** A panel of answers that are worked out beside the service: what was asked, how far it is, a refusal, or what `answered` makes of it. */
+async function worked(made, { of, path, title, text, button, called, goes, answered }) {
+  const listed = (await ask(`/v1/${of}`))[of], id = here('id') ?? listed[0]?.errand_id, e = listed.find((x) => x.errand_id === id);
+  const top = head(title, text) + `<div class="row"><a class="b${e ? '' : ' solid'}" href="${path}?new=1">${button}</a>${e ? `<button class="b" data-op="forget" data-of="${of}" data-id="${esc(e.errand_id)}">${e.ended_at ? 'Forget this answer' : 'Stop it'}</button>` : ''}</div>`;
   if (!e) return top + note({ tone: 'plain', strong: 'Nothing was asked yet.', text: 'An answer takes a minute or so.' });
-  const list = pills('Questions', EARNED, 'id', estimates.slice(0, 12).map((x) => [x.errand_id, `${names(x)}, ${date(x.made_at)}`]), e.errand_id);
+  const list = pills('Questions', path, 'id', listed.slice(0, 12).map((x) => [x.errand_id, `${called(x)}, ${date(x.made_at)}`]), e.errand_id);
   if (!e.ended_at && e.state !== 'failed') made.again = 2000;
-  if (made.again) return top + list + note({ tone: 'plain', sign: 'wait', strong: `${names(e)} is being asked.`, text: 'You may leave this page; the answer waits here.' }) + going(e);
-  if (e.state !== 'done') return top + list + note({ tone: e.state === 'refused' ? 'care' : 'stop', strong: e.state === 'refused' ? 'Refused.' : 'It did not work.', text: `${e.said[0].toUpperCase()}${e.said.slice(1)}.` });
-  return top + list + e.answers.map((a, k) => {
+  if (made.again) return top + list + note({ tone: 'plain', sign: 'wait', strong: `${goes(e)} is being asked.`, text: 'You may leave this page; the answer waits here.' }) + going(e);
+  if (e.state !== 'done') return top + list + note({ tone: e.state === 'refused' ? 'care' : 'stop', strong: e.state === 'refused' ? 'Refused.' : 'It did not work.', text: sentence(e.said) });
+  return top + list + answered(e, made);
+}
+const sentence = (said) => `${said[0].toUpperCase()}${said.slice(1)}.`;
+
+const earned = (made) => here('new') ? question() : worked(made, { of: 'estimates', path: EARNED, title: 'What would it have earned?', text: 'Asked of the log: nobody was shown anything for it.', button: 'Ask about a recipe', called: names, goes: names, answered: earnings });
+
+function earnings(e, made) {
+  return e.answers.map((a, k) => {
     const all = [{ name: 'what was shown', low: a.logged_interval[0], mid: a.logged, high: a.logged_interval[1], faint: true }, ...a.estimates.map((s, i) => ({ name: s.name, low: s.interval[0], mid: s.value, high: s.interval[1], strong: !i }))];
     made[`values${k}`] = (w) => charts.intervals(w, all, `${a.reward} a page`, [a.logged, 'was shown']);
     made[`support${k}`] = (w) => charts.columns(w, a.support.map((s) => [s.place, Math.round(s.effective), s.holds ? 'engine' : 'none']), ['first place', `place ${a.width}`], 'Pages that the log is worth, by place');
@@ -142,6 +149,29 @@ async function sent(said) {
   const { estimate } = await change('POST', '/v1/estimates', { policies: [chosen(said)], reward: said.get('reward'), places: said.get('places') ? +said.get('places') : null, window });
   say('It is being asked.');
   return `${EARNED}?id=${estimate.errand_id}`;
+}
+
+/* ---- where people look ---- */
+async function looking() {
+  const { events } = await ask('/v1/looks');
+  return head('Where do people look?', 'Learnt from what was clicked, and where it stood, on the newest pages of the log.')
+    + form('looks', [field('What answers a page', select('kind', events.map((e) => [e, e]), 'click'))], 'Ask', LOOKS);
+}
+const looks = (made) => here('new') ? looking() : worked(made, { of: 'looks', path: LOOKS, title: 'Where do people look?', text: 'A thing is clicked where it is looked at and attracts. Things that stood in several places tell the two apart.', button: 'Ask the log', called: (e) => `${e.asked.kind}s`, goes: () => 'The log', answered: seen });
+
+function seen(e, made) {
+  const [a] = e.answers, several = a.grid.length > 1, cells = a.grid.flat().filter((c) => c.shown), full = (share) => `${Math.round(100 * share)} %`;
+  made.heat = (w) => charts.heat(w, a.grid);
+  return note({ tone: 'plain', sign: { better: 'yes', worse: 'no' }[a.verdict] ?? 'note', strong: { better: 'It says more than click rates.', worse: 'Click rates say more.' }[a.verdict] ?? 'It may say no more than click rates.', text: sentence(a.said) })
+    + a.notes.map((n) => note({ tone: 'care', text: sentence(n) })).join('')
+    + chart('heat', 'How often each place is looked at', `In % of the place that is looked at most; the small figure is the place${several ? ' in its row' : ''}. Darker: more. Model: ${esc(a.model)}.`)
+    + table('Places', 'Looks beside what was counted. The model takes away what stood there; click rates do not.', [...(several ? [['Row', 'num']] : []), ['Place', several ? 'num' : ''], ['Looked at', 'num'], [`${esc(a.kind)}s a showing`, 'num'], ['95 %', 'num'], ['Shown', 'num']], cells.map((c) => `<tr>${several ? `<th scope="row" class="num">${c.row}</th><td class="num">${c.place}</td>` : `<th scope="row">${c.place}</th>`}<td class="num">${full(c.examination)}</td><td class="num">${number(c.rate)}</td><td class="num">${span(c.interval)}</td><td class="num">${count(c.shown)}</td></tr>`))
+    + (a.rows.length ? `<section><h2>Why each row stands there</h2><p class="quiet">The order of rows of the average page that would be clicked most: ${esc(a.rows_said)}.</p><ol>${a.rows.map((r) => `<li>${esc(sentence(r.said))}</li>`).join('')}</ol></section>` : '');
+}
+async function watched(said) {
+  const { look } = await change('POST', '/v1/looks', { kind: said.get('kind') });
+  say('It is being asked.');
+  return `${LOOKS}?id=${look.errand_id}`;
 }
 
 /* ---- a version to try: learnt beside the service, never made live by itself ---- */
@@ -202,6 +232,7 @@ const SHOW = {
 
   experiments: trials,
   earned,
+  looks,
 
   async benches(made) {
     const { benches } = await ask('/v1/operate/benches'), chosen = here('name') ?? benches[0]?.name;
@@ -300,12 +331,12 @@ const DEEDS = {
   stop: ({ name }) => [`Stop ${name}?`, 'The live model answers everybody again. It cannot be started a second time.', 'Stop it', () => change('POST', at(name, '/stop')), 'It is stopped.'],
   decide: ({ name, arm }) => [`Stop ${name} and keep “${arm}”?`, 'From now on it answers everybody. The model before stays ready to return.', 'Keep it', () => change('POST', at(name, '/decide'), { arm }), `${arm} answers everybody.`],
   move: ({ name }) => ['Move traffic to what does better?', 'Each arm gets people by its chance of being the best, 5 % at least. Who changes arms is left out of the results.', 'Move it', () => change('POST', at(name, '/shares'), {}), 'Traffic has moved.'],
-  forget: ({ id }) => ['Forget it?', 'What goes on is stopped. The log can be asked again.', 'Forget it', async () => { await change('DELETE', `/v1/estimates/${encodeURIComponent(id)}`); history.replaceState(history.state, '', EARNED); }, 'Forgotten.'],
+  forget: ({ id, of }) => ['Forget it?', 'What goes on is stopped. The log can be asked again.', 'Forget it', async () => { await change('DELETE', `/v1/${of}/${encodeURIComponent(id)}`); history.replaceState(history.state, '', location.pathname); }, 'Forgotten.'],
   walk: ({ walking }) => ['', '', '', () => change('POST', '/v1/operate/crowd', { walking: walking === 'true' }), walking === 'true' ? 'They are in.' : 'They went home.'],
   promote: ({ version }) => [`Make version ${version} live?`, 'The pointer moves at once; its gate is not asked again. No request fails, and the present model stays ready.', 'Make it live', () => change('POST', `/v1/models/${version}/promote`), `Version ${version} is live.`],
   rollback: () => ['Go back to the model before?', 'No request fails, and the present model stays ready.', 'Go back', () => change('POST', '/v1/models/rollback'), 'The version before is live.'],
 };
-const FORMS = { plan: planned, estimate: sent, learn: learnt };
+const FORMS = { plan: planned, estimate: sent, looks: watched, learn: learnt };
 
 async function deed(b) {
   const [title, words, yes, act, said] = DEEDS[b.dataset.op](b.dataset);
