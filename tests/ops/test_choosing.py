@@ -79,3 +79,10 @@ def test_draws_are_even_and_replayable() -> None:
     u = uniforms(np.arange(10_000, dtype=np.uint64), 3)
     assert abs(u.mean() - 0.5) < 0.01 and abs(np.corrcoef(u.T)[0, 1]) < 0.03
     np.testing.assert_array_equal(u[7:8], uniforms(np.array([7], np.uint64), 3))
+
+
+def test_many_particles_of_one_mind_are_certain_and_no_more() -> None:
+    scores = np.broadcast_to(np.array([3.0, 2.0, 1.0]), (9, 2, 3))  # nine ninths add up to a bit more than 1
+    assert sum([1 / 9] * 9) > 1
+    for way in (Together(scores), Shares(scores)):
+        assert way.next(np.ones((2, 3), bool)).max() == 1.0

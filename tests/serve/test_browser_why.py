@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
-from browsing import opened, say
+from browsing import opened, say, serving
 from playwright.sync_api import expect
+from serving import NOW, shop
+
+from interplay.cascade.cascade import Cascade
+from interplay.cascade.parts import Ranking, Source
+from interplay.fitted import built as system
+from interplay.models.counts import Popular
+from interplay.serve.engine import Engine
+from interplay.types import Run
 
 pytestmark = pytest.mark.browser
 
@@ -101,3 +111,32 @@ def test_the_page_can_be_made_more_varied(browser, served):
         form.get_by_role("button", name="Run on from here").click()
         expect(dialog.locator(".stage .top .tag").nth(4)).to_have_text("edited by you")
         expect(dialog.locator(".stage").nth(4)).to_contain_text("at most 1 of one kind")
+
+
+def judged():
+    """The shop with ratings, its feed ordered by a mixture of experts that says what it looked at."""
+    dataset = shop()
+    own = dataset.events.item % 4 == dataset.events.user % 4
+    dataset = replace(dataset, events=replace(dataset.events, value=np.where(own, 5, 1).astype(np.float32)))
+    told = {"tasks": {"like": ">=4"}, "descent": {"epochs": 2, "batch": 128}, "explained": 2}
+    cascade = Cascade(
+        {"popular": Source(retriever=Popular(), says="What most people touched")},
+        ranking=Ranking(ranker=system("aw-moe", told), name="aw-moe"),
+    ).fit(dataset, run=Run(seed=0))  # fmt: skip
+    return Engine(dataset, cascade, clock=lambda: NOW)
+
+
+def test_debug_mode_shows_the_experts_of_a_person_and_what_each_event_did_to_them(browser):
+    with serving(judged()) as served, opened(browser, served, "u31") as page:
+        page.locator("#heroes [data-why]").first.click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.locator(".stages")).to_contain_text("aw-moe")
+        assert "experts" not in dialog.inner_text()  # only who wants to know is told
+        dialog.get_by_role("switch").check()
+        expect(dialog).to_contain_text("Shares of the ranker’s experts, here and for somebody without a past")
+        rank = dialog.locator(".stage", has_text="Shares of the ranker’s experts")
+        expect(rank.locator(".bars", has_text="Expert 4")).to_contain_text("without a past")
+        told = rank.get_by_text(re.compile(r"^Without .*, expert \d would have"))
+        expect(told).to_have_count(2)
+        before, instead = (float(n.replace("−", "-")) for n in told.first.locator("b").all_inner_texts())
+        assert before != instead

