@@ -1,12 +1,13 @@
-"""The collector rests while very much is made, and only then."""
+"""The collector rests while very much is made, and walks what stays once."""
 
 from __future__ import annotations
 
 import gc
+import weakref
 
 import pytest
 
-from interplay.ops.garbage import uncollected
+from interplay.ops.garbage import _freeze, uncollected, walk_all, walk_once
 
 
 def test_the_collector_rests_and_comes_back_whatever_happens() -> None:
@@ -24,3 +25,25 @@ def test_the_collector_rests_and_comes_back_whatever_happens() -> None:
         assert not gc.isenabled()  # whoever wanted it so keeps it so
     finally:
         gc.enable()
+
+
+def test_what_outlived_a_full_collection_is_walked_again_only_when_asked() -> None:
+    class Held:
+        pass
+
+    try:
+        walk_once()
+        kept = Held()
+        kept.me = kept
+        told = weakref.ref(kept)
+        gc.collect()  # it outlives this one
+        assert gc.get_freeze_count() > 0
+        del kept
+        gc.collect()
+        assert told() is not None
+        walk_all()
+        gc.collect()
+        assert told() is None
+    finally:
+        gc.callbacks.remove(_freeze)
+        gc.unfreeze()

@@ -17,6 +17,7 @@ from interplay.data.store.snapshot import NOBODY, snapshot
 from interplay.data.store.store import Head, Store
 from interplay.errors import BadData, InterplayError
 from interplay.fitted import Fitted
+from interplay.ops.garbage import walk_all
 from interplay.recipe import LearningConfig, ServingConfig
 from interplay.serve.scene import Learnt, Ready, Scene
 from interplay.systems import SYSTEMS
@@ -163,4 +164,5 @@ class Watch:
             return  # `_loading` stays: it is tried again when the pointer moves
         with self._lock:
             self.scene, self._loading = scene, None
+        walk_all()  # the scene before is garbage
         log.info("model %s is live", version)
