@@ -1,9 +1,11 @@
-"""Containerfile and compose file, which nothing here builds: they are read, and the commands they name exist."""
+"""Containerfile and compose file, which nothing here builds: linters read them, and the commands they name exist."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,16 @@ def check(arguments: list[str]) -> None:
         name, found, rest = found.resolve_command(context, rest)
     known = {option for p in found.params for option in (*p.opts, *p.secondary_opts)}
     assert {a for a in rest if a.startswith("--")} <= known, f"{name}: {rest}"
+
+
+@pytest.mark.parametrize(
+    "linter",
+    [["hadolint", "Containerfile"], ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml"]],
+)
+def test_a_linter_finds_nothing(linter):
+    tool = Path(sys.executable).parent / linter[0]
+    done = subprocess.run([tool, *linter[1:]], cwd=ROOT, capture_output=True, text=True)
+    assert not done.returncode, done.stdout + done.stderr
 
 
 def test_the_container_runs_as_nobody_in_particular_and_starts_with_a_command_that_exists():

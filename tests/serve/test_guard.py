@@ -188,14 +188,14 @@ def test_more_than_can_be_worked_on_wait_and_more_than_can_wait_are_sent_away():
     app, slow = slowly(0.2, at_once=2, waiting=3, turn=5.0)
     answers = at_once(app, 9)
     status = sorted(a.status_code for a in answers)
-    assert status == [200] * 5 + [503] * 4 and slow.most == 2
-    away = next(a for a in answers if a.status_code == 503)
+    assert status == [200] * 5 + [429] * 4 and slow.most == 2
+    away = next(a for a in answers if a.status_code == 429)
     assert away.headers["retry-after"] == "2" and "2 requests are being answered" in away.json()["error"]
 
 
 def test_who_waits_too_long_for_a_turn_is_sent_away():
     app, _ = slowly(0.5, at_once=1, waiting=9, turn=0.1)
-    assert sorted(a.status_code for a in at_once(app, 3)) == [200, 503, 503]
+    assert sorted(a.status_code for a in at_once(app, 3)) == [200, 429, 429]
 
 
 def test_an_answer_that_takes_too_long_is_given_up():

@@ -223,7 +223,7 @@ class Guard:
 
     def _full(self, scope: Scope) -> Response:
         said = f"{self.config.at_once} requests are being answered and others wait; ask again in a second"
-        return self._later(scope, 503, "busy", said, 1.0)
+        return self._later(scope, 429, "busy", said, 1.0)
 
     def _later(self, scope: Scope, status: int, why: str, said: str, seconds: float) -> Response:
         refusal = self._refused(scope, status, why, said)
