@@ -13,7 +13,15 @@ import polars as pl
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
 from serving import built, shop
 
 from interplay.data.store.store import Store
@@ -30,10 +38,13 @@ WHO = st.sampled_from(TENANTS)
 class Shops(RuleBasedStateMachine):
     answers = Bundle("answers")  # (tenant, request_id)
 
+    def place(self) -> str:
+        return str(self.folder / "shops.db")
+
     @initialize()
     def open(self) -> None:
         self.folder = Path(tempfile.mkdtemp())
-        store = Store.open(self.folder / "shops.db")
+        store = Store.open(self.place())
         engines, self.headers = {}, {}
         for tenant in TENANTS:
             own = store.within(tenant)
@@ -45,7 +56,7 @@ class Shops(RuleBasedStateMachine):
         self.store, self.client = store, TestClient(create_app(engines, keys=store.keys))
         self.items = {tenant: {str(name) for name in DATA.items} for tenant in TENANTS}
         self.known = {tenant: set(names) for tenant, names in self.items.items()}  # deleted ones too
-        self.kept: dict[str, dict[str, int]] = {tenant: {} for tenant in TENANTS}  # person -> events told
+        self.kept: dict[str, dict[str, str]] = {tenant: {} for tenant in TENANTS}  # event -> whose it is
 
     def call(self, tenant: str, method: str, path: str, **more: Any) -> Any:
         headers = {**self.headers[tenant], **more.pop("headers", {})}
@@ -66,7 +77,7 @@ class Shops(RuleBasedStateMachine):
         fresh = item in self.known[tenant] and row["event_id"] not in self.kept[tenant]
         assert told["accepted"] == fresh
         if fresh:
-            self.kept[tenant][row["event_id"]] = 1
+            self.kept[tenant][row["event_id"]] = user
 
     @rule(tenant=WHO, item=ITEMS, price=st.integers(1, 50))
     def describe(self, tenant: str, item: str, price: int) -> None:
@@ -96,7 +107,43 @@ class Shops(RuleBasedStateMachine):
     @rule(tenant=WHO, user=USERS)
     def erase(self, tenant: str, user: str) -> None:
         self.call(tenant, "DELETE", f"/v1/users/{user}")
-        self.kept[tenant] = {k: v for k, v in self.kept[tenant].items() if not k.startswith(f"{user}-")}
+        self.kept[tenant] = {event: whose for event, whose in self.kept[tenant].items() if whose != user}
+
+    @rule(tenant=WHO, user=USERS, item=ITEMS, event=st.sampled_from(["e1", "e2"]))
+    def sign_in(self, tenant: str, user: str, item: str, event: str) -> None:
+        """Somebody unknown does something and then says who they are; who says so last has it all."""
+        visitor, event = f"visitor-{event}", f"visitor-{event}"
+        row = {"event_id": event, "user_id": visitor, "item_id": item, "event_type": "keep"}
+        fresh = self.call(tenant, "POST", "/v1/events", json=row)["accepted"]
+        merged = self.call(tenant, "POST", f"/v1/users/{user}/merge", json={"from": visitor})
+        if "error" not in merged and (fresh or event in self.kept[tenant]):
+            self.kept[tenant][event] = user
+
+    @rule(tenant=WHO, item=ITEMS, price=st.integers(1, 50))
+    def change(self, tenant: str, item: str, price: int) -> None:
+        row = {"price": float(price), "text": f"Better {SECRET[tenant]}"}
+        self.call(tenant, "PATCH", f"/v1/items/{item}", json=row)
+
+    @rule(tenant=WHO)
+    def rename(self, tenant: str) -> None:
+        """To and fro; nothing else speaks of these."""
+        old, new = ("tea-9", "tea-x") if "tea-9" in self.items[tenant] else ("tea-x", "tea-9")
+        told = self.call(tenant, "PATCH", f"/v1/items/{old}", json={"item_id": new})
+        assert told["accepted"] == 1, told
+        self.items[tenant] = self.items[tenant] - {old} | {new}
+
+    @rule(tenant=WHO, user=USERS)
+    def rewrite(self, tenant: str, user: str) -> None:
+        self.call(tenant, "PATCH", f"/v1/users/{user}", json={"city": SECRET[tenant]})
+
+    @rule(tenant=WHO, user=USERS)
+    def undo(self, tenant: str, user: str) -> None:
+        self.call(tenant, "POST", f"/v1/users/{user}/instructions/undo")
+
+    @rule(tenant=WHO, user=USERS, item=ITEMS)
+    def tell_as_ubi(self, tenant: str, user: str, item: str) -> None:
+        query = {"query_id": f"{user}-{item}", "client_id": user, "user_query": SECRET[tenant]}
+        self.call(tenant, "POST", "/v1/ubi", json={"queries": [query]})
 
     # ------------------------------------------------------------------------------------------------------- asking
 
@@ -122,7 +169,47 @@ class Shops(RuleBasedStateMachine):
         """An answer of one shop, told of as a click by the other."""
         row = {"user_id": "ada", "item_id": "tea-5", "event_type": "click", "request_id": held[1], "event_id": held[1]}
         self.call(tenant, "POST", "/v1/events", json=row)
-        self.kept[tenant].setdefault(f"ada-{held[1]}", 1)
+        self.kept[tenant].setdefault(held[1], "ada")
+
+    @rule(owner=WHO, user=USERS, kind=st.sampled_from(["instructions", "statements"]), body=st.booleans())
+    def reach(self, owner: str, user: str, kind: str, body: bool) -> None:
+        """A wish or statement of one shop, changed and dropped by the other."""
+        stranger = TENANTS[1 - TENANTS.index(owner)]
+        self.say(owner, user, "no tea")
+        self.state(owner, user)
+        held = self.call(owner, "GET", f"/v1/users/{user}/{kind}")
+        mine = [one["wish_id"] for one in held.get("wishes", ())]
+        mine += [one["statement_id"] for one in held.get("statements", ()) if one["statement_id"]]
+        theirs = self.call(stranger, "GET", f"/v1/users/{user}/{kind}")
+        for name in mine:
+            if name in json.dumps(theirs):  # the same words make the same id, in each shop its own
+                continue
+            more = {"json": {"pinned": True}} if body else {}
+            told = self.call(stranger, "PATCH" if body else "DELETE", f"/v1/users/{user}/{kind}/{name}", **more)
+            assert "error" in told, told
+        assert self.call(owner, "GET", f"/v1/users/{user}/{kind}") | {"request_id": ""} == held | {"request_id": ""}
+
+    @rule(owner=WHO)
+    def experiment(self, owner: str) -> None:
+        """What one shop plans the other neither sees nor ends."""
+        stranger = TENANTS[1 - TENANTS.index(owner)]
+        name = f"plan-{SECRET[owner]}"
+        told = self.call(owner, "POST", "/v1/experiments", json={"name": name, "arms": [{"name": "a"}, {"name": "b"}]})
+        for method, path in (("GET", ""), ("POST", "/start"), ("POST", "/stop"), ("POST", "/shares")):
+            more = {"json": {}} if method == "POST" else {}
+            known = self.client.request(method, f"/v1/experiments/{name}{path}", headers=self.headers[stranger], **more)
+            assert known.status_code >= 400, (told, known.text)
+
+    @rule(tenant=WHO, kind=st.sampled_from(["models/7/promote", "models/rollback"]))
+    def promote(self, tenant: str, kind: str) -> None:
+        self.call(tenant, "POST", f"/v1/{kind}")
+
+    @rule(tenant=WHO, words=st.sampled_from(list(SECRET.values())))
+    def rerank(self, tenant: str, words: str) -> None:
+        """By the shop's own words, and by ids that only the other may have."""
+        mine = SECRET[tenant]
+        self.call(tenant, "POST", "/v1/rerank", json={"query": f"{mine} lamp", "documents": ["lamp", "tea"]})
+        self.call(tenant, "POST", "/v1/rerank", json={"item_ids": ["fresh-1", "lamp-0"], "user_id": "ada"})
 
     @rule(tenant=WHO, user=USERS, what=st.sampled_from(["", "/history", "/export", "/instructions", "/statements"]))
     def read(self, tenant: str, user: str, what: str) -> None:
@@ -131,6 +218,8 @@ class Shops(RuleBasedStateMachine):
     @rule(
         tenant=WHO,
         path=st.sampled_from(["/", "/v1/feed?user_id=u1", "/v1/users", "/v1/people", "/v1/models", "/v1/operate/live",
+                              "/v1/experiments", "/v1/estimates", "/v1/looks", "/v1/operate/crowd",
+                              "/v1/operate/benches",
                               "/v1/operate/ingestion", "/api/items", "/api/users", "/api/feedback", "/api/user/ada",
                               "/api/recommend/ada", "/api/user/u1/neighbors", "/v1/items/lamp-0", "/openapi.json"]),
     )  # fmt: skip
@@ -150,7 +239,7 @@ class Shops(RuleBasedStateMachine):
         for tenant in TENANTS:
             for user in ("u1", "u2", "ada"):
                 told = [e for e in self.store.within(tenant).of(user) if e.event_type in ("keep", "click")]
-                assert len(told) == sum(k.startswith(f"{user}-") for k in self.kept[tenant])
+                assert len(told) == sum(whose == user for whose in self.kept[tenant].values())
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
@@ -165,6 +254,15 @@ Shops.TestCase.settings = settings(
     database=None, phases=[Phase.generate],
 )  # fmt: skip
 TestNoSequenceOfCallsShowsAnothersData = Shops.TestCase
+
+
+def test_no_sequence_of_calls_over_postgresql_shows_anothers_data(postgres, tmp_path, monkeypatch):
+    class Postgres(Shops):
+        def place(self) -> str:
+            return postgres()
+
+    monkeypatch.setenv("INTERPLAY_FILES", str(tmp_path))
+    run_state_machine_as_test(Postgres, settings=settings(Shops.TestCase.settings, max_examples=2))
 
 
 def test_only_the_operator_reads_the_measures_which_name_all_tenants(tmp_path):
