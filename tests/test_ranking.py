@@ -8,12 +8,15 @@ import pytest
 from typer.testing import CliRunner
 
 from interplay.cli import app
+from interplay.data.features import FeatureView
 from interplay.data.tables import from_frames
-from interplay.errors import BadData, BadSetting, Leakage, Mismatch
-from interplay.fitted import Fitted
-from interplay.ranking import again, divide, evaluate_ranker, fit_ranker, judge_ranker, milliseconds, ranks
+from interplay.errors import BadData, BadSetting, Leakage, Mismatch, UnknownName
+from interplay.fitted import Fitted, built
+from interplay.metrics import auc
+from interplay.protocols.predicting import again
+from interplay.ranking import divide, evaluate_ranker, fit_ranker, judge_ranker, milliseconds, ranks
 from interplay.recipe import Recipe
-from interplay.types import TEST, Dataset, Requests, Run
+from interplay.types import TEST, Dataset, Events, Ids, Requests, Run, Slates
 from small import crowd
 from test_contract import labelled
 
@@ -120,6 +123,42 @@ def test_the_trace_names_the_crosses_that_moved_a_score():
     requests = Requests.of(data, np.array([0]), at=np.full(1, int(data.events.time.max()) + 1), k=3)
     for row in fitted.model.respond(requests).trace[0].items:
         assert len(row["crosses"]) == 2 and "remembered from" in row["crosses"][0]["said"]
+
+
+def moods() -> Dataset:
+    """Whether a thing is liked is one number of its vector; each is met about once, and the last 40 never."""
+    rng, n, known = np.random.default_rng(3), 1200, 1000
+    mood = rng.normal(size=(known + 40, 3)).astype(np.float32)
+    mood[known] = 0.0
+    item = rng.integers(0, known, n).astype(np.int32)
+    user = np.sort(rng.integers(0, 30, n)).astype(np.int32)
+    time = (1_700_000_000_000_000 + np.arange(n) * 60_000_000).astype(np.int64)
+    value = np.where(mood[item, 1] > 0, 5.0, 1.0).astype(np.float32)
+    users, items = Ids([f"u{i}" for i in range(30)]), Ids([f"t{i}" for i in range(known + 40)])
+    events = Events(user=user, item=item, time=time, value=value)
+    return Dataset(name="moods", users=users, items=items, events=events, vectors={"mood": mood})
+
+
+@pytest.mark.parametrize("name", ["dnn", "dcn-v2", "din", "lightgbm"])
+def test_a_ranker_told_of_vectors_reads_them_and_knows_things_that_nobody_took(name):
+    data = moods()
+    quick = (
+        {"rounds": 60, "least": 10} if name == "lightgbm" else {"descent": {"epochs": 12, "batch": 64, "rate": 0.01}}
+    )
+    requests = Requests.of(data, np.array([0]), at=np.full(1, int(data.events.time.max()) + 1))
+    new = np.append(np.arange(1000, 1040), -1)[None].astype(np.int32)
+    said = {}
+    for told in ((), ("mood",)):
+        model = built(name, {"vectors": told, **quick}).fit(data, run=Run(seed=0))
+        assert ("vector.mood.1" in getattr(model, "learnt", model).coder.numbers) == bool(told)
+        ranked = model.rank(requests, Slates(items=new, scores=np.zeros(new.shape)), FeatureView(data))
+        said[told] = dict(zip(ranked.items[0].tolist(), ranked.columns["p_like"][0].tolist(), strict=True))
+    place = np.arange(1001, 1040)
+    area = {told: auc(data.vectors["mood"][place, 1] > 0, np.array([p[i] for i in place])) for told, p in said.items()}
+    assert area["mood",] > 0.95 and area[()] == 0.5, "without vectors new things are all alike"
+    assert np.isfinite(said["mood",][1000]), "nor is a thing of zeros anything special"
+    with pytest.raises(UnknownName, match="no table of item vectors"):
+        built(name, {"vectors": ("words",)}).fit(data, run=Run(seed=0))
 
 
 def test_a_recipe_refuses_a_finder_as_ranker_and_a_ranker_as_source():

@@ -10,7 +10,6 @@ What a ranker learns from holds no test row: it is taken out before the fit.
 from __future__ import annotations
 
 import hashlib
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,18 +20,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from interplay.benches import Bench, Entry
-from interplay.data.examples import Examples, parts_of
+from interplay.data.examples import parts_of
 from interplay.data.features import FeatureView
-from interplay.data.fetch import cache
-from interplay.data.read import load
 from interplay.data.split import split
 from interplay.data.tables import SPOKEN
 from interplay.errors import BadData, BadSetting, Mismatch, unknown
 from interplay.evaluate.labelled import JudgedExamples, parse
 from interplay.evaluate.reads import note, refuse_second
 from interplay.fitted import Fitted, built, manifest
-from interplay.learn.ranked import logit, sigmoid
 from interplay.systems import SYSTEMS
 from interplay.types import TEST, TRAIN, VALID, Array, Dataset, Requests, Run, Slates
 
@@ -179,7 +174,12 @@ def fit_ranker(
 
 
 def judge_ranker(
-    fitted: Fitted, division: Division, metrics: Sequence[str] = METRICS, *, reread: bool = False
+    fitted: Fitted,
+    division: Division,
+    metrics: Sequence[str] = METRICS,
+    *,
+    reread: bool = False,
+    log: Path | None = None,
 ) -> JudgedExamples:
     """What a fitted ranker says of the test rows, against their labels; the test part is read once."""
     names, model = parse(metrics), fitted.model
@@ -200,7 +200,7 @@ def judge_ranker(
     judged = JudgedExamples(
         labels=test.labels, said=said, group=test.group, metrics=names, protocol=protocol, seconds=seconds
     )
-    read = note(model, division.hash, tuple(names))
+    read = note(model, division.hash, tuple(names), data=division.dataset.fingerprint, log=log)
     told: dict[str, Any] = {"test_reads": read.nth}
     absent = [n for n in judged.columns() if n not in judged.mean()]
     if absent:
@@ -208,7 +208,9 @@ def judge_ranker(
     return replace(judged, protocol={**protocol, **told})
 
 
-def evaluate_ranker(fitted: Fitted, data: Dataset, metrics: Sequence[str] = METRICS) -> JudgedExamples:
+def evaluate_ranker(
+    fitted: Fitted, data: Dataset, metrics: Sequence[str] = METRICS, *, log: Path | None = None
+) -> JudgedExamples:
     """Judge a fitted ranker on the test part of the very split it was fitted with."""
     told = fitted.manifest
     if "split" not in told:
@@ -219,83 +221,7 @@ def evaluate_ranker(fitted: Fitted, data: Dataset, metrics: Sequence[str] = METR
             f"the split {division.rule} with seed {division.seed} has hash {division.hash[:12]}; the model was fitted "
             f"with {told['split']['hash'][:12]}. Judge it on the data it was fitted on, or fit it again"
         )
-    return judge_ranker(fitted, division, metrics)
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# A row of a bench
-
-
-def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
-    """Fit and judge one row: figures as the network says them and as they are served, with their temperature.
-
-    `auc_new` is the AUC without the positives whose user and item training has seen together as a positive.
-    """
-    data = load(page.data)
-    division = divide(data, page.split, seed=page.split_seed)
-    begun = time.perf_counter()
-    held = cache() / "runs" / f"{page.name}-{page.version}-{entry.label}-{seed}"  # a row cut off goes on from here
-    fitted = fit_ranker(
-        entry.system, division, on=page.on, settings=entry.settings, seed=seed, seconds=entry.seconds, progress=_said,
-        checkpoint=held,
-    )  # fmt: skip
-    spent = max(time.perf_counter() - begun, float(fitted.manifest["choice"].get("seconds", 0.0)))
-    shutil.rmtree(held, ignore_errors=True)
-    judged = judge_ranker(fitted, division, METRICS)
-    raw = replace(judged, said={t: sigmoid(z) for t, z in plain(fitted.model, judged).items()})
-    figures = judged.mean() | {
-        f"{name}_raw": v for name, v in raw.mean().items() if name.startswith(("logloss", "ece"))
-    }
-    whole = fitted.model.examples(division.dataset)
-    test = np.flatnonzero(whole.part == TEST)
-    if {"user", "item"} <= set(whole.fields):
-        kept = ~again(whole, test)
-        new = {t: label[kept] for t, label in judged.labels.items()}
-        said = {t: p[kept] for t, p in judged.said.items()}
-        rest = replace(judged, labels=new, said=said, group=None, metrics=parse("auc"))
-        figures |= {name.replace("auc", "auc_new", 1): v for name, v in rest.mean().items()}
-    figures["ms"] = milliseconds(fitted.model, division.dataset)
-    facts = {k: v for k, v in fitted.manifest["fitted"].items() if k not in ("losses",)}
-    figures |= {name: float(facts[of]) for name, of in (("epochs", "best_epoch"), ("rows", "rows")) if of in facts}
-    facts |= {"fit": round(spent, 2), "split": division.hash, "parameters": size(fitted.model)}
-    return {
-        "metrics": figures, "protocol": sentences(judged.protocol), "facts": facts,
-        "rows": {f"logit_{t}": logit(p).astype(np.float16) for t, p in judged.said.items()},
-    }  # fmt: skip
-
-
-def size(model: Any) -> int:
-    """Numbers that the model keeps, those of its vocabularies apart."""
-    state = model.state()
-    held = {**state.arrays, **{f"users.{k}": v for k, v in state.users.items()}}
-    return sum(v.size for k, v in held.items() if not k.removeprefix("users.").startswith(("coder.", "crossed.")))
-
-
-def sentences(protocol: Mapping[str, Any]) -> dict[str, str]:
-    """What was judged and how, for people."""
-    split_, rows = protocol["split"], protocol["rows"]
-    notes = "; ".join(split_["notes"])
-    return {
-        "data": f"{protocol['data']}, {protocol['examples']}",
-        "rows": f"{rows['train']:,} rows train, {rows['valid']:,} validate, {rows['test']:,} test (split "
-        + (f"{split_['rule']}; {notes})" if notes else f"{split_['rule']})"),
-        "positive": "Positive: " + ", ".join(f"{v:.1%} ({t})" for t, v in protocol["positive"].items()),
-        "choice": "Epochs stop by the AUC of the validation rows, temperatures are fitted on them; test is read once",
-    }
-
-
-def plain(model: Any, judged: JudgedExamples) -> dict[str, Array]:
-    """The logits before calibration."""
-    told = model.fitted.get("temperature", {})
-    return {t: logit(p) * (told.get(t, 1.0) if isinstance(told, Mapping) else 1.0) for t, p in judged.said.items()}
-
-
-def again(examples: Examples, rows: Array) -> Array:
-    """bool[rows]: positives (of any task) whose user and item stand together in a positive of the training part."""
-    positive = np.any([label > 0 for label in examples.labels.values()], axis=0)
-    pair = examples.fields["user"].astype(np.int64) * (1 << 32) + examples.fields["item"]
-    known = np.unique(pair[(examples.part == TRAIN) & positive])
-    return positive[rows] & np.isin(pair[rows], known)
+    return judge_ranker(fitted, division, metrics, log=log)
 
 
 def milliseconds(model: Any, dataset: Dataset, n: int = 1000, times: int = 5) -> float:
@@ -310,82 +236,3 @@ def milliseconds(model: Any, dataset: Dataset, n: int = 1000, times: int = 5) ->
         model.rank(requests, slates, view)
         spent.append(time.perf_counter() - begun)
     return 1000.0 * min(spent)
-
-
-def _said(stage: str, facts: Mapping[str, Any]) -> None:
-    told = (f"{k} {v:.5g}" if isinstance(v, float) else f"{k} {v}" for k, v in facts.items())
-    print(f"  {stage}: " + ", ".join(told), flush=True)
-
-
-def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: Path) -> str:
-    """Mean and s.d. over seeds, what was published, and the paired interval of the difference from the baseline."""
-    newest = list(held.values())[-1]
-    labels = _labels(page)
-    base = [_logits(root, r) for (label, _), r in held.items() if label == page.baseline]
-    head = ["system", *(COLUMNS.get(m, m.replace("_", " ")) for m in page.metrics), f"AUC against `{page.baseline}`"]
-    head += ["published", "fit s"]
-    lines = [page.about, "", " ".join(f"{v}." for v in newest["protocol"].values()) + f" {READ}", ""]
-    lines += ["| " + " | ".join(head) + " |", "|" + "|".join("---" for _ in head) + "|"]
-    for group in page.columns():
-        lines += [f"| **{group}** |" + " |" * (len(head) - 1)] if group else []
-        for entry in page.entries:
-            own = [r for (label, _), r in held.items() if label == entry.label]
-            if entry.column != group or not own:
-                continue
-            cells = [_spread([r["metrics"][m] for r in own if m in r["metrics"]], m) for m in page.metrics]
-            against = ""
-            if base and labels is not None and entry.label != page.baseline:
-                against = _against([_logits(root, r) for r in own], base, labels)
-            spent = float(np.mean([r["facts"]["fit"] for r in own]))
-            name = entry.shown + (f" ({len(own)} seeds)" if len(own) > 1 else "")
-            lines.append("| " + " | ".join([name, *cells, against, entry.published_text(), f"{spent:.0f}"]) + " |")
-    return "\n".join([*lines, "", page.note] if page.note else lines)
-
-
-COLUMNS = {
-    "auc": "AUC", "logloss_raw": "log loss", "logloss": "scaled", "ece_raw": "ECE", "ece": "ECE, scaled",
-    "gauc": "gAUC", "auc_new": "AUC, new pairs", "ms": "ms per 1,000", "rows": "combinations kept",
-}  # fmt: skip
-READ = (
-    "Scaled: with one temperature. New pairs: without the positives whose user and item training holds together as a "
-    "positive. Brackets: s.d. over seeds; 95 % paired bootstrap over users, seeds averaged."
-)
-
-
-def _spread(values: Sequence[float], metric: str) -> str:
-    if not values:
-        return ""
-    if metric in ("ms", "epochs", "rows"):
-        return f"{np.mean(values):,.0f}" if metric == "rows" else f"{np.mean(values):.1f}"
-    mean = f"{np.mean(values):.4f}".replace("0.", ".", 1)
-    if len(values) == 1:
-        return mean
-    return f"{mean} [{np.std(values, ddof=1):.4f}]".replace("[0.", "[.")
-
-
-def _labels(page: Bench) -> JudgedExamples | None:
-    """The test labels and groups of a bench whose data are at hand; without them no paired test is shown."""
-    try:
-        data = load(page.data)
-    except BadData:
-        return None
-    division = divide(data, page.split, seed=page.split_seed)
-    whole = built(page.entries[0].system, page.entries[0].settings).examples(division.dataset)
-    test = whole.take(np.flatnonzero(whole.part == TEST))
-    return JudgedExamples(labels=test.labels, said={}, group=test.group, metrics=parse("auc"))
-
-
-def _logits(root: Path, record: Mapping[str, Any]) -> dict[str, Array]:
-    frame = pl.read_parquet(root / record["users"]["file"])
-    return {c.removeprefix("logit_"): frame[c].to_numpy().astype(np.float64) for c in frame.columns}
-
-
-def _against(own: Sequence[Mapping[str, Array]], base: Sequence[Mapping[str, Array]], labels: JudgedExamples) -> str:
-    """The difference of the first task's AUC, logits averaged over seeds, with its interval."""
-    task = next(iter(labels.labels))
-    one, other = (
-        replace(labels, labels={task: labels.labels[task]}, said={task: np.mean([r[task] for r in rows], axis=0)})
-        for rows in (own, base)
-    )
-    gap, low, high = one.difference(other, "auc")
-    return f"{gap:+.4f} [{low:+.4f}, {high:+.4f}]"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interplay.data.features import DAY, FeatureView
+from interplay.data.features import DAY, VECTOR, FeatureView
 from interplay.data.tables import from_frames
+from interplay.errors import UnknownName
 from interplay.types import Ragged, Requests, Slates
 
 NOON = 1_700_000_000_000_000
@@ -54,6 +57,24 @@ def test_columns_of_tables_become_numbers_and_codes():
     person = v.user(v.dataset.users.index(["b", "nobody"]))
     np.testing.assert_array_equal(person["age"], [40, np.nan])
     assert person["town"].tolist() == [-1, -1]
+
+
+def test_vectors_of_items_are_numbers_and_those_of_unknown_items_are_zero():
+    rng = np.random.default_rng(0)
+    narrow, wide = rng.normal(size=(3, 2)).astype(np.float32), rng.normal(size=(3, 400)).astype(np.float32)
+    plain = view().dataset
+    v = FeatureView(replace(plain, vectors={"mood": narrow, "words": wide}))
+    told = v.vectors("mood", np.array([[2, -1], [99, 0]]))
+    assert list(told) == ["mood.0", "mood.1"] and told["mood.1"].dtype == np.float32
+    np.testing.assert_array_equal(told["mood.1"], np.array([[narrow[2, 1], 0], [0, narrow[0, 1]]]))
+    words = np.column_stack(list(v.vectors("words", np.arange(3)).values()))
+    assert words.shape == (3, VECTOR)
+    far = np.linalg.norm(words[0] - words[1]) / np.linalg.norm(wide[0] - wide[1])
+    assert far == pytest.approx(1, abs=0.5), "distances are kept, roughly"
+    grown = FeatureView(replace(plain, vectors={"words": np.vstack([wide, 5 * wide])}))
+    np.testing.assert_array_equal(grown.vectors("words", np.arange(1))["words.3"], words[:1, 3])
+    with pytest.raises(UnknownName, match="no table of item vectors called 'word'; nearest"):
+        v.vectors("word", np.arange(3))
 
 
 def test_counters_stop_strictly_before_the_moment():

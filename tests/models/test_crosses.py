@@ -18,7 +18,8 @@ from interplay.metrics import auc
 from interplay.models.crosses import NETWORKS, Crosses, CrossesConfig
 from interplay.types import Run
 
-SMALL = {"dim": 4, "layers": (6, 5), "second": (8,), "heads": 2, "crosses": 2, "dropout": 0.0}
+SMALL = {"dim": 4, "layers": (6, 5), "second": (8,), "heads": 2, "crosses": 2, "dropout": 0.0, "gate": 7,
+         "contexts": ("b", "item")}  # fmt: skip
 
 
 def examples(n: int = 600, tasks: int = 1, seed: int = 0) -> Examples:
@@ -91,8 +92,9 @@ def row_by_row(name: str, net: torch.nn.Module, batch: Batch) -> torch.Tensor:
             whole = net.out(x.flatten())[0] + net.head.out(deep(net.head.deep, flat))[0]
             out.append(linear(net.weights, own)[0, 0] + whole)
         else:
-            gated = [flat * 2 * torch.sigmoid(g(c)) for g, c in zip(net.gates, net.contexts, strict=True)]
-            one, two = deep(net.first, gated[0]), deep(net.other, gated[1])
+            read = [net.gates[0].table.weight[own.fields[0, 1]], net.gates[1].start[0]]  # field b; no field item
+            gates = [2 * torch.sigmoid(g.net(c)) for g, c in zip(net.gates, read, strict=True)]
+            one, two = deep(net.first, flat * gates[0]), deep(net.other, flat * gates[1])
             fused = net.sums[0](one)[0] + net.sums[1](two)[0]
             for h in range(net.heads):
                 a, b = one.chunk(net.heads)[h], two.chunk(net.heads)[h]
@@ -119,6 +121,12 @@ def test_what_models_pairs_sees_whether_two_fields_agree_and_a_regression_cannot
     later = examples(400, seed=9)
     area = auc(later.labels["click"], learnt.predict(later)["click"])
     assert area > 0.97 if knows else area < 0.65
+
+
+def test_the_gates_of_finalmlp_are_two():
+    with pytest.raises(ValueError, match="contexts must name two fields"):
+        SMALL["layers"] = (6, 4)
+        NETWORKS["finalmlp"](Coder.fit(examples()), configured(CrossesConfig, SMALL, {"contexts": ("a",)}))
 
 
 def test_an_unknown_network_is_refused():

@@ -15,7 +15,7 @@ from interplay.errors import UnknownName
 from interplay.learn.descend import Descent
 from interplay.learn.tabular import batch_of
 from interplay.metrics import auc, logloss
-from interplay.models.crossing import CROSSES, METHODS, Crossing, CrossingConfig, Network, within
+from interplay.models.crossing import CROSSES, METHODS, SNAPSHOTS, Crossing, CrossingConfig, Network, within
 from interplay.types import Dataset, Run
 
 QUICK = CrossingConfig(
@@ -52,7 +52,10 @@ def found() -> Crossing:
 def test_the_search_remembers_the_pair_that_decides_and_keeps_to_its_budget(found):
     assert found.chosen()["user x item"] == "memorize"
     assert found.fitted["rows"] <= 0.5 * found.fitted["all_rows"]
-    assert np.shape(found.path) == (6, 6, 3) and np.allclose(np.sum(found.path, axis=2), 1, atol=0.01)
+    shares = np.array(found.fitted["alpha"])
+    assert shares.shape == (1 + 6 * SNAPSHOTS, 6, 3) and np.allclose(shares.sum(axis=2), 1, atol=0.01)
+    assert found.fitted["alpha_steps"][0] == 0 and (np.diff(found.fitted["alpha_steps"]) > 0).all()
+    assert np.allclose(shares[0], 1 / 3, atol=0.01), "nothing is preferred before the first step"
 
 
 def test_what_is_remembered_is_worth_its_cost_and_within_the_budget():

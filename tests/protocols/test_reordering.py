@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 
 from interplay import experiment
@@ -56,6 +57,23 @@ def test_measures_among_a_few_and_of_a_new_order():
     assert reordering.gain(np.zeros((1, 3)), right)[0] == pytest.approx(1 / np.log2(3))
 
 
+def test_newcomers_are_tested_on_their_own(tmp_path):
+    """Over everybody the two rows are level; among newcomers one is far ahead."""
+    few = np.arange(200) % 4 == 0
+    lot = np.random.default_rng(0).random(200) * 0.1
+    base = {"auc": 0.5 + lot, "few": few.astype(np.float32)}
+    other = {"auc": 0.5 + lot[::-1] + np.where(few, 0.3, -0.1), "few": base["few"]}
+    rows = {}
+    for name, values in (("din", base), ("aw-moe", other)):
+        pl.DataFrame(values).write_parquet(tmp_path / f"{name}.parquet")
+        rows[name] = [{"users": {"file": f"{name}.parquet"}}]
+    told = reordering._compared(rows, ["auc", "auc_few"], "din", tmp_path)
+    assert told["auc"].n == 200 and told["auc_few"].n == 50
+    assert told["auc"]["aw-moe"].verdict == "cannot tell"
+    ahead = told["auc_few"]["aw-moe"].told("auc")
+    assert ahead.startswith("better: +.") and "[+." in ahead
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "rows"),
     [
@@ -67,7 +85,7 @@ def test_measures_among_a_few_and_of_a_new_order():
 def test_rows_are_judged_recorded_and_shown(kind, name, rows, tmp_path, monkeypatch):
     page = Bench(
         name=name, version=1, about="**Small**.", data="small", kind=kind, split="time", entries=rows,
-        baseline="infnet", metrics=("auc", "ndcg", "reranked") if kind == "reordering" else ("auc",),
+        baseline=rows[0].label, metrics=("auc", "ndcg", "reranked") if kind == "reordering" else ("auc",),
     )  # fmt: skip
     monkeypatch.setitem(BENCHES, name, page)
     monkeypatch.setenv("INTERPLAY_RESULTS", str(tmp_path))
@@ -78,3 +96,5 @@ def test_rows_are_judged_recorded_and_shown(kind, name, rows, tmp_path, monkeypa
         assert all(np.isfinite(v) for v in record["metrics"].values())
     shown = experiment.table(name)
     assert all(f"`{entry.label}`" in shown for entry in rows) and "**Small**." in shown
+    tested = shown[shown.index(f"against {rows[0].label}") :]
+    assert all((f"`{entry.label}`" in tested) == (entry is not rows[0]) for entry in rows) and "cannot tell: " in tested

@@ -85,16 +85,17 @@ class Examples:
     @staticmethod
     def of(
         dataset: Dataset, *, negatives: int = 2, seed: int = 0, tasks: Mapping[str, str] = EMPTY,
-        newest: int | None = None, surface: str = "",
+        newest: int | None = None, surface: str = "", vectors: Collection[str] = (),
     ) -> Examples:  # fmt: skip
         """From the first of these that the dataset has: examples, impressions with outcomes, ratings, a log.
 
         `tasks` are rules for ratings (`of_log`); of examples and impressions only the tasks named there are kept.
         `newest` and `surface` say which impressions are taken: so many, and of that surface, where they name theirs.
-        Errors: BadData where it has none of them.
+        `vectors` are tables of item vectors that are read as numbers. Errors: BadData where it has none of the four,
+        UnknownName for a table that it lacks.
         """
         if "examples" in dataset.tables:
-            return Examples.of_table(dataset).only(tasks)
+            return Examples.of_table(dataset, vectors=vectors).only(tasks)
         shown = dataset.tables.get("impressions", pl.DataFrame())
         if surface and "surface" in shown.columns:
             shown = shown.filter(pl.col("surface") == surface)
@@ -103,7 +104,7 @@ class Examples:
         if "impressions" in dataset.tables:
             dataset = replace(dataset, tables={**dataset.tables, "impressions": shown})
         if len(shown) and "request_id" in dataset.events.context:  # else nothing says what followed them
-            examples = Examples.of_impressions(dataset).only(tasks)
+            examples = Examples.of_impressions(dataset, vectors=vectors).only(tasks)
             followed = max((int(np.nansum(label)) for label in examples.labels.values()), default=0)
             if followed >= min(ENOUGH, len(dataset.events) / 2):
                 return examples
@@ -111,11 +112,11 @@ class Examples:
         if not len(dataset.events):
             raise BadData(f"{dataset.name!r} has no examples, no impressions and no events; a ranker needs one of them")
         if rated(dataset.events):
-            return Examples.of_log(dataset, tasks=tasks)
-        return Examples.of_pairs(dataset, negatives=negatives, seed=seed)
+            return Examples.of_log(dataset, tasks=tasks, vectors=vectors)
+        return Examples.of_pairs(dataset, negatives=negatives, seed=seed, vectors=vectors)
 
     @staticmethod
-    def of_table(dataset: Dataset) -> Examples:
+    def of_table(dataset: Dataset, *, vectors: Collection[str] = ()) -> Examples:
         """From the `examples` table: label or label_TASK, and every other column by its kind.
 
         Floats are numbers, lists called history or *_history hold items, anything else is a category (of another list
@@ -133,6 +134,8 @@ class Examples:
         ids = {USER: dataset.users, ITEM: dataset.items}
         held = {field: name for field in ids if (name := id_column(t, field))}
         fields |= {field: ids[field].index(t[name].to_list()) for field, name in held.items()}
+        if ITEM in fields and vectors:
+            numbers |= _vectors(FeatureView(dataset), fields[ITEM], vectors)
         for column in t:
             if column.name in (*RESERVED, *named.values(), *held.values()):
                 continue
@@ -155,7 +158,10 @@ class Examples:
         )  # fmt: skip
 
     @staticmethod
-    def of_log(dataset: Dataset, *, tasks: Mapping[str, str] = EMPTY, view: FeatureView | None = None) -> Examples:
+    def of_log(
+        dataset: Dataset, *, tasks: Mapping[str, str] = EMPTY, view: FeatureView | None = None,
+        vectors: Collection[str] = (),
+    ) -> Examples:  # fmt: skip
         """Every event of a log with values, and for each task whether the value is such: ">=4" (like) or "<=2".
 
         Errors: BadData for a log without values, or without any order to tell before from after.
@@ -165,11 +171,12 @@ class Examples:
             raise BadData(f"the log of {dataset.name!r} has no values; examples of what was shown need impressions")
         such = {task: _such(e.value, rule) for task, rule in (tasks or {"like": f">={LIKED:g}"}).items()}
         labels = {task: np.where(np.isnan(e.value), np.nan, yes).astype(np.float32) for task, yes in such.items()}
-        made = moments(view or FeatureView(dataset), e.user, e.item, e.time, ends=_ends(dataset))
+        view = view or FeatureView(dataset)
+        made = moments(view, e.user, e.item, e.time, ends=_ends(dataset), vectors=vectors)
         return replace(made, labels=labels, part=e.part, group=e.user.astype(np.int64), said="the log's values")
 
     @staticmethod
-    def of_impressions(dataset: Dataset, *, view: FeatureView | None = None) -> Examples:
+    def of_impressions(dataset: Dataset, *, view: FeatureView | None = None, vectors: Collection[str] = ()) -> Examples:
         """Every item that was shown, and for each kind of event whether it followed under the same request.
 
         Items that are known not to have been seen are left out. Errors: BadData where no event names its request.
@@ -191,12 +198,16 @@ class Examples:
             who = happened.filter(pl.col("kind") == place).select("request", "item").unique()
             followed = shown.join(who.with_columns(hit=True), on=["request", "item"], how="left", maintain_order="left")
             labels[kind] = followed["hit"].fill_null(False).cast(pl.Float32).to_numpy()
-        made = moments(view or FeatureView(dataset), user, item, t["timestamp"].cast(pl.Int64).to_numpy())
+        at = t["timestamp"].cast(pl.Int64).to_numpy()
+        made = moments(view or FeatureView(dataset), user, item, at, vectors=vectors)
         group = requests.rank("dense").cast(pl.Int64).to_numpy()
         return replace(made, labels=labels, group=group, part=parts_of(t), said="impressions and what followed them")
 
     @staticmethod
-    def of_pairs(dataset: Dataset, *, negatives: int = 2, seed: int = 0, view: FeatureView | None = None) -> Examples:
+    def of_pairs(
+        dataset: Dataset, *, negatives: int = 2, seed: int = 0, view: FeatureView | None = None,
+        vectors: Collection[str] = (),
+    ) -> Examples:  # fmt: skip
         """Every event as taken (1), beside `negatives` items that the same person never touched (0), drawn evenly.
 
         The task is called `take`. Drawn items keep the moment and the part of the event that they stand beside.
@@ -210,8 +221,11 @@ class Examples:
         label = np.concatenate([np.ones(len(e), np.float32), np.zeros(len(drawn), np.float32)])
         held = item >= 0  # who has touched everything has no negatives
         rows, item, label = rows[held], item[held], label[held]
-        at, ends = (None if e.time is None else e.time[rows]), _ends(dataset)
-        made = moments(view or FeatureView(dataset), e.user[rows], item, at, ends=None if ends is None else ends[rows])
+        view, ends = view or FeatureView(dataset), _ends(dataset)
+        made = moments(
+            view, e.user[rows], item, None if e.time is None else e.time[rows],
+            ends=None if ends is None else ends[rows], vectors=vectors,
+        )  # fmt: skip
         return replace(
             made, labels={"take": label}, part=None if e.part is None else e.part[rows],
             group=e.user[rows].astype(np.int64), said=f"the log, each event beside {negatives} drawn items",
@@ -272,13 +286,13 @@ def _such(value: Array, rule: str) -> Array:
 
 def candidates(
     view: FeatureView | None, requests: Requests, items: Array, *, fields: Collection[str] | None = None,
-    numbers: Collection[str] | None = None,
+    numbers: Collection[str] | None = None, vectors: Collection[str] = (),
 ) -> Examples:  # fmt: skip
     """One example for each place of `items` (int[n, k]), row by row, with what was known at the request's moment.
 
-    Of `fields` and `numbers` only those named are made (None: all): `user`, `item`, `user.NAME`, `item.NAME`,
-    `context.NAME`, `user_log.NAME`, `item_log.NAME`. A name without such a prefix is looked for in the request's
-    context, then in the catalogue, then among what is known of the user.
+    Of `fields` and `numbers` only those named are made (None: all, with the tables of `vectors`): `user`, `item`,
+    `user.NAME`, `item.NAME`, `context.NAME`, `user_log.NAME`, `item_log.NAME`, `vector.TABLE.PLACE`. A name without
+    such a prefix is looked for in the request's context, then in the catalogue, then among what is known of the user.
     """
     history = requests.history
     if requests.at is not None and "time" in history:
@@ -291,6 +305,9 @@ def candidates(
     given = {name: np.asarray(c) for name, c in requests.context.items()}
     for name, column in _joined(view, requests, items, asked).items():
         made[name] = np.broadcast_to(column, shape).reshape(-1)
+    if view is not None:
+        told = {a.split(".", 1)[1].rpartition(".")[0] for a in asked or () if a.startswith("vector.")}
+        made |= _vectors(view, flat, [t for t in told if t in view.dataset.vectors] if asked is not None else vectors)
     for name, column in given.items():
         if column.dtype.kind not in "biuf":
             made[f"context.{name}"] = np.repeat(keyed(column), shape[1])
@@ -325,6 +342,11 @@ def sides(history: Ragged, view: FeatureView | None) -> dict[str, Ragged]:
     return out
 
 
+def _vectors(view: FeatureView, items: Array, tables: Collection[str]) -> dict[str, Array]:
+    """float32[n] each: the numbers of these tables of item vectors."""
+    return {f"vector.{name}": c for table in tables for name, c in view.vectors(table, items).items()}
+
+
 def _joined(
     view: FeatureView | None, requests: Requests, items: Array, asked: Collection[str] | None
 ) -> dict[str, Array]:
@@ -354,7 +376,10 @@ def _joined(
     return out
 
 
-def moments(view: FeatureView, user: Array, item: Array, at: Array | None, *, ends: Array | None = None) -> Examples:
+def moments(
+    view: FeatureView, user: Array, item: Array, at: Array | None, *, ends: Array | None = None,
+    vectors: Collection[str] = (),
+) -> Examples:  # fmt: skip
     """Examples without labels: each user with one item at one moment, joined as a request for that item would be.
 
     `ends` (int64[n]) are the places in the log where the users' histories end; by default, the first event at `at`.
@@ -368,7 +393,8 @@ def moments(view: FeatureView, user: Array, item: Array, at: Array | None, *, en
     places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], ends - starts)
     columns = {k: c[places] for k, c in events.history_columns().items() if k in ("item", "value", "kind")}
     history = Ragged(offsets=offsets, columns=columns)
-    return candidates(view, Requests(user=user.astype(np.int32), history=history, at=at), item[:, None])
+    requests = Requests(user=user.astype(np.int32), history=history, at=at)
+    return candidates(view, requests, item[:, None], vectors=vectors)
 
 
 def _ends(dataset: Dataset) -> Array | None:

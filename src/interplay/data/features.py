@@ -2,6 +2,10 @@
 
 Counters count only events strictly before `at`, so what is served and what is trained on are joined alike and nothing
 that is to be predicted is counted. A log without times counts whole.
+
+Vectors of items, such as those of their texts, are read as a few numbers. Wide ones are turned by a fixed random
+projection, which keeps distances (Johnson and Lindenstrauss, 1984) and, unlike one that is learnt, means the same after
+the catalogue has grown.
 """
 
 from __future__ import annotations
@@ -12,11 +16,13 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from interplay.errors import unknown
 from interplay.types import Array, Dataset, Events, Requests, Slates
 
 HOUR, DAY = 3_600_000_000, 86_400_000_000  # microseconds
 WINDOWS = {"1d": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
 CATEGORIES = 1000  # a text column with more distinct values is text, no feature
+VECTOR = 16  # numbers that an item's vector is read as at most
 LIKED, DISLIKED = 4.0, 2.0  # a rating from here on says that somebody liked it, up to here that it was disliked
 
 
@@ -44,6 +50,7 @@ class FeatureView:
         self._people = self._columns(dataset.people, "user")
         self._things = self._columns(dataset.catalogue, "item")
         e = dataset.events
+        self._vectors: dict[str, Array] = {}
         self._by_item = _AsOf(e.item, e.time, dataset.n_items, e.value, e.kind, e.kinds)
         self._by_user = _AsOf(e.user, e.time, dataset.n_users, e.value, e.kind, e.kinds)
 
@@ -59,6 +66,20 @@ class FeatureView:
     def items(self, items: Array) -> dict[str, Array]:
         """What the catalogue says of each item (int[...], -1 for padding), in the shape of `items`."""
         return _taken(self._things, items)
+
+    def vectors(self, name: str, items: Array) -> dict[str, Array]:
+        """The vector of each item (int[...], -1 for padding) in one of the dataset's tables: NAME.0, NAME.1 ...
+
+        Each is in the shape of `items`, and 0 for an item without a vector. Errors: UnknownName for another table.
+        """
+        if name not in self._vectors:
+            if name not in self.dataset.vectors:
+                raise unknown("table of item vectors", name, self.dataset.vectors)
+            self._vectors[name] = _narrow(self.dataset.vectors[name])
+        held, items = self._vectors[name], np.asarray(items)
+        known = (items >= 0) & (items < len(held))
+        found = np.where(known[..., None], held[np.where(known, items, 0)] if len(held) else 0.0, 0.0)
+        return {f"{name}.{i}": found[..., i].astype(np.float32) for i in range(held.shape[1])}
 
     def context(self, requests: Requests) -> dict[str, Array]:
         """Length of the history, hour (0 to 23) and weekday (0 is Monday) in UTC, and the request's own numbers."""
@@ -162,6 +183,16 @@ class _AsOf:
     def _before(self, owner: Array, moment: Array) -> Array:
         """The place in `keys` where the owner's events at or after `moment` begin."""
         return np.searchsorted(self.keys, owner.astype(np.int64) * self.width + np.searchsorted(self.moments, moment))
+
+
+def _narrow(vectors: Array) -> Array:
+    """float32[n, VECTOR at most], the same for a row whatever the others are; what is no number counts as 0."""
+    vectors = np.nan_to_num(np.asarray(vectors, np.float32), posinf=0.0, neginf=0.0)
+    wide = vectors.shape[1]
+    if wide <= VECTOR:
+        return vectors
+    turn = np.random.default_rng([wide, 23]).standard_normal((wide, VECTOR)) / np.sqrt(VECTOR)
+    return vectors @ turn.astype(np.float32)
 
 
 def _taken(columns: Mapping[str, Array], at: Array) -> dict[str, Array]:

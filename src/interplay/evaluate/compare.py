@@ -58,6 +58,12 @@ class Row:
         """By the first metric."""
         return next(iter(self.verdicts.values()))
 
+    def told(self, metric: str) -> str:
+        """The verdict in one figure, with the difference and its interval."""
+        gap = (self.difference[metric], self.difference_low[metric], self.difference_high[metric])
+        mean, low, high = (f"{v:+.4f}".replace("0.", ".", 1) for v in gap)
+        return f"{self.verdicts[metric]}: {mean} [{low}, {high}]"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:

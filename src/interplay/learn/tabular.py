@@ -21,6 +21,7 @@ import torch.nn.functional as F  # noqa: N812 (torch's own custom)
 from torch import Tensor, nn
 
 from interplay import metrics
+from interplay.configure import Count, NotNegative, Size
 from interplay.data.coder import Coded, Coder
 from interplay.data.examples import USER, Examples
 from interplay.data.features import FeatureView
@@ -38,11 +39,12 @@ UNJUDGED = 10  # most epochs where nothing is held out to stop by
 class TabularConfig:
     """What all rankers with a network share."""
 
-    dim: int = 10
-    floor: int = 1  # values seen less often in training share one code with the unknown
-    window: int = 50  # items of a history that are read
-    ridge: float | None = 0.0  # of the whole table in every step, not of the batch alone; None: `usual`
-    negatives: int = 2  # beside each event, where all that is known is a log of what was taken
+    dim: Size = 10
+    floor: Count = 1  # values seen less often in training share one code with the unknown
+    window: Size = 50  # items of a history that are read
+    ridge: NotNegative | None = 0.0  # of the whole table in every step, not of the batch alone; None: `usual`
+    negatives: Size = 2  # beside each event, where all that is known is a log of what was taken
+    vectors: tuple[str, ...] = ()  # tables of item vectors that are read as numbers (data/features.py)
     tasks: Mapping[str, str] = EMPTY  # of ratings: task -> ">=4" or "<=2"; else the tasks that are kept, with any value
     weights: Mapping[str, float] = EMPTY  # task -> its say in the order; all alike where none is set
     descent: Descent = field(default_factory=lambda: Descent(batch=4096, epochs=100, patience=2, plateau=0.1))

@@ -13,14 +13,14 @@ the network. Settings follow the open benchmark of Zhu et al. (CIKM 2021, SIGIR 
 batches of 4,096, the embedding table shrunk as a whole, an early stop by the AUC of the validation part.
 
 Departs from the papers: numbers are embedded as bent lines of their quantile (learn/tabular.py), and several tasks are
-several outputs of one network. finalmlp's gates read a learnt vector beside the embeddings that they gate, since which
-fields are its "user" and "item" contexts is a choice by hand.
+several outputs of one network. finalmlp's gates read the person and the thing, as published for Frappe, in tables of
+their own; where the data have no such field, a gate reads a learnt vector.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -28,10 +28,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own custom)
 from torch import Tensor, nn
 
+from interplay.configure import NotNegative, PartShare, Size
 from interplay.data.coder import Coder
-from interplay.data.examples import Examples
+from interplay.data.examples import ITEM, USER, Examples
 from interplay.data.features import FeatureView
-from interplay.errors import unknown
+from interplay.errors import BadSetting, unknown
+from interplay.learn.layers import mlp
 from interplay.learn.tabular import Batch, Tables, Tabular, TabularConfig, learn, usual
 from interplay.types import Array, Dataset, Requests, Run, Slates, State, World
 
@@ -39,12 +41,14 @@ from interplay.types import Array, Dataset, Requests, Run, Slates, State, World
 @dataclass(frozen=True, kw_only=True)
 class CrossesConfig(TabularConfig):
     network: str = "dnn"  # a name in NETWORKS
-    ridge: float | None = None
-    layers: tuple[int, ...] = (400, 400, 400)
-    second: tuple[int, ...] = (800,)  # finalmlp: the widths of its other network
-    dropout: float = 0.2
-    crosses: int = 3  # dcn-v2: cross layers; autoint: layers of attention
-    heads: int = 2  # autoint: of attention; finalmlp: of the bilinear fusion
+    ridge: NotNegative | None = None
+    layers: tuple[Size, ...] = (400, 400, 400)
+    second: tuple[Size, ...] = (100,)  # finalmlp: the widths of its other network
+    contexts: tuple[str, ...] = (USER, ITEM)  # finalmlp: the field that the gate of each network reads
+    gate: Size = 400  # finalmlp: width inside a gate
+    dropout: PartShare = 0.2
+    crosses: Size = 3  # dcn-v2: cross layers; autoint: layers of attention
+    heads: Size = 2  # autoint: of attention; finalmlp: of the bilinear fusion
 
 
 class Crosses:
@@ -62,7 +66,8 @@ class Crosses:
 
     def examples(self, dataset: Dataset) -> Examples:
         """What it learns from and is judged on."""
-        return Examples.of(dataset, negatives=self.config.negatives, tasks=self.config.tasks)
+        c = self.config
+        return Examples.of(dataset, negatives=c.negatives, tasks=c.tasks, vectors=c.vectors)
 
     def _build(self, coder: Coder) -> nn.Module:
         return NETWORKS[self.config.network](coder, self.config)
@@ -218,7 +223,7 @@ class AutoInt(nn.Module):
         self.head = Head(self.tables, coder, config)
         self.heads, d = config.heads, config.dim
         if d % config.heads:
-            raise ValueError(f"dim must be a multiple of heads; found dim {d} and heads {config.heads}")
+            raise BadSetting(f"dim must be a multiple of heads; found dim {d} and heads {config.heads}")
         self.joint = nn.ModuleList(nn.Linear(d, 4 * d, bias=False) for _ in range(config.crosses))
         self.out = nn.Linear(self.tables.width * d, len(coder.tasks))
 
@@ -233,20 +238,43 @@ class AutoInt(nn.Module):
         return self.weights(batch) + self.out(x.flatten(1)) + self.head(vectors)  # type: ignore[no-any-return]
 
 
+class Gate(nn.Module):
+    """How much of each number of the input a network of finalmlp reads, 0 to 2: 2 sigmoid(MLP(context)).
+
+    The context is one field, with vectors of its own; a learnt vector where the data lack the field.
+    """
+
+    def __init__(self, coder: Coder, name: str, wide: int, config: CrossesConfig) -> None:
+        super().__init__()
+        self.name = name
+        known = name in coder.fields
+        self.place = coder.fields.index(name) if known else -1
+        one = replace(coder, fields=(name,), sizes=(coder.sizes[self.place],), numbers=(), knots={}) if known else None
+        self.table = None if one is None else Tables(one, config.dim)
+        self.start = None if known else nn.Parameter(torch.zeros(1, config.dim))
+        self.net = mlp([config.dim, config.gate, wide])
+
+    def forward(self, batch: Batch) -> Tensor:
+        """float[n, wide], or [1, wide] where all rows have the same."""
+        context = self.start if self.table is None else self.table.of(self.name, batch.fields[:, self.place])
+        return 2.0 * torch.sigmoid(self.net(context))
+
+
 class TwoStreams(nn.Module):
     """finalmlp: logit = w1 h1 + w2 h2 + sum over heads of h1 W h2, with h1, h2 from gated inputs."""
 
     def __init__(self, coder: Coder, config: CrossesConfig) -> None:
         super().__init__()
+        if len(config.contexts) != 2:
+            raise BadSetting(f"finalmlp has two gates, so contexts must name two fields; found {config.contexts}")
         self.tables = Tables(coder, config.dim)
         wide, tasks = self.tables.width * config.dim, len(coder.tasks)
-        self.gates = nn.ModuleList(nn.Linear(config.dim, wide) for _ in range(2))
-        self.contexts = nn.Parameter(torch.zeros(2, config.dim))
+        self.gates = nn.ModuleList(Gate(coder, name, wide, config) for name in config.contexts)
         self.first = deep([wide, *config.layers], config.dropout)
         self.other = deep([wide, *config.second], config.dropout)
         a, b = [wide, *config.layers][-1], [wide, *config.second][-1]
         if a % config.heads or b % config.heads:
-            raise ValueError(f"the last of layers ({a}) and of second ({b}) must be multiples of heads {config.heads}")
+            raise BadSetting(f"the last of layers ({a}) and of second ({b}) must be multiples of heads {config.heads}")
         self.heads = config.heads
         self.sums = nn.ModuleList([nn.Linear(a, tasks), nn.Linear(b, tasks)])
         self.products = nn.Parameter(torch.empty(config.heads, a // config.heads, b // config.heads, tasks))
@@ -254,8 +282,7 @@ class TwoStreams(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         x = self.tables(batch).flatten(1)
-        gated = [x * 2.0 * torch.sigmoid(g(c)) for g, c in zip(self.gates, self.contexts, strict=True)]
-        one, two = self.first(gated[0]), self.other(gated[1])
+        one, two = self.first(x * self.gates[0](batch)), self.other(x * self.gates[1](batch))
         split = one.unflatten(1, (self.heads, -1)), two.unflatten(1, (self.heads, -1))
         fused = torch.einsum("nha,habt,nhb->nt", split[0], self.products, split[1])
         return self.sums[0](one) + self.sums[1](two) + fused  # type: ignore[no-any-return]

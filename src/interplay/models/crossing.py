@@ -34,6 +34,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own custom)
 from torch import Tensor, nn
 
+from interplay.configure import Count, NotNegative, PartShare, Positive, Share, Size
 from interplay.data.coder import Coded, Coder
 from interplay.data.examples import USER, Examples, candidates
 from interplay.data.features import FeatureView
@@ -59,27 +60,28 @@ from interplay.types import Array, Dataset, Requests, Run, Slates, State, World
 REMEMBER, FACTORIZE, NAIVE = range(3)
 METHODS = ("memorize", "factorize", "naive")
 CROSSES = "crosses"  # where a batch carries the rows of its combinations
+SNAPSHOTS = 5  # of alpha in each epoch of the search
 
 
 @dataclass(frozen=True, kw_only=True)
 class CrossingConfig(TabularConfig):
-    ridge: float | None = None
+    ridge: NotNegative | None = None
     method: str = "two"  # how pairs are decided: two or one level of search, or memorize, factorize, naive, random
-    cross_dim: int = 4
-    layers: tuple[int, ...] = (128, 128)  # what is remembered needs no wide network
-    dropout: float = 0.2
-    cross_floor: int = 1  # combinations seen less often in training are rare
-    most: int = 2_000_000  # combinations in all
-    blind: float = 0.5  # how often a combination is hidden from the one row that made it
-    cross_ridge: float = 0.0  # on remembered rows as they are looked up
-    scout: tuple[int, ...] = (64, 64)  # the network of the search
-    epochs: int = 2  # of the search
-    alpha_rate: float = 0.04
-    cost: float = 0.02  # in nats, of remembering every combination there is
-    budget: float = 0.5  # largest share of all combinations that is remembered after a search
-    trials: int = 6  # narrow networks that remember more and more pairs, of which validation chooses; 0 trusts alpha
-    gain: float = 0.0005  # of AUC, that remembering more pairs must bring on validation
-    explained: int = 0  # crosses that the trace names for each item; costs a pass of the network for each pair
+    cross_dim: Size = 4
+    layers: tuple[Size, ...] = (128, 128)  # what is remembered needs no wide network
+    dropout: PartShare = 0.2
+    cross_floor: Count = 1  # combinations seen less often in training are rare
+    most: Size = 2_000_000  # combinations in all
+    blind: Share = 0.5  # how often a combination is hidden from the one row that made it
+    cross_ridge: NotNegative = 0.0  # on remembered rows as they are looked up
+    scout: tuple[Size, ...] = (64, 64)  # the network of the search
+    epochs: Size = 2  # of the search
+    alpha_rate: Positive = 0.04
+    cost: NotNegative = 0.02  # in nats, of remembering every combination there is
+    budget: Share = 0.5  # largest share of all combinations that is remembered after a search
+    trials: Count = 6  # narrow networks that remember more and more pairs, of which validation chooses; 0 trusts alpha
+    gain: NotNegative = 0.0005  # of AUC, that remembering more pairs must bring on validation
+    explained: Count = 0  # crosses that the trace names for each item; costs a pass of the network for each pair
     descent: Descent = field(default_factory=lambda: Descent(batch=4096, epochs=100, patience=2, plateau=0.1))
 
 
@@ -92,7 +94,8 @@ class Crossing:
 
     def examples(self, dataset: Dataset) -> Examples:
         """What it learns from and is judged on."""
-        return Examples.of(dataset, negatives=self.config.negatives, tasks=self.config.tasks)
+        c = self.config
+        return Examples.of(dataset, negatives=c.negatives, tasks=c.tasks, vectors=c.vectors)
 
     def fit(self, dataset: Dataset, *, run: Run = Run(), world: World | None = None) -> Crossing:
         examples = self.examples(dataset)
@@ -101,27 +104,29 @@ class Crossing:
         pairs = np.array(list(combinations(range(len(begun.coder.fields)), 2)), np.int32).reshape(-1, 2)
         whole = Crossed.fit(begun.coded.fields, begun.coder.sizes, pairs, c.cross_floor).most(c.most)
         self.tried: list[dict[str, Any]] = []
-        self.methods, self.path = self._decided(begun, whole, c, run)
+        self.path: dict[int, Any] = {}  # step of the search -> alpha's shares, pairs x methods
+        self.methods = self._decided(begun, whole, c, run)
         self.pairs, self.all_rows = pairs, len(whole.keys)
         self.crossed = whole.of(np.flatnonzero(self.methods == REMEMBER))
         self.learnt = self._learnt(begun, whole, self.methods, c, run, "descent")
         self.learnt.fitted |= {"chosen": self.chosen(), "rows": len(self.crossed.keys), "all_rows": self.all_rows,
-                               "alpha": self.path, "tried": self.tried, "ridge": c.ridge}  # fmt: skip
+                               "alpha": list(self.path.values()), "alpha_steps": list(self.path),
+                               "tried": self.tried, "ridge": c.ridge}  # fmt: skip
         return self
 
     # ------------------------------------------------------------------------------------------------------ searching
 
-    def _decided(self, begun: Prepared, whole: Crossed, c: CrossingConfig, run: Run) -> tuple[Array, list[Any]]:
-        """int[P] the method of each pair, and alpha's shares along the way."""
+    def _decided(self, begun: Prepared, whole: Crossed, c: CrossingConfig, run: Run) -> Array:
+        """int[P]: the method of each pair."""
         n, method = len(whole.pairs), c.method
         if method in METHODS:
-            return np.full(n, METHODS.index(method)), []
+            return np.full(n, METHODS.index(method))
         if method == "random" or not n:
-            return np.random.default_rng([run.seed, 13]).integers(0, 3, n), []
-        alpha, path = self._searched(begun, whole, c, run)
+            return np.random.default_rng([run.seed, 13]).integers(0, 3, n)
+        alpha = self._searched(begun, whole, c, run)
         if not c.trials or not len(begun.valid):
-            return within(alpha, alpha[:, REMEMBER] - alpha[:, 1:].max(axis=1), whole.rows_of, c), path
-        return self._tried(alpha, begun, whole, c, run), path
+            return within(alpha, alpha[:, REMEMBER] - alpha[:, 1:].max(axis=1), whole.rows_of, c)
+        return self._tried(alpha, begun, whole, c, run)
 
     def _tried(self, alpha: Array, begun: Prepared, whole: Crossed, c: CrossingConfig, run: Run) -> Array:
         """int[P]: of networks that remember more and more pairs, the methods of the one that validation likes best."""
@@ -153,8 +158,8 @@ class Crossing:
         told = Prepared(begun.coder, _with(begun.coded, crossed), _with(begun.valid, crossed))
         return taught(net, told, c, run, changed=lambda b, g: _blinded(b, crossed, c.blind, g), name=name)
 
-    def _searched(self, begun: Prepared, whole: Crossed, c: CrossingConfig, run: Run) -> tuple[Array, list[Any]]:
-        """float[P, 3] alpha after the search, and its softmax after each epoch."""
+    def _searched(self, begun: Prepared, whole: Crossed, c: CrossingConfig, run: Run) -> Array:
+        """float[P, 3] alpha after the search; its softmax is written down on the way."""
         rng = np.random.default_rng([run.seed, 17])
         coded, valid = _with(begun.coded, whole), _with(begun.valid, whole)
         half = np.flatnonzero(rng.random(len(valid)) < 0.5)
@@ -167,8 +172,9 @@ class Crossing:
             other = torch.optim.Adam([net.alpha], lr=c.alpha_rate)
             size = c.descent.batch
             steps, done = c.epochs * -(-len(coded) // size), 0
-            path: list[Any] = []
-            for _ in range(c.epochs):
+            written = np.linspace(0, steps, c.epochs * SNAPSHOTS + 1).round().astype(int)
+            self._write_down(0, net)
+            for epoch in range(c.epochs):
                 order = rng.permutation(len(coded))
                 for lo in range(0, len(order), size):
                     net.heat = max(1.0 - done / steps, 0.05)
@@ -182,9 +188,13 @@ class Crossing:
                         _searching(net, batch_of(valid, rows), share, c).backward()  # type: ignore[no-untyped-call]
                     other.step()
                     done += 1
-                path.append(net.shares().detach().numpy().round(3).tolist())
-                run.progress("search", {"epoch": len(path), "of": c.epochs})
-        return net.alpha.detach().numpy(), path
+                    if done in written:
+                        self._write_down(done, net)
+                run.progress("search", {"epoch": epoch + 1, "of": c.epochs})
+        return net.alpha.detach().numpy()
+
+    def _write_down(self, step: int, net: Network) -> None:
+        self.path[step] = net.shares().detach().numpy().astype(float).round(3).tolist()
 
     # ------------------------------------------------------------------------------------------------------- answering
 
@@ -266,7 +276,7 @@ class Crossing:
     def restore(self, state: State) -> Crossing:
         own = state.within("own")
         self.methods, self.pairs, self.all_rows = own.arrays["methods"], own.arrays["pairs"], own.facts["all_rows"]
-        self.crossed, self.path = Crossed.restore(state.within("crossed")), []
+        self.crossed, self.path = Crossed.restore(state.within("crossed")), {}
         self.learnt = Tabular.restore(state.within("learnt"), self._build)
         return self
 

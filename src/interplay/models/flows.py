@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from interplay.configure import Count, PartShare, Positive, Size
 from interplay.data.coder import Coder
 from interplay.data.examples import ITEM, Examples, candidates
 from interplay.data.features import FeatureView
@@ -43,13 +44,13 @@ from interplay.types import Array, Dataset, Requests, Run, Slates, State, World
 
 @dataclass(frozen=True, kw_only=True)
 class FlowsConfig(TabularConfig):
-    dim: int = 16
-    blocks: int = 2
-    heads: int = 2  # of the cross attention
-    hidden: int = 32  # width inside gates, the squeeze of the fields, and the tasks' heads
-    few_fields: int = 4  # proxies
-    few_events: int = 0  # 0: one for each history
-    few_tasks: int = 2
+    dim: Size = 16
+    blocks: Size = 2
+    heads: Size = 2  # of the cross attention
+    hidden: Size = 32  # width inside gates, the squeeze of the fields, and the tasks' heads
+    few_fields: Size = 4  # proxies
+    few_events: Count = 0  # 0: one for each history
+    few_tasks: Size = 2
     pooled: str = "mean"  # what becomes of a history's proxy: a name in POOLED
     task_tokens: bool = True  # False: an ablation, heads read the proxies
     attention: bool = True  # False: an ablation, every token is read alike
@@ -57,9 +58,9 @@ class FlowsConfig(TabularConfig):
     gated_by: str = "updated"  # or "old": the proxies as they were before the block
     residual: bool = True
     doubled: bool = True  # gates start near 1
-    dropout: float = 0.0
-    explained: int = 0  # events (and fields) that the trace names for each item
-    spread: float = 0.05  # standard deviation that vectors start with
+    dropout: PartShare = 0.0
+    explained: Count = 0  # events (and fields) that the trace names for each item
+    spread: Positive = 0.05  # standard deviation that vectors start with
     descent: Descent = field(default_factory=lambda: Descent(batch=1024, epochs=30, patience=2, weight_decay=1e-6))
 
 
@@ -301,7 +302,8 @@ class Flows:
 
     def examples(self, dataset: Dataset) -> Examples:
         """What it learns from and is judged on."""
-        return Examples.of(dataset, negatives=self.config.negatives, tasks=self.config.tasks)
+        c = self.config
+        return Examples.of(dataset, negatives=c.negatives, tasks=c.tasks, vectors=c.vectors)
 
     def _build(self, coder: Coder) -> Net:
         return Net(coder, self.config)

@@ -27,6 +27,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own custom)
 from torch import Tensor, nn
 
+from interplay.configure import Count, NotNegative, PartShare, Positive, Size
 from interplay.data.coder import Coded, Coder
 from interplay.data.examples import ITEM, USER, Examples, candidates
 from interplay.data.features import FeatureView
@@ -41,20 +42,20 @@ from interplay.types import Array, Dataset, Requests, Run, Slates, State, World
 
 @dataclass(frozen=True, kw_only=True)
 class InterestsConfig(TabularConfig):
-    dim: int = 16
-    hidden: tuple[int, ...] = (64, 32)  # widths inside each expert
-    unit: int = 16  # width inside the networks that look at one event
-    experts: int = 1
+    dim: Size = 16
+    hidden: tuple[Size, ...] = (64, 32)  # widths inside each expert
+    unit: Size = 16  # width inside the networks that look at one event
+    experts: Size = 1
     gate: str = "none"  # a name in GATES: what mixes the experts
     by: tuple[str, ...] = (ITEM,)  # fields that drive the gate; the item, where the data have none of them
     norm: str = "none"  # a name in NORMS: what becomes of the gate
-    contrast: float = 0.0  # weight of the contrast between a gate and the same with fewer events
-    mask: float = 0.3  # share of the events that the contrast drops
-    temperature: float = 0.2  # of the contrast
+    contrast: NotNegative = 0.0  # weight of the contrast between a gate and the same with fewer events
+    mask: PartShare = 0.3  # share of the events that the contrast drops
+    temperature: Positive = 0.2  # of the contrast
     pooling: str = "attention"  # a name in POOLINGS
-    dropout: float = 0.0
-    explained: int = 0  # events (and fields) that the trace names for each item
-    spread: float = 0.05  # standard deviation that vectors start with
+    dropout: PartShare = 0.0
+    explained: Count = 0  # events (and fields) that the trace names for each item
+    spread: Positive = 0.05  # standard deviation that vectors start with
     descent: Descent = field(default_factory=lambda: Descent(batch=1024, epochs=30, patience=2, weight_decay=1e-6))
 
 
@@ -234,7 +235,8 @@ class Interests:
 
     def examples(self, dataset: Dataset) -> Examples:
         """What it learns from and is judged on."""
-        return Examples.of(dataset, negatives=self.config.negatives, tasks=self.config.tasks)
+        c = self.config
+        return Examples.of(dataset, negatives=c.negatives, tasks=c.tasks, vectors=c.vectors)
 
     def _build(self, coder: Coder) -> Net:
         return Net(coder, self.config)

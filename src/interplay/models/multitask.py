@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from interplay.configure import PartShare, Positive, Size
 from interplay.data.coder import Coder
 from interplay.data.examples import ITEM, Examples
 from interplay.data.features import FeatureView
@@ -35,17 +36,17 @@ from interplay.types import Array, Dataset, Requests, Run, Slates, State, World
 
 @dataclass(frozen=True, kw_only=True)
 class MultitaskConfig(TabularConfig):
-    dim: int = 16
+    dim: Size = 16
     body: str = "shared-bottom"  # a name in BODIES
-    hidden: tuple[int, ...] = (64, 32)  # widths of an expert, or of the shared network
-    head: int = 16  # width inside each task's head
-    experts: int = 4  # mmoe: all of them; ple: the shared ones of each level
-    own: int = 2  # ple: experts of each task on each level
-    levels: int = 2  # ple
+    hidden: tuple[Size, ...] = (64, 32)  # widths of an expert, or of the shared network
+    head: Size = 16  # width inside each task's head
+    experts: Size = 4  # mmoe: all of them; ple: the shared ones of each level
+    own: Size = 2  # ple: experts of each task on each level
+    levels: Size = 2  # ple
     pooling: str = "attention"  # a name in POOLINGS
-    unit: int = 16  # width inside the network that looks at one event
-    dropout: float = 0.0
-    spread: float = 0.05  # standard deviation that vectors start with
+    unit: Size = 16  # width inside the network that looks at one event
+    dropout: PartShare = 0.0
+    spread: Positive = 0.05  # standard deviation that vectors start with
     descent: Descent = field(default_factory=lambda: Descent(batch=1024, epochs=30, patience=2, weight_decay=1e-6))
 
 
@@ -170,7 +171,8 @@ class Multitask:
 
     def examples(self, dataset: Dataset) -> Examples:
         """What it learns from and is judged on."""
-        return Examples.of(dataset, negatives=self.config.negatives, tasks=self.config.tasks)
+        c = self.config
+        return Examples.of(dataset, negatives=c.negatives, tasks=c.tasks, vectors=c.vectors)
 
     def _build(self, coder: Coder) -> Net:
         return Net(coder, self.config)

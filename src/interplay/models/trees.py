@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from interplay.configure import Count, NotNegative, Positive, Several, Size
 from interplay.data.coder import Coded, Coder
 from interplay.data.examples import ITEM, USER, Examples
 from interplay.data.features import FeatureView
@@ -35,26 +36,27 @@ FOLDS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class LookupConfig:
-    most: int = 60  # pairs of fields whose rates are kept
-    smooth: float | None = None  # rows of average outcome that every rate begins with; None is chosen on validation
-    ridge: float = 1.0  # on the weights of the rates
-    negatives: int = 2  # beside each event, where all that is known is a log of what was taken
+    most: Count = 60  # pairs of fields whose rates are kept
+    smooth: NotNegative | None = None  # rows of average outcome in every rate; None is chosen on validation
+    ridge: NotNegative = 1.0  # on the weights of the rates
+    negatives: Size = 2  # beside each event, where all that is known is a log of what was taken
     across: bool = False  # only pairs of something of the person with something of the thing
-    newest: int | None = None  # impressions that are learnt from; None is all of them
+    newest: Size | None = None  # impressions that are learnt from; None is all of them
     surface: str = ""  # only what was shown there, where impressions name their surface
+    vectors: tuple[str, ...] = ()  # tables of item vectors that lightgbm reads as numbers
     weights: Mapping[str, float] = EMPTY  # task -> its say in the order
     tasks: Mapping[str, str] = EMPTY  # as of the networks (learn/tabular.py)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TreesConfig(LookupConfig):
-    smooth: float | None = 8.0
-    leaves: int = 63
-    rate: float = 0.05
-    rounds: int = 600
-    patience: int = 30  # rounds without a better AUC on validation before stopping
-    least: int = 50  # rows in a leaf
-    small: int = 64  # fields of at most so many values are also read as categories
+    smooth: NotNegative | None = 8.0
+    leaves: Several = 63
+    rate: Positive = 0.05
+    rounds: Size = 600
+    patience: Count = 30  # rounds without a better AUC on validation before stopping
+    least: Count = 50  # rows in a leaf
+    small: Count = 64  # fields of at most so many values are also read as categories
 
 
 @dataclass(kw_only=True, eq=False)
@@ -161,7 +163,9 @@ class Lookup:
 
     def examples(self, dataset: Dataset) -> Examples:
         c = self.config
-        return Examples.of(dataset, negatives=c.negatives, tasks=c.tasks, newest=c.newest, surface=c.surface)
+        return Examples.of(
+            dataset, negatives=c.negatives, tasks=c.tasks, newest=c.newest, surface=c.surface, vectors=c.vectors
+        )  # fmt: skip
 
     def fit(self, dataset: Dataset, *, run: Run = Run(), world: World | None = None) -> Lookup:
         examples = self.examples(dataset)

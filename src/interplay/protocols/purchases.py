@@ -36,12 +36,14 @@ class Shop:
 
     Queries of the test part never occur in training. A lesson about a training query is therefore made as if it had not
     either: nobody had bought anything under it, and a thing is found by the other queries it was bought under.
+
+    A word counts as often as there are such queries; `once`: a single time, whatever their number.
     """
 
-    def __init__(self, data: Dataset) -> None:
+    def __init__(self, data: Dataset, *, popularity: float = POPULARITY, once: bool = False) -> None:
         e = data.events
         assert e.part is not None
-        self.data, self.n = data, data.n_items
+        self.data, self.n, self.popularity = data, data.n_items, popularity
         query, train = e.context["query_id"].astype(np.int64), e.part == TRAIN
         self.user, self.query, self.item = e.user[train], query[train], e.item[train]
         self.asked = e.user[~train], query[~train], e.item[~train]
@@ -58,6 +60,7 @@ class Shop:
         self.bought = np.zeros((self.n, n_queries))  # how often each thing was bought under each query
         np.add.at(self.bought, (self.item, self.query), 1.0)
         self.written = (self.bought > 0) @ self.words  # words of the queries that each thing was bought under
+        self.written = np.minimum(self.written, 1.0) if once else self.written
         self.length, self.count = self.written.sum(axis=1), self.bought.sum(axis=1)
         self.several = (self.bought > 0).sum(axis=1)
         self.told: dict[int, tuple[Array, Array, Array, Array]] = {}
@@ -92,7 +95,7 @@ class Shop:
     def lists(self, q: int) -> tuple[Array, Array]:
         """int[n]: all things, best first by BM25 and popularity, and float[n] that score."""
         score, count, _, _ = self.known(q)
-        whole = score + POPULARITY * np.log1p(count)
+        whole = score + self.popularity * np.log1p(count)
         return np.lexsort((self.data.items.keys, -whole)), whole
 
     def examples(self, user: Array, query: Array, items: Array, taught: Array | None = None) -> Examples:
@@ -202,7 +205,7 @@ def chosen_share(shop: Shop, model: Any) -> float:
 
 
 def purchases(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
-    shop = Shop(load(page.data))
+    shop = Shop(load(page.data), **(entry.settings if entry.system == "bm25" else {}))
     user, query, bought = shop.judged()
     listed = {int(q): shop.lists(int(q))[0] for q in np.unique(query)}
     held = [np.isin(b, listed[int(q)][:LIST]).mean() for q, b in zip(query, bought, strict=True)]
@@ -224,9 +227,9 @@ def purchases(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
         "metrics": {"map": float(values.mean())},
         "protocol": {
             "data": f"{len(values)} (person, query) of the test part, whose queries nobody asked in training; all "
-                    f"{shop.n:,} things are ranked: the first {LIST} of BM25 with {POPULARITY} of log popularity in "
-                    f"the model's order and a share of their own (they hold {facts['recall']:.0%} of what was bought), "
-                    "then the others",
+                    f"{shop.n:,} things are ranked: the first {LIST} of BM25 with {shop.popularity} of log popularity "
+                    "in the model's order and a share of their own (they hold "
+                    f"{facts['recall']:.0%} of what was bought), then the others",
             "chosen": "The share is chosen on training queries that were held out",
             "learnt": f"Learnt from {LESSONS:,} purchases, each as if its query had never been asked, beside {BESIDE} "
                       "of the same list; events and candidates are the main query that a thing was bought under",

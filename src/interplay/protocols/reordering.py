@@ -190,39 +190,72 @@ def gain(score: Array, right: Array) -> Array:
 
 
 def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: Path) -> str:
-    """Rows of figures, and the paired test of each against the baseline in every figure that has a value per person."""
+    """Rows of figures, and below them the paired test of each against the baseline in every figure."""
     rows = {e.label: [r for (label, _), r in held.items() if label == e.label] for e in page.entries}
     rows = {label: own for label, own in rows.items() if own}
     base = page.baseline if page.baseline in rows else next(iter(rows))
-    tested = [m for m in page.metrics if not m.endswith("_few") and m in next(iter(rows.values()))[0]["metrics"]]
-    read = {label: [_kept(root, r) for r in own] for label, own in rows.items()}
-    verdicts = compare(read, metrics=tested, baseline=base)
-    newest = list(held.values())[-1]
-    head = ["row", *(m.replace("_", " ") for m in page.metrics), f"against {base}", "parameters", "ms", "epochs", "s"]
-    lines = [page.about, "", " ".join(f"{v}." for v in newest["protocol"].values()), ""]
-    lines += ["| " + " | ".join(head) + " |", "|" + "|".join("---" for _ in head) + "|"]
+    shown = [m for m in page.metrics if any(m in r["metrics"] for own in rows.values() for r in own)]
+    verdicts = _compared(rows, shown, base, root)
+    told = list(rows.values())[-1][-1]["protocol"]  # of a row that learns: floors stand first
+    published = any(entry.published for entry in page.entries)
+    head = ["row", *(m.replace("_", " ") for m in shown), *(["published"] if published else []), "trials"]
+    lines = [page.about, "", " ".join(f"{v}." for v in told.values()), ""]
+    lines += _ruled([*head, "parameters", "ms", "epochs", "s"])
+    tests = _ruled([f"against {base}", *(m.replace("_", " ") for m in shown)])
     for group in page.columns():
-        lines += [f"| **{group}** |" + " |" * (len(head) - 1)] if group else []
+        lines += [f"| **{group}** |" + " |" * (len(head) + 3)] if group else []
         for entry in page.entries:
             if entry.column == group and entry.label in rows:
-                lines.append("| " + " | ".join(_cells(page, entry, rows[entry.label], verdicts, base)) + " |")
-    return "\n".join([*lines, "", page.note] if page.note else lines)
+                lines.append("| " + " | ".join(_cells(entry, rows[entry.label], shown, published)) + " |")
+            if entry.column == group and entry.label in rows and entry.label != base:
+                cells = [verdicts[m][entry.label].told(m.removesuffix("_few")) for m in shown]
+                tests.append("| " + " | ".join([f"`{entry.label}`", *cells]) + " |")
+    return "\n".join([*lines, "", TESTED, "", *tests, *(["", page.note] if page.note else [])])
+
+
+TESTED = (
+    "Paired tests over people, seeds averaged and drawn: the difference with its 95 % bootstrap interval; `better` and "
+    "`worse` need an interval without 0 and a Holm-corrected p below .05."
+)
+
+
+def _ruled(head: Sequence[str]) -> list[str]:
+    return ["| " + " | ".join(head) + " |", "|" + "|".join("---" for _ in head) + "|"]
+
+
+def _compared(
+    rows: Mapping[str, Sequence[Mapping[str, Any]]], shown: Sequence[str], base: str, root: Path
+) -> dict[str, Comparison]:
+    """For each figure the comparison that it belongs to: of everybody, or (`_few`) of the newcomers alone."""
+    read = {label: [_kept(root, r) for r in own] for label, own in rows.items()}
+    out: dict[str, Comparison] = {}
+    for few in (False, True):
+        names = [m.removesuffix("_few") for m in shown if m.endswith("_few") == few]
+        if names:
+            told = compare({k: [_part(v, names, few=few) for v in own] for k, own in read.items()}, metrics=names,
+                           baseline=base)  # fmt: skip
+            out |= {m + "_few" * few: told for m in names}
+    return out
+
+
+def _part(values: Mapping[str, Array], names: Sequence[str], *, few: bool) -> dict[str, Array]:
+    rows = values["few"] > 0 if few else slice(None)
+    return {name: values[name][rows] for name in names}
 
 
 def _kept(root: Path, record: Mapping[str, Any]) -> dict[str, Array]:
     return {c.name: c.to_numpy().astype(np.float64) for c in pl.read_parquet(root / record["users"]["file"])}
 
 
-def _cells(page: Bench, entry: Entry, own: Sequence[Mapping[str, Any]], verdicts: Comparison, base: str) -> list[str]:
+def _cells(entry: Entry, own: Sequence[Mapping[str, Any]], shown: Sequence[str], published: bool) -> list[str]:
     cells = [entry.shown + (f" ({len(own)} seeds)" if len(own) > 1 else "")]
-    for m in page.metrics:
+    for m in shown:
         figures = [r["metrics"][m] for r in own if m in r["metrics"]]
         spread = f" ± {np.std(figures, ddof=1):.4f}".replace("0.", ".", 1) if len(figures) > 1 else ""
         cells.append(f"{np.mean(figures):.4f}".replace("0.", ".", 1) + spread if figures else "")
-    row = verdicts[entry.label]
-    told = "; ".join(f"{m} {v} ({row.difference[m]:+.4f})" for m, v in row.verdicts.items())
-    cells.append("" if entry.label == base else told)
-    for fact, shape in (("parameters", ",.0f"), ("ms", ".1f"), ("epochs", ".1f")):
+    cells += [entry.published_text()] if published else []
+    cells.append("" if entry.trials is None else str(entry.trials))
+    for fact, shape, over in (("parameters", ",.0f", np.mean), ("ms", ".1f", min), ("epochs", ".1f", np.mean)):
         known = [r["facts"][fact] for r in own if fact in r["facts"]]
-        cells.append(format(float(np.mean(known)), shape) if known else "")
+        cells.append(format(float(over(known)), shape) if known else "")
     return [*cells, f"{np.mean([r['seconds']['all'] for r in own]):.0f}"]

@@ -1,0 +1,88 @@
+"""The bench of click predictors: its rows, and a table that needs no data."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from interplay import experiment
+from interplay.benches import BENCHES, Bench, Entry
+from interplay.evaluate.labelled import JudgedExamples, parse
+from interplay.learn.ranked import sigmoid
+from interplay.protocols import predicting
+from test_contract import labelled
+
+QUICK = {"layers": (8,), "descent": {"epochs": 2, "batch": 64}}
+SEARCH = {**QUICK, "scout": (8,), "trials": 3}
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory) -> tuple[str, dict, object]:
+    """A small bench: two networks under two seeds and a search, shown where the data cannot be read."""
+    root = tmp_path_factory.mktemp("results")
+    rows = (
+        Entry(system="lr", settings={"descent": QUICK["descent"]}, seeds=(0, 1), trials=2),
+        Entry(system="dnn", settings=QUICK, published={"auc": 0.9}, source="elsewhere"),
+        Entry(system="optinter", settings=SEARCH),
+    )
+    metrics = ("auc:click", "auc_valid:click", "logloss_valid:buy", "parameters", "epochs", "ms")
+    page = Bench(name="clicks", version=1, about="**Clicks**.", data="small", kind="ranking", split="given", on="train",
+                 entries=rows, baseline="lr", metrics=metrics, note="Said below.")  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BENCHES, "clicks", page)
+        patch.setenv("INTERPLAY_RESULTS", str(root))
+        patch.setattr(predicting, "load", lambda _: labelled())
+        for entry in rows:
+            for seed in entry.seeds:
+                experiment.run_row("clicks", entry.label, seed)
+        patch.delattr(predicting, "load")
+        return experiment.table("clicks"), experiment.recorded(page), root
+
+
+def lines(told: str, start: str) -> list[list[str]]:
+    return [[c.strip() for c in row.split("|")[1:-1]] for row in told.splitlines() if row.startswith(f"| {start}")]
+
+
+def test_the_paired_interval_comes_of_the_labels_kept_beside_the_logits(told):
+    shown, held, root = told
+    head, dnn, lr = lines(shown, "system")[0], lines(shown, "`dnn`")[0], lines(shown, "`lr`")[0]
+    at = head.index("AUC against `lr`")
+    frames = [pl.read_parquet(root / held["lr", seed]["users"]["file"]) for seed in (0, 1)]
+    other = pl.read_parquet(root / held["dnn", 0]["users"]["file"])
+    label, group = frames[0]["label_click"].to_numpy(), frames[0]["group"].to_numpy()
+    assert set(np.unique(label)) <= {-1.0, 0.0, 1.0} and len(np.unique(group)) > 1
+    one, two = (
+        JudgedExamples(labels={"click": label}, said={"click": sigmoid(z)}, group=group, metrics=parse("auc")).mean()
+        for z in (other["logit_click"].to_numpy(), np.mean([f["logit_click"].to_numpy() for f in frames], axis=0))
+    )
+    assert float(dnn[at].split()[0]) == pytest.approx(one["auc"] - two["auc"], abs=2e-3)  # logits are halves
+    assert lr[at] == "" and dnn[head.index("published")] == ".9000 (elsewhere)" and lr[head.index("trials")] == "2"
+    assert "Said below." in shown
+
+
+def test_figures_of_the_validation_part_and_what_is_kept_stand_in_the_table(told):
+    shown, held, _ = told
+    head, dnn = lines(shown, "system")[0], lines(shown, "`dnn`")[0]
+    record = held["dnn", 0]
+    assert {"auc_valid:click", "logloss_valid:buy"} <= set(record["metrics"])
+    assert dnn[head.index("parameters")] == f"{record['facts']['parameters']:,}" != "0"
+    loss = record["metrics"]["logloss_valid:buy"]
+    assert float(dnn[head.index("logloss valid:buy")]) == pytest.approx(loss, abs=1e-4)
+
+
+def test_what_the_search_chose_is_shown_pair_by_pair_with_its_trials_and_alpha(told):
+    shown, held, _ = told
+    facts = held["optinter", 0]["facts"]
+    names = predicting.fields(held["optinter", 0])
+    assert all(f"{a} x {b}" in facts["chosen"] for i, a in enumerate(names) for b in names[i + 1 :])
+    said = {"memorize": "R", "factorize": "F", "naive": "-"}
+    first = lines(shown, f"**{names[0]}**")[0][1:]
+    assert first == [said[facts["chosen"][f"{names[0]} x {b}"]] for b in names[1:]]
+    assert lines(shown, "seed 0")[0][1:] == [f"{t['auc']:.4f}".replace("0.", ".", 1) for t in facts["tried"]]
+    steps = lines(shown, "step")[0][1:]
+    assert steps == [str(s) for s in facts["alpha_steps"]] and steps[0] == "0"
+    shares = np.array(facts["alpha"])
+    top = int(shares[-1, :, 0].argmax())
+    pairs = [f"{a} x {b}" for i, a in enumerate(names) for b in names[i + 1 :]]
+    assert lines(shown, pairs[top])[0][1:] == [f"{v:.2f}" for v in shares[:, top, 0]]
