@@ -47,9 +47,67 @@ def test_the_table_shows_each_row_beside_the_baseline_and_the_protocol_above(ben
         experiment.run_row(SMALL, entry.label, 0)
     lines = experiment.table(SMALL).splitlines()
     assert "split last-out" in lines[2]
-    rows = [line for line in lines if line.startswith("| `")]
+    rows = [line for line in lines[: lines.index("", 4)] if line.startswith("| `")]
     assert [row.split("`")[1] for row in rows] == ["popular", "ease", "item-knn"]
     assert "cannot tell" in rows[1] or "better" in rows[1]
+
+
+def test_the_panel_beyond_accuracy_is_kept_and_stands_in_a_second_table(bench):
+    popular, ease = (experiment.run_row(SMALL, label, 0) for label in ("popular", "ease"))
+    panel = popular["facts"]["panel"]
+    assert {"coverage@5", "gini@5", "novelty@5", "serendipity@5"} <= set(panel)
+    assert panel["serendipity@5"] == 0 and panel["coverage@5"] < ease["facts"]["panel"]["coverage@5"]
+    text = experiment.table(SMALL)
+    second = text[text.index("beyond accuracy, at 5") :].splitlines()
+    assert second[2].startswith("| system | coverage | Gini |") and [r.split("`")[1] for r in second[4:]] == [
+        "popular", "ease"
+    ]  # fmt: skip
+    assert "beyond accuracy" not in experiment.table(SMALL, beside=False)
+
+
+def test_records_without_a_panel_are_named_or_leave_no_table(bench):
+    experiment.run_row(SMALL, "popular", 0)
+    path = experiment.results_root() / f"{SMALL}.jsonl"
+    (record,) = experiment.records(SMALL)
+    path.write_text(json.dumps(record | {"facts": {}}) + "\n")
+    assert "beyond accuracy" not in experiment.table(SMALL)
+    experiment.run_row(SMALL, "ease", 0)
+    assert "Judged before this was kept: `popular`." in experiment.table(SMALL)
+
+
+def test_reads_of_the_test_part_are_counted_over_seeds_and_superseded_records(bench, capfd):
+    for nth, seed in enumerate((0, 1, 1), 1):
+        assert experiment.run_row(SMALL, "popular", seed)["protocol"]["test_reads"] == nth
+        assert ("WARNING" in capfd.readouterr().out) == (nth == 3)
+    experiment.run_row(SMALL, "ease", 0)
+    head, rows = _cells(experiment.table(SMALL))
+    assert [row[head.index("test reads")] for row in rows] == ["3", "1"]
+    assert "trials" not in head
+
+
+def test_how_many_settings_were_tried_stands_beside_the_rows_that_tell_it(bench, monkeypatch):
+    entries = (replace(bench.entries[0], trials=0), replace(bench.entries[1], trials=7), bench.entries[2])
+    monkeypatch.setitem(BENCHES, SMALL, replace(bench, entries=entries))
+    for entry in entries:
+        experiment.run_row(SMALL, entry.label, 0)
+    head, rows = _cells(experiment.table(SMALL))
+    assert [row[head.index("trials")] for row in rows] == ["0", "7", ""]
+
+
+def test_what_nobody_has_judged_is_said_above_the_table_row_by_row(bench):
+    for label, share in (("popular", 0.25), ("ease", 0.5)):
+        experiment.run_row(SMALL, label, 0)
+        path = experiment.results_root() / f"{SMALL}.jsonl"
+        *before, last = experiment.records(SMALL)
+        last["protocol"]["unjudged_share_of_10"] = share
+        path.write_text("".join(json.dumps(r) + "\n" for r in [*before, last]))
+    assert "of the first ten: `popular` 25%, `ease` 50%." in experiment.table(SMALL).splitlines()[2]
+
+
+def _cells(text: str) -> tuple[list[str], list[list[str]]]:
+    """The head and the rows of the first table."""
+    lines = [line.strip("|").split("|") for line in text.split("\n\n")[2].splitlines()]
+    return [c.strip() for c in lines[0]], [[c.strip() for c in line] for line in lines[2:]]
 
 
 def test_cold_and_warm_stand_apart_where_both_are_many():

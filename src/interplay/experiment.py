@@ -19,7 +19,9 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,13 +33,17 @@ from interplay.benches import BENCHES, Bench, Entry
 from interplay.data.fetch import cache
 from interplay.data.ingest import peak_memory
 from interplay.data.read import load
+from interplay.data.report import Report
 from interplay.data.split import Split, split
 from interplay.errors import BadSetting, InterplayError, Mismatch, unknown
 from interplay.evaluate.audit import audit
 from interplay.evaluate.compare import compare, describe
+from interplay.evaluate.judged import shown
 from interplay.evaluate.labelled import JudgedExamples
-from interplay.evaluate.replay import Judged, replay, replay_queries, validation
+from interplay.evaluate.panel import kinds, markdown, panel
+from interplay.evaluate.replay import BLOCK, Asked, Judged, replay, replay_queries, validation
 from interplay.fitted import Fitted, built, manifest
+from interplay.metrics import parse
 from interplay.ranking import METRICS, Division, divide, evaluate_ranker, fit_ranker, ranks
 from interplay.systems import SYSTEMS
 from interplay.types import TEST, Array, Dataset, Run
@@ -50,14 +56,16 @@ PACKAGES = ("interplay", "numpy", "scipy", "numba", "polars", "torch")
 # One fit, one judgement
 
 
-def dataset(name: str | Path) -> Dataset:
-    """A data set by name, a directory, a file, or the built-in `market` (`market:SEED`)."""
+def dataset(name: str | Path, *, time_unit: str | None = None, report: Report | None = None) -> Dataset:
+    """A data set by name, a directory, a file, or the built-in `market` (`market:SEED`); arguments as of `load`."""
     kind, _, seed = str(name).partition(":")
     if kind == "market" and not Path(str(name)).exists():
         from interplay.worlds.market import market
 
+        if seed and not seed.isdecimal():
+            raise BadSetting(f"{name!r} names no market; expected market or market:SEED, with a whole number as seed")
         return market(seed=int(seed or 0)).dataset
-    return load(name)
+    return load(name, time_unit=time_unit, report=report)
 
 
 def divided(system: str, data: Dataset, rule: str | None = None, *, seed: int = 0) -> Split | Division:
@@ -91,6 +99,7 @@ def fit(
         )  # fmt: skip
     if on not in ("train", "train+valid"):
         raise BadSetting(f"--on is {on!r}; expected 'train' or 'train+valid'")
+    parse(metric)  # a wrong one is refused even where nothing is chosen by it
     settings = dict(settings or {})
     common: dict[str, Any] = {"seed": seed, "seconds": seconds} | ({"progress": progress} if progress else {})
     begun = time.perf_counter()
@@ -122,10 +131,12 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     history: str | None = None,
     seen: str = "drop",
+    log: Path | None = None,
 ) -> Judged | JudgedExamples:
     """Judge a fitted system on the test part of the very split it was fitted with.
 
     By default a ranker is judged by AUC, log loss, AUC per group and calibration, all else by recall@20 and ndcg@20.
+    The read is appended to `log`; the command line keeps one in the model directory.
     """
     told = fitted.manifest
     if told["data"]["fingerprint"] != data.fingerprint:
@@ -135,7 +146,7 @@ def evaluate(
             f"{data.fingerprint[:12]}). Evaluate on the data it was fitted on, or fit it again"
         )
     if ranks(fitted.name):
-        return evaluate_ranker(fitted, data, metrics or METRICS)
+        return evaluate_ranker(fitted, data, metrics or METRICS, log=log)
     if "split" not in told:
         raise Mismatch("this model was fitted on everything, so no test part is left; fit it with a split to judge it")
     parts = split(data, told["split"]["rule"], seed=told["split"]["seed"])
@@ -146,8 +157,22 @@ def evaluate(
         )
     return replay(
         fitted.model, parts, which=TEST, on=told["split"]["on"], metrics=tuple(metrics or ("recall@20", "ndcg@20")),
-        seen=seen, history=history,
+        seen=seen, history=history, log=log,
     )  # fmt: skip
+
+
+def beyond(judged: Judged, data: Dataset) -> dict[str, float]:
+    """What the judged lists are beside accurate: the panel, from the same requests, asked as their protocol says.
+
+    Distances are of the catalogue's categories, where it has them; the obvious list of `serendipity` is `popular`'s.
+    """
+    told = judged.protocol
+    parts = split(data, told["split"]["rule"], seed=told["split"]["seed"])
+    learnt, k = parts.fitted(told["on"]), judged.slates.items.shape[1]
+    asked = Asked.of(parts, TEST, on=told["on"], seen=told["seen"], history=told["history"])
+    obvious, _ = shown(built("popular").fit(learnt), asked.requests, k, block=BLOCK)
+    space = kinds(data)
+    return panel(judged, learnt, k=k, vectors=space, genres=space, primitive=obvious)
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -163,11 +188,18 @@ def results_root() -> Path:
     return checkout / "results" if (checkout / "pyproject.toml").exists() else Path.cwd() / "results"
 
 
-def bench(name: str) -> Bench:
-    """The bench called `name`, or a refusal with the nearest names."""
+def bench(name: str, systems: Sequence[str] | None = None) -> Bench:
+    """The bench called `name`, or a refusal with the nearest names; only the rows of these systems or labels."""
     if name not in BENCHES:
         raise unknown("bench", name, BENCHES)
-    return BENCHES[name]
+    page = BENCHES[name]
+    if systems is None:
+        return page
+    known = {e.label for e in page.entries} | {e.system for e in page.entries}
+    for wanted in systems:
+        if wanted not in known:
+            raise unknown(f"row of bench {name!r}", wanted, known)
+    return replace(page, entries=tuple(e for e in page.entries if {e.label, e.system} & set(systems)))
 
 
 def records(name: str) -> list[dict[str, Any]]:
@@ -176,9 +208,20 @@ def records(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines() if line] if path.exists() else []
 
 
+def reads(name: str) -> Counter[str]:
+    """How often each row of a bench has read its test part: its records of all seeds, superseded ones too."""
+    return Counter(r["label"] for r in records(name))
+
+
 def recorded(page: Bench) -> dict[tuple[str, int], dict[str, Any]]:
     """The newest record of each (label, seed) of the bench's present version."""
     return {(r["label"], r["seed"]): r for r in records(page.name) if r["version"] == page.version}
+
+
+def _some(page: Bench, systems: Sequence[str] | None) -> dict[tuple[str, int], dict[str, Any]]:
+    """`recorded`, of the page's rows alone where only some were asked for."""
+    rows = {e.label for e in page.entries}
+    return {key: record for key, record in recorded(page).items() if systems is None or key[0] in rows}
 
 
 def run_bench(
@@ -190,16 +233,10 @@ def run_bench(
     said: Callable[[str], None] = print,
 ) -> list[dict[str, Any]]:
     """Run the rows of a bench, each in its own process, and append one record each. `resume` skips what stands."""
-    page = bench(name)
-    known = {e.label for e in page.entries} | {e.system for e in page.entries}
-    for wanted in systems or ():
-        if wanted not in known:
-            raise unknown(f"row of bench {name!r}", wanted, known)
+    page = bench(name, systems)
     done = recorded(page)
     new = []
     for entry in page.entries:
-        if systems and entry.label not in systems and entry.system not in systems:
-            continue
         for seed in seeds if seeds is not None else entry.seeds:
             if resume and (entry.label, seed) in done:
                 said(f"{name} {entry.label} seed {seed}: recorded, skipped")
@@ -238,6 +275,7 @@ def run_row(name: str, label: str, seed: int, *, keep: bool = True) -> dict[str,
         fit_done = time.perf_counter()
         judged = replay(fitted.model, parts, which=TEST, on=page.on, metrics=page.metrics)
     end = time.perf_counter()
+    nth = reads(name)[label] + 1
     record = {
         "bench": name,
         "version": page.version,
@@ -249,7 +287,8 @@ def run_row(name: str, label: str, seed: int, *, keep: bool = True) -> dict[str,
         "config": {"settings": dict(entry.settings), "seconds": entry.seconds},
         "fitted": fitted.manifest["fitted"],
         "choice": fitted.manifest.get("choice", {}),
-        "protocol": judged.protocol,
+        "protocol": {**judged.protocol, "test_reads": nth},
+        "facts": {} if page.kind == "search" else {"panel": {m: round(v, 6) for m, v in beyond(judged, data).items()}},
         "command": f"interplay bench {name} --systems {label} --seeds {seed}",
         "seconds": {
             "load": round(loaded - begun, 2), "fit": round(fit_done - loaded, 2), "evaluate": round(end - fit_done, 2),
@@ -259,11 +298,20 @@ def run_row(name: str, label: str, seed: int, *, keep: bool = True) -> dict[str,
         **_circumstances(),
     }  # fmt: skip
     if keep:
+        print(f"  {label} has read the test part {nth} times" + _warned(name, label, seed))
         columns = {m: np.asarray(v, np.float32) for m, v in judged.users.items()}
         record["users"] = _keep_users(name, page.version, label, seed, columns)
         _append(record)
         shutil.rmtree(_checkpoint(page, label, seed), ignore_errors=True)
     return record
+
+
+def _warned(name: str, label: str, seed: int) -> str:
+    """What is to be said when a row is judged that has a record with the same seed."""
+    earlier = sum(r["label"] == label and r["seed"] == seed for r in records(name))
+    if not earlier:
+        return ""
+    return f", {earlier + 1} of them with seed {seed}. WARNING: what is chosen by a second look is fitted to the test"
 
 
 def _chosen(page: Bench, entry: Entry, seed: int) -> dict[str, Any] | None:
@@ -280,15 +328,12 @@ def _checkpoint(page: Bench, label: str, seed: int) -> Path:
     return cache() / "runs" / f"{page.name}-{page.version}-{label}-{seed}"
 
 
-OWN = {  # kind -> the module whose `judge` judges it
-    "ranking": "interplay.ranking",
-    **{kind: f"interplay.protocols.{module}" for kind, module in {
-        "sessions": "sessions", "readings": "readings", "offpolicy": "hindsight", "longterm": "lasting",
-        "pairs": "lasting_pairs", "simulators": "simulating", "looks": "looks", "slating": "slating",
-        "outcomes": "outcomes", "pages": "paging", "reordering": "reordering", "timing": "timing",
-        "ordering": "ordering", "logged": "lasting_logged",
-    }.items()},
-}  # fmt: skip
+OWN = {kind: f"interplay.protocols.{module}" for kind, module in {  # kind -> the module whose `judge` judges it
+    "ranking": "predicting", "sessions": "sessions", "readings": "readings", "offpolicy": "hindsight",
+    "longterm": "lasting", "pairs": "lasting_pairs", "simulators": "simulating", "looks": "looks",
+    "slating": "slating", "outcomes": "outcomes", "pages": "paging", "reordering": "reordering", "timing": "timing",
+    "ordering": "ordering", "logged": "lasting_logged",
+}.items()}  # fmt: skip
 
 
 def _own(page: Bench, entry: Entry, seed: int, *, keep: bool) -> dict[str, Any]:
@@ -347,10 +392,12 @@ def _append(record: Mapping[str, Any]) -> None:
         out.write(json.dumps(record, sort_keys=True, default=str) + "\n")
 
 
-def verify(name: str, *, seed: int | None = None, said: Callable[[str], None] = print) -> bool:
+def verify(
+    name: str, *, systems: Sequence[str] | None = None, seed: int | None = None, said: Callable[[str], None] = print
+) -> bool:
     """Rerun one recorded row, drawn at random, and say whether its metrics come out again (within .0005)."""
-    page = bench(name)
-    held = list(recorded(page).values())
+    page = bench(name, systems)
+    held = list(_some(page, systems).values())
     if not held:
         raise BadSetting(f"bench {name!r} has no record yet; run it first: interplay bench {name}")
     record = held[int(np.random.default_rng(seed).integers(len(held)))]
@@ -378,10 +425,14 @@ def _keep_users(name: str, version: int, label: str, seed: int, columns: Mapping
 # Tables
 
 
-def table(name: str) -> str:
-    """The bench as Markdown: the protocol above, ours beside the published figures, intervals and paired tests."""
-    page = bench(name)
-    held = recorded(page)
+def table(name: str, *, systems: Sequence[str] | None = None, beside: bool = True) -> str:
+    """The bench as Markdown: the protocol above, ours beside the published figures, intervals and paired tests.
+
+    `systems`: of these rows alone. `beside`: with a second table of what the lists are beside accurate, where records
+    tell it.
+    """
+    page = bench(name, systems)
+    held = _some(page, systems)
     if not held:
         return f"*No record of bench `{name}` yet: `interplay bench {name}`.*"
     if page.kind in OWN:
@@ -394,17 +445,18 @@ def table(name: str) -> str:
         if own:
             users[entry.label] = [_read_users(r) for r in own]
     rows = compare(users, metrics=page.metrics, baseline=page.baseline if page.baseline in users else next(iter(users)))
-    some = next(iter(held.values()))
+    some, read = next(iter(held.values())), reads(name)
+    counted = any(e.trials is not None for e in page.entries if e.label in users)
     apart = [g for g in ("warm", "cold") if _worth(some.get("groups", {}))]
     head = [
         "system", *page.metrics, f"95 % of {first}", *(f"{first}, {g}" for g in apart), f"against {rows.baseline}",
-        "published", "fit s", "all s", "GiB",
+        "published", *(["trials"] if counted else []), "test reads", "fit s", "all s", "GiB",
     ]  # fmt: skip
     lines = [
         f"{page.about}",
         "",
         f"{describe(some['protocol'])} Seeds are averaged; intervals are bootstrap over users (10,000); "
-        f"the paired test against `{rows.baseline}` is Holm-corrected.",
+        f"the paired test against `{rows.baseline}` is Holm-corrected. {_told(page, held, counted)}",
         "",
         "| " + " | ".join(head) + " |",
         "|" + "|".join("---" for _ in head) + "|",
@@ -423,13 +475,44 @@ def table(name: str) -> str:
             cells += [_short(np.mean([r["groups"][g][first] for r in own])) for g in apart]
             cells.append("" if entry.label == rows.baseline else f"{row.verdict} ({row.difference[first]:+.4f})")
             cells.append(entry.published_text())
+            cells += [("" if entry.trials is None else str(entry.trials))] if counted else []
+            cells.append(str(read[entry.label]))
             cells.append(f"{np.mean([r['seconds']['fit'] for r in own]):.0f}")
             cells.append(f"{np.mean([r['seconds']['all'] for r in own]):.0f}")
             cells.append(f"{max(r['peak_memory'] for r in own) / 2**30:.1f}")
             lines.append("| " + " | ".join(cells) + " |")
-    if page.note:
-        lines += ["", page.note]
-    return "\n".join(lines)
+    lines += ["", page.note] if page.note else []
+    return "\n".join(lines + (_beside(page, held) if beside else []))
+
+
+def _told(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], counted: bool) -> str:
+    """What else is said above the table: what its counts are, and how much of the first ten nobody has judged."""
+    said = ["Trials: settings tried on validation for the row; empty: not counted."] if counted else []
+    said.append("Test reads: records of the row, of all seeds, superseded ones too.")
+    shares = {r["label"]: r["protocol"].get("unjudged_share_of_10") for r in held.values()}
+    unjudged = [f"`{e.label}` {shares[e.label]:.0%}" for e in page.entries if shares.get(e.label) is not None]
+    if unjudged:
+        said.append("Nobody has judged, and so irrelevant, of the first ten: " + ", ".join(unjudged) + ".")
+    return " ".join(said)
+
+
+def _beside(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]]) -> list[str]:
+    """The panel beyond accuracy of the rows whose records tell it, over seeds; no line where none does."""
+    rows = {}
+    for entry in page.entries:
+        own = [r for (label, _), r in held.items() if label == entry.label]
+        kept = [p for r in own if (p := r.get("facts", {}).get("panel"))]
+        if kept:
+            rows[f"`{entry.label}`"] = {m: float(np.mean([p[m] for p in kept if m in p])) for m in kept[0]}
+    if not rows:
+        return []
+    k = next(iter(next(iter(rows.values())))).partition("@")[2]
+    absent = [f"`{e.label}`" for e in page.entries if any(label == e.label for label, _ in held)]
+    absent = [label for label in absent if label not in rows]
+    said = f"The same lists beyond accuracy, at {k}; docs/evaluation.md says what the columns are."
+    if absent:
+        said += " Judged before this was kept: " + ", ".join(absent) + "."
+    return ["", said, "", *markdown(rows)]
 
 
 def _worth(groups: Mapping[str, Mapping[str, float]]) -> bool:
@@ -446,12 +529,19 @@ def _read_users(record: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def render(paths: Iterable[Path]) -> list[Path]:
-    """Fill every `<!-- table:NAME -->` ... `<!-- end -->` in these files; returns the files that changed."""
+    """Fill every `<!-- table:NAME -->` ... `<!-- end -->` in these files; returns the files that changed.
+
+    A README shows what is accurate alone.
+    """
     changed = []
     pattern = re.compile(r"(<!-- table:([\w-]+) -->\n).*?(<!-- end -->)", re.S)
     for path in paths:
-        text = path.read_text()
-        new = pattern.sub(lambda m: f"{m[1]}{table(m[2])}\n{m[3]}", text)
+        text, beside = path.read_text(), path.name != "README.md"
+
+        def drawn(m: re.Match[str], beside: bool = beside) -> str:
+            return f"{m[1]}{table(m[2], beside=beside)}\n{m[3]}"
+
+        new = pattern.sub(drawn, text)
         if new != text:
             path.write_text(new)
             changed.append(path)

@@ -23,6 +23,7 @@ import interplay
 from interplay.data.store.models import load_model, save_model
 from interplay.data.tables import from_frames
 from interplay.errors import BadSetting, Mismatch, Unsupported
+from interplay.evaluate.reads import LOG
 from interplay.recipe import Recipe, load_recipe
 from interplay.systems import ROWS, SYSTEMS, system
 from interplay.types import Dataset, Events, Id, Ragged, Requests, RuleSet, Run, Slates
@@ -100,7 +101,8 @@ class Fitted:
     def save(self, path: str | Path, *, log: bool = True) -> None:
         """Write a model directory; an existing one is replaced only when the new one is complete.
 
-        Without `log` the events stay out of it, for models whose log lies in a store.
+        Without `log` the events stay out of it, for models whose log lies in a store. Which test parts were read from
+        this place stays on record, whatever is saved here.
         """
         d = self.dataset
         tables = {"catalogue": d.catalogue} if d.catalogue is not None else {}
@@ -110,7 +112,11 @@ class Fitted:
         if log:
             tables["users.log"] = pl.DataFrame({**d.events.history_columns(), "user": d.events.user})
             told["log"] = {"kinds": list(d.events.kinds), "ordered": d.events.ordered}
+        reads = Path(path) / LOG
+        read = reads.read_text() if reads.is_file() else ""
         save_model(path, told, self.model.state(), d.users, d.items, tables=tables)
+        if read:
+            reads.write_text(read)
 
     @staticmethod
     def load(path: str | Path) -> Fitted:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import polars as pl
 import pytest
 from rich.console import Console
 from test_replay import log, popular
@@ -11,7 +14,7 @@ from interplay.data.split import split
 from interplay.errors import BadData, BadSetting, Mismatch, UnknownName
 from interplay.evaluate.compare import Published, compare
 from interplay.evaluate.demonstrations import agreement, sampled_reversal, swapped, temporal_against_last_out
-from interplay.evaluate.panel import panel
+from interplay.evaluate.panel import kinds, markdown, panel
 from interplay.evaluate.replay import replay
 from interplay.models.counts import Popular, Trending, TrendingConfig
 from interplay.ops import stats
@@ -110,6 +113,22 @@ def test_the_panel_tells_what_is_shown():
     assert 0 < told["coverage@5"] < 1 and 0 < told["tail_share@5"] < 0.8 and len(told) == 11
     with pytest.raises(BadSetting, match="hold 5 places"):
         panel(judged, learnt, k=6)
+
+
+def test_the_categories_of_a_catalogue_are_the_space_of_distances():
+    def told(catalogue):
+        return kinds(replace(log(n_items=3), catalogue=catalogue))
+
+    assert told(None) is None and told(pl.DataFrame({"title": ["a", "b", "c"]})) is None
+    lists = pl.DataFrame({"categories": [["x", "y"], None, ["x", " "]]})
+    assert told(lists).tolist() == [[1, 1], [0, 0], [1, 0]]  # the most frequent first; empty ones are none
+    assert told(pl.DataFrame({"categories": ["y", "", "y"]})).tolist() == [[1], [0], [1]]
+    assert told(pl.DataFrame({"categories": pl.Series([None] * 3, dtype=pl.List(pl.String))})) is None
+
+
+def test_panels_stand_in_one_table_in_a_fixed_order():
+    lines = markdown({"a": {"arp@5": 1234.5, "coverage@5": 0.25}, "b": {"coverage@5": 1.0}})
+    assert lines == ["| system | coverage | ARP |", "|---|---|---|", "| a | .250 | 1,234 |", "| b | 1.00 |  |"]
 
 
 def test_the_demonstrations_run_and_give_numbers():

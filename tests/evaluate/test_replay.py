@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from interplay.data.split import split
-from interplay.errors import BadData, BadSetting, Leakage, Mismatch, UnknownName
+from interplay.data.tables import from_frames
+from interplay.errors import BadData, BadSetting, InterplayError, Leakage, Mismatch, UnknownName
 from interplay.evaluate import reads
 from interplay.evaluate.queries import replay_queries
 from interplay.evaluate.replay import replay, validation
@@ -47,6 +48,45 @@ class Constant:
         out = Slates.empty(len(requests), n)
         out.items[:], out.scores[:] = np.arange(n), -np.arange(n)
         return out
+
+
+class Told:
+    """Lists by the names of people, as they stand here."""
+
+    def __init__(self, dataset: Dataset, lists: dict[str, list[str]]) -> None:
+        self.lists = {int(dataset.users.index([u])[0]): dataset.items.index(items) for u, items in lists.items()}
+
+    def retrieve(self, requests: Requests, n: int) -> Slates:
+        out = Slates.empty(len(requests), n)
+        for row, user in enumerate(requests.user.tolist()):
+            shown = self.lists[user][:n]
+            out.items[row, : len(shown)], out.scores[row, : len(shown)] = shown, -np.arange(len(shown))
+        return out
+
+
+def test_three_people_worked_by_hand():
+    train = [("ada", "a"), ("bob", "b"), ("cyd", "c"), ("dan", "d")]
+    test = [("ada", i) for i in "bcde"] + [("bob", "a"), ("cyd", "d"), ("cyd", "e")]
+    rows = [(u, i, part) for part, pairs in (("train", train), ("test", test)) for u, i in pairs]
+    frame = pl.DataFrame(rows, schema=["user_id", "item_id", "split"], orient="row")
+    parts = split(from_frames("hand", frame, pl.DataFrame({"item_id": list("abcdef")})), "given")
+    # of three places: ada hits first and third of four relevant, bob the second with his only one, cyd none of two
+    model = Told(parts.dataset, {"ada": ["b", "f", "c"], "bob": ["e", "a", "c"], "cyd": ["a", "b", "f"]})
+    names = ("recall", "recall-capped", "precision", "hit", "mrr", "map", "ndcg")
+    judged = replay(model, parts, metrics=[f"{name}@3" for name in names])
+    row = {str(parts.dataset.users[u]): i for i, u in enumerate(judged.who)}
+    assert set(row) == {"ada", "bob", "cyd"}  # dan has nothing to be judged by
+    second = 1 / np.log2(3)  # what the second place is worth; the third is worth 1 / log2(4) = 1/2
+    by_hand = {
+        "recall": (2 / 4, 1 / 1, 0), "recall-capped": (2 / 3, 1 / 1, 0), "precision": (2 / 3, 1 / 3, 0),
+        "hit": (1, 1, 0), "mrr": (1, 1 / 2, 0), "map": ((1 / 1 + 2 / 3) / 3, (1 / 2) / 1, 0),
+        "ndcg": ((1 + 1 / 2) / (1 + second + 1 / 2), second / 1, 0),
+    }  # fmt: skip
+    for name, values in by_hand.items():
+        found = [judged.users[f"{name}@3"][row[person]] for person in ("ada", "bob", "cyd")]
+        np.testing.assert_allclose(found, values, err_msg=name)
+    assert judged.mean()["recall@3"] == pytest.approx(0.5)
+    assert judged.mean()["ndcg@3"] == pytest.approx((0.70392 + 0.63093 + 0) / 3, abs=1e-5)
 
 
 @pytest.mark.parametrize("rule", ["time", "last-out", "random", "strong"])
@@ -173,6 +213,26 @@ def test_a_second_read_of_the_test_part_is_refused_unless_meant(tmp_path):
     assert replay(model, parts, reread=True, log=file).protocol["test_reads"] == 2
     assert [json.loads(line)["again"] for line in file.read_text().splitlines()] == [False, True]
     assert len(reads.READS) == 2
+
+
+def test_the_log_of_reads_counts_on_in_the_next_process(tmp_path):
+    parts, file = split(log(), "time"), tmp_path / reads.LOG
+    for nth in (1, 2, 3):
+        reads.forget_reads()  # as a new process begins
+        assert replay(popular(parts), parts, metrics="recall@5", log=file).protocol["test_reads"] == nth
+    told = reads.logged_reads(file)[-1]
+    assert (told["part"], told["data"], told["metrics"]) == (parts.hash, parts.dataset.fingerprint, ["recall@5"])
+    assert told["command"] and told["when"].endswith("+00:00")
+    file.write_text(file.read_text() + "not json\n")
+    with pytest.raises(BadData, match=r"reads\.jsonl, line 4 is damaged"):
+        replay(popular(parts), parts, log=file)
+
+
+def test_a_read_that_cannot_be_noted_gives_no_figure(tmp_path):
+    (tmp_path / "file").write_text("")
+    parts = split(log(), "time")
+    with pytest.raises(InterplayError, match="cannot be written"):
+        replay(popular(parts), parts, log=tmp_path / "file" / reads.LOG)
 
 
 def test_another_model_may_read_and_is_counted():

@@ -27,15 +27,22 @@ for _set, _about in {
             data="",
             kind="offpolicy",
             metrics=("error", "sd", "effective"),
-            entries=tuple(
-                Entry(
-                    system=name,
-                    published={"error": _FIGURES[_set][name]} if name in _FIGURES[_set] else {},
-                    source=_OPE if _set == "digits" else _OPE.replace("30", "20"),
-                    same=False,
-                )
-                for name in _SINGLE
+            entries=(
+                *(
+                    Entry(
+                        system=name,
+                        published={"error": _FIGURES[_set][name]} if name in _FIGURES[_set] else {},
+                        source=_OPE if _set == "digits" else _OPE.replace("30", "20"),
+                        same=False,
+                    )
+                    for name in _SINGLE
+                ),
+                *(
+                    Entry(system=name, label=f"{name}, crossed", settings={"crossed": True})
+                    for name in ("dm", "dr", "sndr", "switch-dr", "dros")
+                ),
             ),
+            note="`crossed`: the reward model has the products of context and action too; the others add both up.",
         )
     )
 add(

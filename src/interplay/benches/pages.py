@@ -12,18 +12,20 @@ add(
         kind="looks",
         about="**Recovery on the 40 screens of RecGaze**: clicks of made people that follow one model exactly.",
         metrics=(
-            "clicks", "true", "own", "position", "second", "margin", "low", "high", "perplexity", "looks", "taste",
+            "clicks", "true", "own", "position", "second", "margin", "low", "high", "perplexity", "looks", "looks_all",
+            "taste",
         ),
         entries=tuple(
-            Entry(system="recgaze", label=label, settings={"model": label})
+            Entry(system="recgaze", label=label, settings={"model": label}, seeds=(0, 1, 2))
             for label in (
                 "pbm", "pbm-rank-one", "pbm-swipe", "observed", "cascade", "dbn", "carousel", "one-choice",
             )
         ),
         note="A row is a world. Log-likelihood a page of people who were held out: of the true model, of the row's own "
         "when fitted, of a click rate for each cell, and of the best other model; `margin` is own less second with its "
-        "95 % interval. `looks` is the rank correlation of fitted with true examination over the 150 cells, `taste` "
-        "the correlation of the three weights of attraction.",
+        "95 % bootstrap interval over pages, `against pbm` is own less that model. `looks` is the rank correlation of "
+        "fitted with true examination over the 150 cells, `looks all` when fitted to all 3,480 pages, `taste` the "
+        "correlation of the three weights of attraction. A seed is another world with other people.",
     )
 )  # fmt: skip
 add(
@@ -68,8 +70,17 @@ add(
         kind="pages",
         entries=(
             *(
-                Entry(system="pagellm", label=name, settings={"data": f"amazon-{name}", "moments": 12_000})
-                for name in ("beauty", "toys", "sports")
+                Entry(
+                    system="pagellm",
+                    label=name,
+                    seeds=seeds,
+                    settings={"data": f"amazon-{name}", "moments": 12_000} | more,
+                )
+                for name, seeds, more in (
+                    ("beauty", (0, 1, 2), {"families": True}),
+                    ("toys", (0, 1, 2), {}),
+                    ("sports", (0, 1, 2), {}),
+                )
             ),
             Entry(
                 system="pagellm",
@@ -102,16 +113,21 @@ add(
         data="",
         kind="slating",
         about="**Slates of known taste**: a world over MovieLens-100K with drift and the choice of nothing.",
+        baseline="gru-hier",
         metrics=(
             "nll", "nll_choice", "order", "order_cold", "clicks", "popular", "hits", "recall@20", "ndcg@20", "narrow",
             "covered", "fit",
         ),
         entries=(
-            Entry(system="popular", column="floors", seeds=(1,)),
-            Entry(system="item-knn", column="floors", seeds=(1,)),
-            Entry(system="recgaze", label="recgaze, item", settings={"model": "item"}, column="floors", seeds=(1,)),
-            Entry(system="recgaze", label="recgaze, pbm", column="floors", seeds=(1,)),
-            Entry(system="gru4rec", settings={"dim": 32, "descent": {"epochs": 10}}, column="floors", seeds=(1,)),
+            Entry(system="popular", column="floors", seeds=(1, 2, 3)),
+            Entry(system="item-knn", column="floors", seeds=(1, 2, 3)),
+            Entry(
+                system="recgaze", label="recgaze, item", settings={"model": "item"}, column="floors", seeds=(1, 2, 3)
+            ),
+            Entry(system="recgaze", label="recgaze, pbm", column="floors", seeds=(1, 2, 3)),
+            Entry(
+                system="gru4rec", settings={"dim": 32, "descent": {"epochs": 10}}, column="floors", seeds=(1, 2, 3)
+            ),
             *(
                 Entry(
                     system=f"dynamic-slate{'' if user == 'gru' else '-linear'}", label=f"{user}-{label}",
@@ -135,7 +151,35 @@ add(
         "ten, `popular` how popular that page is (1 is most); `hits` the paper's mean count of later clicks "
         "among the first twenty. Defaults were chosen on another world of the kind; `released` has the released "
         "settings of gru-hier; `narrow` and `covered` are the shares of true chances of a click inside 90 % "
-        "intervals, before and after `calibrate` (0 where there are none).",
+        "intervals, before and after `calibrate` (0 where there are none). A seed is another world.",
+    )
+)  # fmt: skip
+add(
+    Bench(
+        name="slates-agents",
+        version=1,
+        data="",
+        kind="slating",
+        about="**Slates that language-model agents answered**: what is watched of a page of four films, foretold.",
+        metrics=("ll", "gain", "low", "high", "which_ll", "which_gain", "which_low", "which_high"),
+        entries=(
+            *(
+                Entry(system="floor", label=label, column="floors", seeds=(0, 1, 2))
+                for label in ("left", "places", "films", "places and films")
+            ),
+            *(
+                Entry(
+                    system=f"dynamic-slate{'' if user == 'gru' else '-linear'}", label=f"{user}{said}", settings=more,
+                    column="dynamic-slate", seeds=(0, 1, 2),
+                )
+                for user in ("gru", "linear")
+                for said, more in ((", places", {"places": True}), ("", {}), (", drawn films", {"candidates": "all"}))
+            ),
+        ),
+        note="Films watched of one page are taken from the top down, each without those before, so a place tells more "
+        "than it would of single choices. `left` knows how many films are left on the page, every other row does too. "
+        "`drawn films` learns from what was watched beside films drawn at random, and knows no worth of nothing. "
+        "Nothing was chosen here: settings are the defaults of the world of slates.",
     )
 )  # fmt: skip
 add(
@@ -145,6 +189,7 @@ add(
         data="",
         kind="slating",
         about="**Trying things on slates**: 30 rounds of showing, choosing and learning, true regret.",
+        baseline="greedy",
         metrics=("clicks", "clicks_last", "regret", "regret_last", "entropy", "distance", "tried"),
         entries=tuple(
             Entry(system="dynamic-slate-linear", label=label, settings=settings, seeds=tuple(range(20)))
@@ -168,6 +213,7 @@ add(
         data="",
         kind="slating",
         about="**Trying things in the market**: 30 days of pages by a linear belief that starts untaught.",
+        baseline="greedy",
         metrics=("clicks", "clicks_last", "regret", "regret_last", "entropy", "bought"),
         entries=tuple(
             Entry(system=system, label=label, seeds=tuple(range(10)))
@@ -187,13 +233,16 @@ add(
         about="**Simulators of people who rate films**, held against ratings they have not seen.",
         data="ml-100k",
         kind="simulators",
-        metrics=("auc", "logloss", "ece", "base", "closed", "people", "apart", "visits"),
+        metrics=(
+            "auc", "logloss", "ece", "base", "closed", "people", "apart", "visits", "days", "shares", "popularity",
+            "deciles", "turns", "after_1", "after_5", "after_20", "boost", "tire", "swap", "best", "twice",
+        ),
         entries=(
             *(Entry(system=name, seeds=(0, 1, 2)) for name in ("global", "item", "logistic", "learned")),
             *(Entry(system=name) for name in ("interest", "tempting", "organic")),
         ),
     )
-)
+)  # fmt: skip
 
 add(
     Bench(

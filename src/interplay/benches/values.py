@@ -26,6 +26,7 @@ class Entry:
     published: Mapping[str, float] = field(default_factory=dict)
     source: str = ""  # table the published figure came from
     same: bool = True  # whether the published figure has the same protocol
+    trials: int | None = None  # settings tried on validation for this row, as the docs tell; None: not counted
 
     def __post_init__(self) -> None:
         if not self.label:

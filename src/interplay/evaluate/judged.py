@@ -64,7 +64,7 @@ class Judged:
 
     def noted(self, retriever: Retriever, part: str, log: Path | None) -> Judged:
         """This judgement with the read of test part `part` noted, and its number in the protocol."""
-        read = note(retriever, part, tuple(self.users), log=log)
+        read = note(retriever, part, tuple(self.users), data=self.protocol["fingerprint"], log=log)
         return replace(self, protocol={**self.protocol, "test_reads": read.nth})
 
     def table(self, ids: Ids | None = None) -> pl.DataFrame:

@@ -3,12 +3,15 @@
 Reading the test part once per final model is what makes a number worth having. Every read is noted. The same fitted
 object may read one test part once; a second time is refused unless the caller says `reread=True`. Other objects of the
 same class (another seed, another setting) may read it too, because a proof set and its ablations need that, but the
-count goes into the protocol, stands above the table, and tells how much choosing the test part could have fed.
+count goes into the protocol, stands above the table, and tells how much choosing the test part could have fed. Reads
+by a saved model are kept in `reads.jsonl` in its directory, over processes and over later fits to the same place.
 """
 
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 import weakref
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -16,7 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from interplay.errors import Leakage
+from interplay.errors import BadData, InterplayError, Leakage
+
+LOG = "reads.jsonl"  # in a model directory: what was saved there, and has read which test part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +34,8 @@ class Read:
     nth: int  # how often this class has now read this part
     again: bool  # the same object had read it before, and said so
     when: str  # UTC
+    data: str = ""  # the fingerprint of the data
+    command: str = ""  # what the process was called with
 
 
 READS: list[Read] = []
@@ -45,24 +52,44 @@ def refuse_second(model: Any, part: str, *, reread: bool = False) -> None:
         )
 
 
-def note(model: Any, part: str, metrics: tuple[str, ...], *, log: Path | None = None) -> Read:
-    """Note one read of test part `part`; with `log`, append it to that file and count what stands there."""
+def note(model: Any, part: str, metrics: tuple[str, ...], *, data: str = "", log: Path | None = None) -> Read:
+    """Note one read of test part `part`; with `log`, append it to that file and count what stands there.
+
+    Errors: BadData for a damaged log; InterplayError for one that cannot be written: no figure without its line.
+    """
     system, again = type(model).__name__, _held(model, part)
     earlier = sum(r.system == system and r.part == part for r in READS)
-    told = [json.loads(line) for line in log.read_text().splitlines() if line] if log and log.exists() else []
-    logged = sum(t["system"] == system and t["part"] == part for t in told)
+    logged = sum(t["system"] == system and t["part"] == part for t in logged_reads(log)) if log else 0
     read = Read(
         system=system, part=part, metrics=metrics, nth=max(earlier, logged) + 1, again=again,
-        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        when=datetime.now(UTC).isoformat(timespec="seconds"), data=data,
+        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     )  # fmt: skip
     READS.append(read)
     if not again:
         _seen.append((_weakly(model), part))
     if log:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "a") as out:
-            out.write(json.dumps(asdict(read), sort_keys=True) + "\n")
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with open(log, "a") as out:
+                out.write(json.dumps(asdict(read), sort_keys=True) + "\n")
+        except OSError as error:
+            raise InterplayError(
+                f"{log} cannot be written ({error.strerror}), and every read of a test part is noted there; make "
+                "the directory writable, or copy it to where it is"
+            ) from error
     return read
+
+
+def logged_reads(log: Path) -> list[dict[str, Any]]:
+    """The reads that stand in a log, oldest first; none where there is no log. Errors: BadData for a damaged line."""
+    out = []
+    for n, line in enumerate(log.read_text().splitlines() if log.exists() else (), 1):
+        try:
+            out.append({"system": "", "part": "", **json.loads(line)})
+        except (ValueError, TypeError) as error:
+            raise BadData(f"{log}, line {n} is damaged; mend or remove that line") from error
+    return out
 
 
 def _held(model: Any, part: str) -> bool:

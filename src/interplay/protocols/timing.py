@@ -7,11 +7,13 @@ service         the running service under load, in service.py
 page            the page in a real browser, in painting.py
 
 RecBole needs old packages, so it runs in an environment of its own, named by INTERPLAY_RECBOLE (a Python with
-recbole 1.2.1, numpy 1.26.4, scipy 1.11.4, pandas < 2.2, setuptools < 70); without it its figures are left out.
+recbole 1.2.1, numpy 1.26.4, scipy 1.11.4, pandas < 2.2, setuptools < 70); without it its figures are left out. implicit
+runs in this environment: pip install implicit threadpoolctl.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -28,7 +30,7 @@ from interplay.benches import Bench, Entry
 from interplay.data.ingest import measured, peak_memory
 from interplay.data.read import load
 from interplay.data.split import split
-from interplay.errors import BadSetting
+from interplay.errors import BadSetting, MissingExtra
 from interplay.fitted import built
 from interplay.metrics import measure
 from interplay.models.spectral import Spectral
@@ -88,6 +90,8 @@ def ingest(*, rows: int = 50_000_000) -> dict[str, float]:
 
 def gowalla_speed() -> dict[str, float]:
     """The budget of the design: closed-form fit and full evaluation, and exact top-20 beside two peers."""
+    python = os.environ.get("INTERPLAY_RECBOLE")
+    _peers(python)  # refused before the work, not after it
     data = load("gowalla")
     parts = split(data, "given")
     out: dict[str, float] = {}
@@ -121,7 +125,6 @@ def gowalla_speed() -> dict[str, float]:
     out["lists_like_implicit"] = float((ours[0][1].items == theirs[0][1]).mean())
     one, three = clocked(lambda: _lightgcn(fitted, 1), 1), clocked(lambda: _lightgcn(fitted, 3), 1)
     out["lightgcn_ssm_epoch_s"] = (three[0] - one[0]) / 2
-    python = os.environ.get("INTERPLAY_RECBOLE")
     if python:
         whole = out["top20_s"] + out["gf_cf_metrics_s"]
         for label, size in (("", 4096), ("_large_batch", 4_096_000)):  # its default, and what serves it best
@@ -129,6 +132,29 @@ def gowalla_speed() -> dict[str, float]:
             out |= {f"{k[:-2]}{label}_s": v for k, v in told.items() if not label or "evaluate" in k}
             out[f"times_recbole_evaluation{label}"] = told["recbole_evaluate_s"] / whole
     return out
+
+
+def _peers(python: str | None) -> None:
+    """Raise MissingExtra where a peer that is to be timed is not installed, and say how it is."""
+    absent = [name for name in ("implicit", "threadpoolctl") if importlib.util.find_spec(name) is None]
+    if absent:
+        raise MissingExtra(
+            f"gowalla-speed measures us beside implicit; not installed: {', '.join(absent)}. Install with: "
+            f"pip install {' '.join(absent)}"
+        )
+    if python is None:
+        return
+    wanted = "'recbole==1.2.1' 'numpy==1.26.4' 'scipy==1.11.4' 'pandas<2.2' 'setuptools<70'"
+    try:
+        said = subprocess.run([python, "-c", "import recbole"], capture_output=True, text=True, check=False)
+        why = said.stderr.strip().splitlines()[-1:] if said.returncode else None
+    except OSError as error:
+        why = [str(error)]
+    if why is not None:
+        raise MissingExtra(
+            f"INTERPLAY_RECBOLE is {python}, which cannot import recbole ({' '.join(why)}); install into an "
+            f"environment of its own: pip install {wanted}; or unset INTERPLAY_RECBOLE to leave RecBole out"
+        )
 
 
 def _lightgcn(fitted: Dataset, epochs: int) -> None:
