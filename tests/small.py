@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from interplay.types import Dataset, Events, Ids
@@ -52,3 +54,30 @@ def crowd(n_users: int = 60, n_items: int = 40, events: int = 700, seed: int = 0
     item = np.where(rng.random(events) < 0.85, skew + taste[user] * half, rng.integers(0, 2 * half, events))
     texts = [f"{WORDS[i % 12]} {WORDS[(i * 5 + 3) % 12]} number {i}" for i in range(n_items)]
     return made(np.column_stack([user, item]), n_users, n_items, texts=texts, name="crowd")
+
+
+def shop(n_items: int = 40) -> Dataset:
+    """`crowd` with all that a row may need: kinds and values of events, makers of things, pages that were shown."""
+    import polars as pl
+
+    data = crowd(n_items=n_items)
+    rng, e = np.random.default_rng(1), data.events
+    kinds = ("view", "click", "follow", "gift")
+    kind = rng.choice(4, len(e), p=(0.3, 0.5, 0.1, 0.1)).astype(np.int16)
+    slate = np.stack([rng.permutation(n_items)[:5] for _ in range(len(e))])
+    slot = rng.integers(0, 5, len(e))
+    shown = np.flatnonzero(~(slate == e.item[:, None]).any(axis=1))
+    slate[shown, slot[shown]] = e.item[shown]  # each event answers a page of its own, on which its item stands
+    pages = np.repeat(np.arange(len(e)), 5)
+    impressions = pl.DataFrame({
+        "request_id": pages, "user_id": np.array(data.users.names)[e.user[pages]], "timestamp": e.time[pages] - 1,
+        "slot": np.tile(np.arange(5), len(e)), "item_id": np.array(data.items.names)[slate.ravel()],
+        "propensity": np.full(len(pages), 0.2),
+    })  # fmt: skip
+    events = replace(
+        e, kind=kind, kinds=kinds, value=rng.lognormal(1, 1, len(e)).astype(np.float32),
+        context={"request_id": np.arange(len(e))},
+    )  # fmt: skip
+    assert data.catalogue is not None
+    catalogue = data.catalogue.with_columns(author_id=pl.Series([f"maker {i % 7}" for i in range(n_items)]))
+    return replace(data, name="shop", events=events, catalogue=catalogue, tables={"impressions": impressions})

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from interplay.cli import app
+from interplay.cli import app, main
 
 
 def interplay(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -47,7 +47,8 @@ def test_fit_evaluate_ask(folder):
     )
     assert said.returncode == 0, said.stderr
     told = json.loads((folder / "o.json").read_text())
-    assert set(told) == {"metrics", "protocol"} and set(told["metrics"]) == {"recall@5", "ndcg@5"}
+    assert set(told) == {"metrics", "protocol", "panel"} and set(told["metrics"]) == {"recall@5", "ndcg@5"}
+    assert 0 < told["panel"]["coverage@5"] <= 1 and "coverage@5" in said.stdout
     assert told["protocol"]["split"]["rule"] == "random" and told["protocol"]["candidates"] == "all items"
     said = interplay(
         "ask", "model", "--user", "u3", "-k", "3", "--where", "price < 40", "--exclude", "i1", "--json", cwd=folder
@@ -55,6 +56,20 @@ def test_fit_evaluate_ask(folder):
     shown = json.loads(said.stdout)
     assert shown and all(int(row["item_id"][1:]) < 8 and row["item_id"] != "i1" for row in shown)
     assert shown[0]["title"].startswith("Thing number")
+
+
+def test_reads_of_the_test_part_are_kept_with_the_model_and_outlive_another_fit(folder):
+    fit = ("fit", "popular", "--data", "data", "--out", "read", "--split", "random")
+    judge = ("evaluate", "read", "--data", "data", "--metrics", "recall@5")
+    assert interplay(*fit, cwd=folder).returncode == 0
+    first = interplay(*judge, cwd=folder)
+    assert "test part read 1 time by" in first.stdout and "warning" not in first.stderr
+    assert interplay(*fit, cwd=folder).returncode == 0
+    second = interplay(*judge, cwd=folder)
+    assert "test part read 2 times by" in second.stdout and "warning: what is chosen" in second.stderr
+    reads = [json.loads(line) for line in (folder / "read" / "reads.jsonl").read_text().splitlines()]
+    assert len(reads) == 2 and {"when", "command", "data", "part", "metrics"} <= set(reads[1])
+    assert "evaluate read --data data" in reads[1]["command"]
 
 
 def test_systems_as_json(folder):
@@ -89,6 +104,57 @@ def test_what_a_person_gets_wrong_is_said_in_a_sentence(folder, arguments, code,
     assert said.returncode == code, said.stderr
     assert sentence in said.stderr and "Traceback" not in said.stderr
     assert not (folder / "no").exists(), "a failed fit leaves nothing behind"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["bench", "gowalla", "--seeds", "a"], 1, "--seeds names 'a'; expected whole numbers from 0 to"),
+        (["bench", "gowalla", "--systems", "lightgnc", "--table"], 2, "nearest: ['lightgcn'"),
+        (["bench", "gowalla", "--systems", "lightgnc", "--verify"], 2, "nearest: ['lightgcn'"),
+        (["fit", "popular", "--data", "market:abc", "--out", "no"], 1, "expected market or market:SEED"),
+        (["fit", "popular", "--data", "data", "--out", "no", "--metric", "foo@20"], 2, "no metric called 'foo'"),
+        (["fit", "popular", "--data", "data", "--out", "no", "--seed", "-1"], 2, "Invalid value for '--seed'"),
+        (["fit", "popular", "--data", "data", "--out", "no", "--time-unit", "days"], 1, "no time unit called 'days'"),
+        (["fit", "ials", "--data", "data", "--out", "no", "--set", "dim=-4"], 1, "IalsConfig.dim is '-4'; expected a "
+                                                                              "whole number, 1 or more"),
+        (["fit", "item-knn", "--data", "data", "--out", "no", "--set", "k=0"], 1, "ItemKnnConfig.k is '0'"),
+        (["fit", "ease", "--data", "data", "--out", "no", "--set", "ridge=nan"], 1, "EaseConfig.ridge is 'nan'"),
+        (["serve", "--port", "99999"], 2, "Invalid value for '--port'"),
+        (["serve", "--rate", "nan"], 2, "Invalid value for '--rate'"),
+        (["ask", "model", "-k", "0"], 2, "Invalid value for '-k'"),
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_meant_is_refused_where_it_enters(
+    folder, arguments, code, sentence, monkeypatch, capsys
+):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["interplay", *arguments])
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = " ".join(capsys.readouterr().err.replace("│", "").split())
+    assert ended.value.code == code and sentence in told
+    assert not (folder / "no").exists()
+
+
+def test_fit_and_evaluate_say_what_the_files_held_and_read_other_time_units(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    Path("odd").mkdir()
+    log = Path("log.csv").read_text().splitlines()
+    seconds = [line[:-6] for line in log[1:]]  # of 16 digits
+    Path("odd/interactions.csv").write_text("\n".join([log[0], *seconds, seconds[0]]) + "\n")
+    Path("odd/items.csv").write_text("item_id,price\ni0,nan\ni1,3\ni2,inf\n")
+    monkeypatch.setattr(sys, "argv", ["interplay", "fit", "popular", "--data", "odd", "--out", "sorry"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1 and "--time-unit seconds" in capsys.readouterr().err
+    for arguments in (["fit", "popular", "--out", "timely"], ["evaluate", "timely"]):
+        done = CliRunner().invoke(app, [*arguments, "--data", "odd", "--time-unit", "seconds"])
+        assert done.exit_code == 0, done.output
+        assert "interactions.csv: 73 rows in, 73 kept, 0 refused" in done.stderr
+        assert "items.csv: 2 NaN or infinite values of price are taken as missing" in done.stderr
+        assert "1 rows repeat another row's user_id, item_id, timestamp" in done.stderr
 
 
 def test_a_model_is_not_judged_on_other_data(folder):

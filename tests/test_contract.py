@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 
+from interplay.configure import Within, configured, parsed
 from interplay.data.features import FeatureView
-from interplay.errors import BadData
+from interplay.errors import BadData, BadSetting, Unsupported
 from interplay.fitted import built
-from interplay.systems import ROWS, SYSTEMS
+from interplay.systems import ROWS, SYSTEMS, System
 from interplay.types import Dataset, Ragged, Requests, RuleSet, Run, Slates
-from small import crowd, made
+from small import crowd, made, shop
+
+
+def has(row: System, verb: str) -> bool:
+    """Whether the class of a row has a verb."""
+    module, _, name = row.model.partition(":")
+    return hasattr(getattr(importlib.import_module(f"interplay.models.{module}"), name), verb)
+
 
 RETRIEVERS = [row.name for row in ROWS if row.kind == "model" and "examples" not in row.needs]
 RANKERS = [row.name for row in ROWS if row.kind == "model" and "examples" in row.needs]
+ORDERING = {"choose": "policy", "arrange": "arranger", "rank": "lifter"}  # verb -> the kind of row that goes by it
+ORDERERS = [row.name for row in ROWS if row.kind in ORDERING.values() or (row.kind == "judge" and has(row, "rank"))]
+CHOOSERS = [row.name for row in ROWS if row.model and has(row, "choose")]
+ACTORS = [row.name for row in ROWS if row.kind == "judge" and has(row, "learn") and has(row, "chances")]
 BY_TEXT = [row.name for row in ROWS if "interactions" not in row.needs]
 QUICK = Run(seed=1, epochs=2)  # two epochs tell as much of a promise as two hundred
 
@@ -300,6 +317,153 @@ class TestEveryRanker:
             built(name).fit(made([], 2, 2), run=QUICK)
 
 
+SMALL = {  # where a preset is meant for more than sixty people
+    "arranger": {"places": 5, "pool": 12, "dim": 8, "moments": 400, "folds": 2, "groups": 6, "doubts": False,
+                 "reward": {"dim": 8}, "policy": {"dim": 8, "rounds": 1, "pages": 32}},
+    "lifter": {"dim": 2, "hidden": 8},
+}  # fmt: skip
+
+
+def ordering(name: str, data: Dataset):
+    """A row that orders or chooses among candidates, learnt from a log that has all it needs."""
+    row = SYSTEMS[name]
+    model = built(name, SMALL.get(row.kind, {}))
+    beside = {"base": lambda: built("popular")} if row.kind == "arranger" else {}
+    return model.fit(data, run=QUICK, **beside)
+
+
+@cache
+def ordered(name: str):
+    return ordering(name, shop())
+
+
+def answered(name: str, model, requests: Requests, slates: Slates) -> Slates:
+    """All candidates in the order that the row gives them, whatever its verb."""
+    verb = next(v for v, kind in ORDERING.items() if kind == SYSTEMS[name].kind or hasattr(model, v))
+    if verb == "choose":
+        return model.choose(requests, slates, slates.items.shape[1])
+    if verb == "rank":
+        return model.rank(requests, slates, FeatureView(shop()))
+    order = model.arrange(requests, slates, slates.items.shape[1]).order
+    return Slates(items=np.take_along_axis(slates.items, order, 1), scores=np.zeros(order.shape, np.float32))
+
+
+def drawn(data: Dataset) -> tuple[Requests, Slates]:
+    requests, slates = candidates_of(data)
+    draw = np.random.default_rng(5).integers(0, 2**64, len(requests), dtype=np.uint64)
+    return replace(requests, draw=draw), slates
+
+
+@pytest.mark.parametrize("name", ORDERERS)
+class TestEveryRowThatOrdersCandidates:
+    def test_the_candidates_stay_and_what_is_padded_stays_padded(self, name):
+        requests, slates = drawn(shop())
+        before = slates.items.copy(), slates.scores.copy(), requests.history["item"].copy()
+        out = answered(name, ordered(name), requests, slates)
+        assert (np.sort(out.items, axis=1) == np.sort(slates.items, axis=1)).all(), "the same candidates"
+        assert (np.diff((out.items >= 0).astype(int), axis=1) <= 0).all(), "padding stands at the end"
+        assert np.isfinite(out.scores[out.items >= 0]).all()
+        for was, now in zip(before, (slates.items, slates.scores, requests.history["item"]), strict=True):
+            np.testing.assert_array_equal(was, now)
+
+    def test_it_has_an_opinion(self, name):
+        requests, slates = drawn(shop())
+        level = replace(slates, scores=np.where(slates.items >= 0, np.float32(1), -np.inf).astype(np.float32))
+        once = answered(name, ordered(name), requests, level)
+        assert (once.items[:3] != level.items[:3]).any(), "the order that came in is not the one that goes out"
+
+    def test_a_batch_answers_as_one_by_one(self, name):
+        model, (requests, slates) = ordered(name), drawn(shop())
+        together = answered(name, model, requests, slates)
+        for i in range(len(requests)):
+            alone = answered(name, model, requests.slice(i, i + 1), slates.slice(i, i + 1))
+            assert together.slice(i, i + 1).equals(alone, relative=2e-5)
+
+    def test_state_moves_and_the_same_seed_gives_the_same_answer(self, name):
+        model, (requests, slates) = ordered(name), drawn(shop())
+        first, state = answered(name, model, requests, slates), model.state()
+        for array in [*state.arrays.values(), *state.users.values()]:
+            assert isinstance(array, np.ndarray) and array.dtype != object
+        again = built(name, SMALL.get(SYSTEMS[name].kind, {})).restore(state)
+        assert first.equals(answered(name, again, requests, slates))
+        assert first.equals(answered(name, ordering(name, shop()), requests, slates))
+
+    def test_people_who_are_forgotten_leave_no_row(self, name):
+        model = built(name, SMALL.get(SYSTEMS[name].kind, {})).restore(ordered(name).state())
+        if not hasattr(model, "forget"):
+            assert not [k for k, v in model.state().users.items() if v.size and not k.endswith("rows.events")]
+            return
+        model.forget(np.array([2, 3]))
+        for column, array in model.state().users.items():
+            held = array[[2, 3]] if len(array) == shop().n_users else array
+            assert not np.isin(held, (2, 3)).any() if column.endswith("user") else not held.any(), column
+        requests, slates = drawn(shop())
+        assert np.isfinite(answered(name, model, requests, slates).scores[slates.items >= 0]).any()
+
+    def test_nothing_to_learn_from_is_refused(self, name):
+        none = shop()
+        none = none.where(np.zeros(len(none.events), bool))
+        with pytest.raises(BadData, match=r"no events|has 0 interactions"):
+            ordering(name, none)
+
+
+@pytest.mark.parametrize("name", CHOOSERS)
+class TestEveryRowThatExplores:
+    """A draw decides the page and nothing else does; what is logged as its chance is its chance."""
+
+    def test_the_same_draw_is_the_same_page_and_no_draw_is_the_best_one(self, name):
+        model, (requests, slates) = ordered(name), drawn(shop())
+        one, two = (model.choose(requests, slates, 4) for _ in range(2))
+        np.testing.assert_array_equal(one.items, two.items)
+        calm = model.choose(replace(requests, draw=None), slates, 4)
+        assert (calm.columns["propensity"] == 1).all() and not calm.columns["explored"].any()
+
+    def test_chances_are_chances_and_those_of_a_page_are_what_was_logged(self, name):
+        model, (requests, slates) = ordered(name), drawn(shop())
+        first = model.propensities(requests, slates)
+        held = slates.items >= 0
+        assert (first >= 0).all() and not first[~held].any()
+        np.testing.assert_allclose(first.sum(axis=1), held.any(axis=1), atol=1e-6)
+        page = model.choose(requests, slates, 4)
+        said = np.where(page.items >= 0, page.columns["propensity"], 1.0)
+        assert ((said > 0) & (said <= 1)).all()
+        told = model.chances(requests, slates, page.items)
+        np.testing.assert_allclose(np.where(page.items >= 0, told, 1.0), said, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ACTORS)
+class TestEveryRowThatLearnsToActFromALog:
+    @staticmethod
+    def rounds(n: int = 400):
+        rng = np.random.default_rng(0)
+        x, action = rng.normal(size=(n, 3)), rng.integers(0, 4, n)
+        return x, action, (rng.random(n) < 0.2 + 0.6 * (action == (x[:, 0] > 0))).astype(float), np.full(n, 0.25)
+
+    def test_chances_add_up_and_are_the_same_with_the_same_seed_and_in_a_new_instance(self, name):
+        x, action, reward, chance = self.rounds()
+        one, two = (built(name).learn(x, action, reward, chance, actions=4, run=QUICK) for _ in range(2))
+        np.testing.assert_allclose(one.chances(x).sum(axis=1), 1.0)
+        np.testing.assert_array_equal(one.chances(x), two.chances(x))
+        np.testing.assert_array_equal(one.chances(x), built(name).restore(one.state()).chances(x))
+        np.testing.assert_allclose(one.chances(x[7:8]), one.chances(x)[7:8], rtol=1e-5)
+
+    def test_a_log_without_chances_or_rounds_is_refused(self, name):
+        x, action, reward, chance = self.rounds(20)
+        with pytest.raises(BadData, match="propensities"):
+            built(name).learn(x, action, reward, 0 * chance, actions=4)
+        with pytest.raises(BadData, match="no rounds"):
+            built(name).learn(x[:0], action[:0], reward[:0], chance[:0], actions=4)
+        with pytest.raises(Unsupported):
+            built(name).fit(shop())
+
+
+def test_no_row_goes_without_a_contract():
+    enrolled = {*RETRIEVERS, *RANKERS, *ORDERERS, *ACTORS}
+    assert {row.name for row in ROWS} == enrolled
+    explorers = {row.name for row in ROWS if row.kind == "policy"}
+    assert explorers <= set(CHOOSERS), "what is called a policy says the chances of what it does"
+
+
 @pytest.mark.parametrize(("name", "puzzle"), [(row.name, p) for row in ROWS for p in sorted(row.solves)])
 def test_the_puzzles_that_a_system_claims_are_solved(name, puzzle):
     from interplay.metrics import hit
@@ -311,6 +475,36 @@ def test_the_puzzles_that_a_system_claims_are_solved(name, puzzle):
     mine = hit(model.retrieve(world.requests, world.n), world.truth, world.n).mean()
     theirs = hit(floor.retrieve(world.requests, world.n), world.truth, world.n).mean()
     assert mine >= 0.8 and mine > theirs, f"{name} answers {mine:.2f} of {puzzle}; popularity {theirs:.2f}"
+
+
+def numbers(config: type, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], type, Within | None]]:
+    """(path, int or float, range) of every number among the settings, nested ones too."""
+    for name, hint in typing.get_type_hints(config, include_extras=True).items():
+        if dataclasses.is_dataclass(hint):
+            yield from numbers(typing.cast(type, hint), (*path, name))
+            continue
+        parts = [hint]
+        while typing.get_origin(parts[-1]) not in (None, typing.Annotated):
+            parts.append(next(a for a in reversed(typing.get_args(parts[-1])) if a not in (type(None), ...)))
+        plain, *more = typing.get_args(parts[-1]) or (parts[-1],)
+        if plain in (int, float):
+            inside = Mapping in map(typing.get_origin, parts)
+            yield (
+                (*path, name, *(["x"] if inside else [])),
+                plain,
+                next((m for m in more if isinstance(m, Within)), None),
+            )
+
+
+@pytest.mark.parametrize("name", [row.name for row in ROWS if row.model])
+def test_every_number_among_the_settings_says_its_range_and_is_held_to_it(name):
+    config = SYSTEMS[name].settings()
+    for path, kind, within in numbers(config):
+        assert kind is float or within is not None, f"{'.'.join(path)} of {name} is a whole number without a range"
+        low = within is not None and (within.low - 1 if kind is int else within.low - 0.1)
+        for wrong in ("nan", "-inf", *([str(low)] if within is not None else [])):
+            with pytest.raises(BadSetting, match=rf"{path[-1]} is '{wrong}'; expected"):
+                configured(config, parsed([f"{'.'.join(path)}={wrong}"]))
 
 
 def test_every_row_says_what_it_is():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,10 +15,11 @@ from interplay import learning
 from interplay.data.store.happened import Happened
 from interplay.data.store.snapshot import load, snapshot
 from interplay.data.store.store import Store
-from interplay.errors import BadData, BadSetting, UnknownName
+from interplay.errors import BadData, BadSetting, Unavailable, UnknownName
 from interplay.fitted import Fitted
 from interplay.learning import LearningConfig, install, newest, train
 from interplay.recipe import Recipe
+from interplay.serve.engine import Engine
 from interplay.types import TEST, Dataset
 
 COOKED = """
@@ -44,6 +44,8 @@ def test_a_first_model_is_judged_against_popularity_and_goes_live(full, people):
     done = train(full, "item-knn")
     assert done.promoted and done.model is not None and done.model.live and done.verdict in ("better", "cannot tell")
     assert done.said.startswith(done.verdict) and "against popular" in done.said and done.metrics["ndcg@10"] > 0
+    gap, low, high = done.model.facts["paired"]["ndcg@10"]
+    assert low <= gap <= high and f"({gap:+.4f})" in done.said
     fitted = Fitted.load(full.models.path(full.models.live()))
     assert fitted.name == "item-knn" and fitted.manifest["data"]["n_events"] == len(people.events)
     assert len(fitted.dataset.events) == 0  # the log stays in the store
@@ -153,29 +155,157 @@ def test_installing_brings_a_fitted_model_and_its_data(store, people, tmp_path):
 
 
 CRASHING = """
-import sys
-from interplay import learning
+import os, signal, sys, time
+from interplay import fitted, learning
+from interplay.data.store import models, registry
 from interplay.data.store.store import Store
 from interplay.recipe import LearningConfig
 
-store = Store.open(sys.argv[1])
-print("begun", flush=True)
-learning.train(store, "item-knn", learning=LearningConfig(gate="always"), seed=int(sys.argv[2]))
+learning.SILENT, learning.BEAT = 1.0, 0.2
+POINTS = {
+    "snapshot": (learning, "snapshot"), "fit": (learning, "_fitted"), "save": (fitted, "save_model"),
+    "half of the files": (models, "_ids_frame"), "register": (registry.Registry, "register"),
+    "in the transaction": (registry.Registry, "_move"), "registered": (registry.Registry, "prune"),
+}
+
+def deadly(*args, **more):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+for line in sys.stdin:  # a child for each point, so that what is imported is imported once
+    pid = os.fork()
+    if not pid:
+        setattr(*POINTS[line.strip()], deadly)
+        time.sleep(1.1)  # the lease of the one before
+        learning.train(Store.open(sys.argv[1]), "item-knn", learning=LearningConfig(gate="always"))
+        os._exit(0)
+    print(os.waitpid(pid, 0)[1], flush=True)
 """
+POINTS = ("snapshot", "fit", "save", "half of the files", "register", "in the transaction", "registered")
 
 
-def test_a_crash_at_any_moment_leaves_a_model_that_serves(full, place):
+def test_a_kill_at_any_point_of_a_training_leaves_a_model_that_serves_and_the_next_one_works(full, place):
     train(full, "popular", learning=LearningConfig(gate="always"))
-    for n in range(3):
-        with subprocess.Popen([sys.executable, "-c", CRASHING, place, str(n)], stdout=subprocess.PIPE) as run:
-            assert run.stdout is not None and run.stdout.readline()
-            time.sleep(0.02 + 0.15 * n)
-            os.kill(run.pid, signal.SIGKILL)
-        live = full.models.live()
-        assert live is not None and Fitted.load(full.models.path(live)).name in ("popular", "item-knn")
-        with full.database.writing() as connection:  # a dead training's lease runs out by itself, in hours
-            connection.exec_driver_sql("DELETE FROM leases")
+    before = full.models.list()
+    with subprocess.Popen(
+        [sys.executable, "-c", CRASHING, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdin is not None and run.stdout is not None
+        for point in POINTS:
+            run.stdin.write(f"{point}\n")
+            run.stdin.flush()
+            assert int(run.stdout.readline()) == signal.SIGKILL, point
+            live = full.models.live()
+            assert live is not None and Fitted.load(full.models.path(live)).recommend(["u1"])
+            if point == "registered":
+                assert live.name == "item-knn" and [m["version"] for m in full.models.moves()] == [1, 2]
+            else:
+                assert full.models.list() == before and [m["version"] for m in full.models.moves()] == [1], point
+            if point == "half of the files":
+                assert any(p.name.startswith(".item-knn-") for p in full.models.strays())
+        run.stdin.close()
+    with pytest.raises(BadSetting, match="is given up 60 seconds after its last sign of life"):
+        train(full, "item-knn", learning=LearningConfig(gate="always"))  # the killed one's lease has not run out
+    time.sleep(1.1)
     assert train(full, "item-knn", learning=LearningConfig(gate="always")).promoted
+
+
+def test_a_training_keeps_its_lease_as_long_as_it_lives_and_stops_where_it_lost_it(full, monkeypatch):
+    monkeypatch.setattr(learning, "SILENT", 0.5)
+    monkeypatch.setattr(learning, "BEAT", 0.1)
+    fit, asked = learning._fitted, []
+
+    def slow(*args):
+        time.sleep(1.0)
+        asked.append(full.lease("train", "another", 60))
+        return fit(*args)
+
+    monkeypatch.setattr(learning, "_fitted", slow)
+    always = LearningConfig(gate="always")
+    assert train(full, "popular", learning=always).promoted and asked == [False]
+    assert full.lease("train", "another", 0), "the lease was given back"
+
+    def asleep(*args):  # as if the machine had slept: the lease ran out and somebody else took it
+        with full.database.writing() as connection:
+            connection.exec_driver_sql("UPDATE leases SET holder = 'another'")
+        return fit(*args)
+
+    monkeypatch.setattr(learning, "_fitted", asleep)
+    monkeypatch.setattr(learning, "SILENT", 60.0)
+    with full.database.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM leases")
+    with pytest.raises(BadSetting, match="another training of the tenant 'default' goes on"):
+        train(full, "item-knn", learning=always)
+    assert full.models.live().name == "popular" and len(full.models.list()) == 1
+    assert not full.lease("train", "third", 1), "what another holds is not given back by whoever lost it"
+
+
+class Turns:
+    """A clock that only a schedule's waiting moves, and a command that only counts."""
+
+    def __init__(self, turns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left, self.at, self.waited, self.ran = turns, 1_700_000_000_000_000, [], []
+        self.status = 0
+        monkeypatch.setattr("interplay.data.store.store.now", lambda: self.at)
+
+    def wait(self, seconds: float) -> bool:
+        self.waited.append(seconds)
+        self.at += round(seconds * 1e6)
+        self.left -= 1
+        return self.left < 0
+
+    def run(self, command, **more):
+        self.ran.append((command, more))
+        return subprocess.CompletedProcess(command, self.status)
+
+
+def test_a_schedule_trains_at_every_turn_and_names_no_password_in_its_command(full, monkeypatch):
+    turns = Turns(3, monkeypatch)
+    where = "postgresql://ada:secret@host/shop"
+    learning.Schedule(full, where, 24.0, wait=turns.wait, run=turns.run).go_on()
+    assert turns.waited == [24 * 3600.0] * 4 and len(turns.ran) == 3
+    command, more = turns.ran[0]
+    assert command[1:] == ["-m", "interplay.cli", "train", "--tenant", "default"]
+    assert more["env"]["INTERPLAY_DATABASE_URL"] == where and "secret" not in " ".join(command)
+
+
+def test_replicas_share_one_schedule(full, monkeypatch):
+    turns = Turns(0, monkeypatch)
+    one, two = (learning.Schedule(full, "x", 2.0, wait=lambda _: turns.left < 0, run=turns.run) for _ in range(2))
+
+    def turn(schedule: learning.Schedule) -> int:
+        asked = iter([False, True])
+        schedule.wait = lambda _: next(asked)
+        before = len(turns.ran)
+        schedule.go_on()
+        return len(turns.ran) - before
+
+    assert (turn(one), turn(two)) == (1, 0)
+    turns.at += 2 * 3_600_000_000
+    assert (turn(two), turn(one)) == (1, 0)
+
+
+def test_a_schedule_outlives_a_database_that_is_down_and_a_training_that_fails(full, monkeypatch, caplog):
+    turns = Turns(2, monkeypatch)
+    turns.status = 1
+    lease, broken = full.lease, [True]
+
+    def sometimes(*args):
+        if broken.pop() if broken else False:
+            raise Unavailable("the database does not answer")
+        return lease(*args)
+
+    monkeypatch.setattr(full, "lease", sometimes)
+    learning.Schedule(full, "x", 1.0, wait=turns.wait, run=turns.run).go_on()
+    assert len(turns.ran) == 1 and "was left out" in caplog.text and "ended with status 1" in caplog.text
+
+
+def test_a_recipe_sets_the_schedule_and_its_command_trains(full, place, tmp_path, monkeypatch):
+    (tmp_path / "shop.toml").write_text(COOKED.replace("slice = 0.2", 'slice = 0.2\nevery = 12\ngate = "always"'))
+    train(full, str(tmp_path / "shop.toml"))
+    assert Engine.over(full).scene.learning.every == 12
+    schedule = learning.Schedule(full, place, 12)
+    done = schedule.run(schedule.command, env=schedule.environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 0 and "model 2 (shop.toml) is live" in done.stdout, done.stderr
 
 
 def test_promoting_is_seen_whole_by_everybody(full):

@@ -25,6 +25,7 @@ from interplay import learning
 from interplay.data.store.store import Store, now
 from interplay.errors import BadSetting, InterplayError, Undecidable, UnknownName, Unsupported
 from interplay.estimating import Progress, Wanted, estimate
+from interplay.learning import BEAT, SILENT
 from interplay.recipe import LearningConfig, Recipe, load_recipe, recipes
 from interplay.systems import ROWS, system
 from interplay.traffic import Window
@@ -33,8 +34,6 @@ KINDS = ("estimate", "looks", "train")
 PLAIN = frozenset({"interactions", "timestamp"})  # what every store's log has
 STAGES = ("ranker", "explore", "arranger", "longterm")  # tables of a recipe that name a system
 WAITING, RUNNING, DONE, REFUSED, FAILED = "waiting", "running", "done", "refused", "failed"
-BEAT = 5.0  # seconds between two touches
-SILENT = 60.0  # seconds without one after which a process is taken for dead
 KEPT = 50  # the newest errands whose files are kept
 
 

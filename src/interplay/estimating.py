@@ -257,14 +257,16 @@ class Asked:
     def steps(self, traffic: Traffic) -> tuple[Array, Array]:
         """float64[n, k]: its chance of each logged item given those above it; and int32[n, k]: the pages it would show
         where it does not explore."""
-        requests, model, width = self.requests(traffic), self.fitted.model, traffic.items.shape[1]
-        out, pages = np.ones(traffic.items.shape), np.full(traffic.items.shape, -1, np.int32)
-        for lo, part in requests.blocks(BLOCK):
-            hi = lo + len(part)
-            own = traffic.items[lo:hi]
-            listed = model.retrieve(part, width).items
-            pages[lo:hi, : listed.shape[1]] = listed
-            out[lo:hi] = model.chances(part, own) if hasattr(model, "chances") else following(listed, own)
+        requests, model, items = self.requests(traffic), self.fitted.model, traffic.items
+        out, pages = np.ones(items.shape), np.full(items.shape, -1, np.int32)
+        length = items.shape[1] - (items[:, ::-1] >= 0).argmax(axis=1)
+        for k in np.unique(length).tolist():  # asked for as many as were shown: what is drawn from may depend on it
+            rows = np.flatnonzero(length == k)
+            for lo, part in replace(requests.take(rows), k=k).blocks(BLOCK):
+                here = rows[lo : lo + len(part)]
+                own, listed = items[here, :k], model.retrieve(part, k).items[:, :k]
+                pages[here, : listed.shape[1]] = listed
+                out[here, :k] = model.chances(part, own) if hasattr(model, "chances") else following(listed, own)
         return out, pages
 
 

@@ -5,18 +5,21 @@
 
 The candidate and the live model are judged on the newest slice of the log, which neither has learnt from, and compared
 by a paired test. Until the pointer moves, which is one transaction, everything serves as before: a crash at any moment
-leaves at most a directory that `compact` removes.
+leaves at most a directory that `compact` removes, and a lease that nobody renews and that ends by itself.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import secrets
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +40,12 @@ from interplay.fitted import Fitted
 from interplay.recipe import LearningConfig, Recipe, load_recipe
 from interplay.types import TEST, TRAIN, Dataset, Id, Ids, Run
 
+log = logging.getLogger("interplay.learning")
+
 FLOOR = "popular"  # what a first model is compared with
-BUSY = 6 * 3600.0  # seconds after which a training that said nothing is taken for dead
+BEAT = 5.0  # seconds between two signs of life of a training
+SILENT = 60.0  # seconds without one after which it is taken for dead
+NOT_PROMOTED = 3  # what `interplay train` ends with where the gate keeps the live model
 FEWEST = 20  # judged requests below which a slice decides nothing
 
 
@@ -81,18 +88,48 @@ def train(
     settings = dict(settings or {})
     recipe = recipe or _recipe(store, name, live)
     learning = learning or (recipe.learning if recipe else LearningConfig())
-    holder = secrets.token_hex(8)
-    if not store.lease("train", holder, BUSY):
-        raise BadSetting(f"another training of the tenant {store.tenant!r} goes on; wait until it has ended")
+    with _alone(store) as still:
+        return _trained(store, name, recipe, settings, learning, live, seed, progress, still)
+
+
+@contextmanager
+def _alone(store: Store) -> Iterator[Callable[[], None]]:
+    """The right to train, renewed every `BEAT` seconds: who was killed loses it after `SILENT`.
+
+    Gives a function that refuses where it was lost, as after a machine slept: another training may go on then.
+    """
+    holder, over = secrets.token_hex(8), threading.Event()
+
+    def still() -> None:
+        if not store.lease("train", holder, SILENT):
+            raise BadSetting(
+                f"another training of the tenant {store.tenant!r} goes on; wait until it has ended. One that was "
+                f"killed is given up {SILENT:g} seconds after its last sign of life"
+            )
+
+    def beat() -> None:
+        while not over.wait(BEAT):
+            try:
+                still()
+            except BadSetting:
+                return  # who trains is told before it registers anything
+            except InterplayError as problem:
+                log.warning("a training could not say that it goes on: %s", problem)
+
+    still()
+    beating = threading.Thread(target=beat, name="training-beat", daemon=True)
+    beating.start()
     try:
-        return _trained(store, name, recipe, settings, learning, live, seed, progress)
+        yield still
     finally:
+        over.set()
+        beating.join()
         store.lease("train", holder, 0)
 
 
 def _trained(
     store: Store, name: str, recipe: Recipe | None, settings: Mapping[str, Any], learning: LearningConfig,
-    live: Model | None, seed: int, progress: Progress,
+    live: Model | None, seed: int, progress: Progress, still: Callable[[], None],
 ) -> Trained:  # fmt: skip
     progress("snapshot", {"said": "reading the log"})
     learns = recipe is not None and bool({"ranker", "explore"} & set(recipe.tables))  # from what was shown
@@ -115,9 +152,10 @@ def _trained(
     fitted = _fitted(name, recipe, settings, taken.dataset, seed, progress)
     facts = {
         "settings": dict(settings), "metrics": dict(gate.metrics), "baseline": dict(gate.baseline),
-        "verdict": gate.verdict, "said": gate.said, "seed": seed,
+        "verdict": gate.verdict, "said": gate.said, "seed": seed, "paired": dict(gate.paired),
     }  # fmt: skip
     goes_live = learning.gate != "never"
+    still()
     model = kept(store, fitted, taken, facts, promote=gate.said if goes_live else None)
     store.models.prune(learning.keep)
     return Trained(
@@ -181,6 +219,7 @@ class _Gate:
     said: str
     metrics: Mapping[str, float]
     baseline: Mapping[str, float]
+    paired: Mapping[str, Sequence[float]] = field(default_factory=dict)  # metric -> difference, low, high at 95 %
 
 
 def newest(dataset: Dataset, share: float) -> Split:
@@ -218,7 +257,11 @@ def _gate(
         f"{verdict}: {learning.metric} {ours:.4f} against {rival} {theirs:.4f} ({gap:+.4f}), {table.n:,} people of the "
         f"newest {learning.slice:.0%} of the log"
     )
-    return _Gate(passes=passes, verdict=verdict, said=said, metrics=candidate.mean(), baseline=baseline.mean())
+    between = row.difference_low[learning.metric], row.difference_high[learning.metric]
+    return _Gate(
+        passes=passes, verdict=verdict, said=said, metrics=candidate.mean(), baseline=baseline.mean(),
+        paired={learning.metric: (gap, *between)},
+    )  # fmt: skip
 
 
 def _older(parts: Split) -> Dataset:
@@ -339,14 +382,21 @@ def restore(store: Store, path: str | Path, *, replace: bool = False) -> dict[st
 class Schedule:
     """Trains in a process of its own every so many hours, as long as the service runs.
 
-    Replicas over one store share the schedule: whoever takes the lease trains, the others wait for the next turn.
+    Replicas over one store share the schedule: whoever takes the lease trains, the others wait for the next turn. The
+    store's address goes to the process by its environment: it may hold a password, and arguments are seen by everybody.
     """
 
-    def __init__(self, store: Store, where: str, hours: float) -> None:
-        self.store, self.hours = store, hours
-        self.command = [sys.executable, "-m", "interplay.cli", "train", "--store", where, "--tenant", store.tenant]
+    def __init__(
+        self, store: Store, where: str, hours: float, *, wait: Callable[[float], bool] | None = None,
+        run: Callable[..., subprocess.CompletedProcess[Any]] = subprocess.run,
+    ) -> None:  # fmt: skip
+        """`wait` sleeps so many seconds, or less where the service ends, and then says so; `run` runs a command."""
+        self.store, self.hours, self.run = store, hours, run
+        self.command = [sys.executable, "-m", "interplay.cli", "train", "--tenant", store.tenant]
+        self.environment = {**os.environ, "INTERPLAY_DATABASE_URL": where}
         self.ended = threading.Event()
-        self.thread = threading.Thread(target=self._run, name="schedule", daemon=True)
+        self.wait = wait or self.ended.wait
+        self.thread = threading.Thread(target=self.go_on, name="schedule", daemon=True)
 
     def start(self) -> Schedule:
         self.thread.start()
@@ -355,7 +405,15 @@ class Schedule:
     def stop(self) -> None:
         self.ended.set()
 
-    def _run(self) -> None:
-        while not self.ended.wait(self.hours * 3600):
-            if self.store.lease("schedule", secrets.token_hex(8), self.hours * 3600 * 0.9):
-                subprocess.run(self.command, check=False)
+    def go_on(self) -> None:
+        """Train at every turn until the service ends; a database that is down costs one turn."""
+        while not self.wait(self.hours * 3600):
+            try:
+                mine = self.store.lease("schedule", secrets.token_hex(8), self.hours * 3600 * 0.9)
+            except InterplayError as problem:
+                log.warning("a scheduled training was left out: %s", problem)
+                continue
+            if mine:
+                status = self.run(self.command, check=False, env=self.environment).returncode
+                if status not in (0, NOT_PROMOTED):
+                    log.error("a scheduled training of the tenant %s ended with status %d", self.store.tenant, status)

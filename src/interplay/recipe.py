@@ -44,7 +44,7 @@ from interplay.cascade.fuse import FusionConfig
 from interplay.cascade.index import Index, IndexConfig
 from interplay.cascade.page import PageConfig
 from interplay.cascade.parts import WISHES, Arranging, CascadeConfig, Explore, Lasting, Manner, Ranking, Source
-from interplay.configure import configured
+from interplay.configure import InnerShare, NotNegative, PartShare, Positive, Several, Size, configured
 from interplay.dialogue.steer import Steer, SteerConfig
 from interplay.errors import BadData, BadSetting, UnknownName, nearest, unknown
 from interplay.systems import ROWS, system
@@ -62,14 +62,12 @@ class ServingConfig:
 
     withhold: str = "seen"  # items of the history that are not shown again: "seen", "bought" or "nothing"
     bought: tuple[str, ...] = ("purchase", "buy")  # the event types that "bought" means
-    again: float | None = None  # days after which what is withheld may come back; None is never
-    holdout: float = 0.0  # share of people who are answered as strangers, to measure what knowing people is worth
+    again: NotNegative | None = None  # days after which what is withheld may come back; None is never
+    holdout: PartShare = 0.0  # share of people who are answered as strangers, to measure what knowing people is worth
 
     def __post_init__(self) -> None:
         if self.withhold not in ("seen", "bought", "nothing"):
             raise BadSetting(f"serving.withhold is {self.withhold!r}; expected 'seen', 'bought' or 'nothing'")
-        if not 0 <= self.holdout < 1:
-            raise BadSetting(f"serving.holdout is {self.holdout}; expected a share of people, from 0 to below 1")
 
     @property
     def lets_come_back(self) -> bool:
@@ -82,24 +80,16 @@ class LearningConfig:
     """How a store's model is renewed."""
 
     metric: str = "ndcg@10"  # what the candidate and the live model are compared by
-    slice: float = 0.1  # the newest share of the events, on which both are judged
+    slice: InnerShare = 0.1  # the newest share of the events, on which both are judged
     gate: str = "not worse"  # promote when the test says "not worse" or "better"; "always", "never": without one
-    every: float | None = None  # hours between trainings while serving; None trains only when asked
-    between: float | None = None  # seconds in which what can learn without a fit learns what happened; None waits
-    wait: float = 600.0  # seconds after which what was shown and not clicked counts as not wanted
-    keep: int = 5  # versions whose files are kept, the live one and the one before it among them
+    every: Positive | None = None  # hours between trainings while serving; None trains only when asked
+    between: NotNegative | None = None  # seconds in which what can learn without a fit learns what happened; None waits
+    wait: Positive = 600.0  # seconds after which what was shown and not clicked counts as not wanted
+    keep: Several = 5  # versions whose files are kept: the live one, and one to roll back to, among them
 
     def __post_init__(self) -> None:
         if self.gate not in ("not worse", "better", "always", "never"):
             raise BadSetting(f"learning.gate is {self.gate!r}; expected 'not worse', 'better', 'always' or 'never'")
-        if not 0 < self.slice < 1:
-            raise BadSetting(f"learning.slice is {self.slice}; expected a share of the events, between 0 and 1")
-        if (self.between is not None and not self.between >= 0) or not self.wait > 0:
-            raise BadSetting(
-                f"learning.between is {self.between} and wait {self.wait}; expected seconds, or no 'between' at all"
-            )
-        if self.keep < 2:
-            raise BadSetting(f"learning.keep is {self.keep}; expected 2 or more, so that a roll-back has its model")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +97,9 @@ class _Asked:
     """The part of a source's table that is not a setting of its system."""
 
     serves: str = "both"
-    weight: float = 1.0
-    n: int = 200
-    seconds: float | None = None
+    weight: NotNegative = 1.0
+    n: Size = 200
+    seconds: Positive | None = None
     optional: bool = False
     says: str = ""
     stranger: str = Source.stranger
@@ -139,7 +129,7 @@ class _Laid:
     """The part of [arranger] that is not a setting of its system."""
 
     serves: str = Arranging.serves
-    seconds: float | None = None
+    seconds: Positive | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

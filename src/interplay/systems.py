@@ -170,6 +170,7 @@ ROWS: tuple[System, ...] = (
         config="Bm25Config",
         paper="Robertson et al., TREC-3 1994",
         needs=frozenset({"texts", "queries"}),
+        solves=frozenset({"words"}),
     ),
     System(
         name="minilm",
@@ -178,6 +179,7 @@ ROWS: tuple[System, ...] = (
         config="DenseConfig",
         paper="Reimers and Gurevych, EMNLP 2019; Wang et al., NeurIPS 2020",
         needs=frozenset({"texts", "queries"}),
+        solves=frozenset({"words"}),
     ),
     System(
         name="hybrid",
@@ -185,6 +187,7 @@ ROWS: tuple[System, ...] = (
         recipe="hybrid.toml",
         paper="Cormack, Clarke and Buettcher, SIGIR 2009; Bruch et al., TOIS 2023",
         needs=frozenset({"texts", "queries"}),
+        solves=frozenset({"words"}),
     ),
     System(
         name="recbot",
@@ -347,6 +350,7 @@ ROWS: tuple[System, ...] = (
         preset=NGCF,
         paper="Wang et al., SIGIR 2019",
         epochs=True,
+        solves=frozenset({"groups"}),
     ),
     System(
         name="ngcf-ssm",
@@ -527,7 +531,7 @@ ROWS: tuple[System, ...] = (
         about="The same with several networks, mixed by past events, steady when few of them are known",
         model="interests:Interests",
         config="InterestsConfig",
-        preset={"experts": 4, "gate": "events", "contrast": 0.05},
+        preset={"experts": 4, "gate": "events", "contrast": 0.01},
         paper="Gong et al., ICDE 2023",
         needs=RANKS,
         epochs=True,

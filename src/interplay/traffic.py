@@ -189,7 +189,11 @@ def _special(store: Store) -> set[str]:
 
 def _own_rules(told: Mapping[str, Any]) -> bool:
     asked = told.get("asked") or {}
-    own = (
-        "item", "query", "history", "where", "allow", "exclude", "facets", "masks", "boosts", "wishes", "arrangement",
-    )  # fmt: skip
-    return bool(told.get("query")) or any(asked.get(name) for name in own)
+    own = ("item", "query", "history", "where", "allow", "exclude", "facets", "masks", "boosts", "wishes")
+    if told.get("query") or any(asked.get(name) for name in own):
+        return True
+    wanted = asked.get("arrangement") or {}  # composing is the recipe's own doing; rails are another answer's matter
+    if wanted.get("caps") or wanted.get("diversity") is not None or not wanted.get("arranger", True):
+        return True
+    facts = {stage["name"]: stage["facts"] for stage in told.get("stages", ())}  # what stands without being asked for
+    return bool(facts.get("understand", {}).get("wishes") or facts.get("rank", {}).get("boosts"))

@@ -16,8 +16,9 @@ import pyarrow.feather
 import pytest
 
 from interplay.data.files import batches, delimiter, read_table, typed, written_whole
+from interplay.data.read import validate
 from interplay.data.report import Report
-from interplay.data.tables import from_frames, read_directory, validate
+from interplay.data.tables import from_frames, read_directory
 from interplay.errors import BadData
 
 LOG = pl.DataFrame({"user_id": ["ann", "bob", "ann"], "item_id": ["tea", "tea", "jam"], "value": [1.0, 2.0, 3.0]})

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from interplay.data.formats import amazon_reviews
 from interplay.data.read import load
 from interplay.data.report import Report
 from interplay.errors import BadData
@@ -80,7 +79,7 @@ def test_movielens_csv(tmp_path: Path):
         ["Drama", "Crime"]
     ]
     (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,31,good,1260759144\n")
-    with pytest.raises(BadData, match="not four numbers"):
+    with pytest.raises(BadData, match=r"ratings.csv, row 1, column value: 'good' is not a number"):
         load(tmp_path)
 
 
@@ -113,10 +112,12 @@ def test_amazon_products_join_their_reviews(tmp_path: Path):
     told = dict(zip(d.items, d.catalogue.drop("item_id").rows(named=True), strict=True))
     assert told["B1"] == {"title": "Soap", "categories": ["Bath"], "text": "mild soap", "brand": "Acme", "price": 3.5}
     assert told["B2"]["price"] is None
-    nested = lines(
-        tmp_path / "meta_old.json", {"asin": "B1", "title": "Soap", "categories": [["Beauty", "Bath"], ["Gifts"]]}
+    (tmp_path / "old").mkdir()
+    lines(tmp_path / "old" / "Beauty_5.json", OLD)
+    lines(
+        tmp_path / "old" / "meta.json", {"asin": "B1", "title": "Soap", "categories": [["Beauty", "Bath"], ["Gifts"]]}
     )
-    d = amazon_reviews(tmp_path / "Beauty.jsonl", nested)
+    d = load(tmp_path / "old")
     assert d.catalogue["categories"].to_list() == [["Beauty", "Bath", "Gifts"]]
 
 

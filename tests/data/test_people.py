@@ -18,9 +18,12 @@ from interplay.data.store.people import export_person, merge_people
 from interplay.data.store.snapshot import load, snapshot
 from interplay.data.store.store import Store
 from interplay.data.store.upkeep import compact, retain
+from interplay.dialogue.modelled import Command
 from interplay.errors import BadData, Mismatch, UnknownName
 from interplay.fitted import Fitted
 from interplay.learning import erase, install, restore
+from interplay.llm import Scripted
+from interplay.llm.recorded import Recorded
 from interplay.types import Run
 
 SHOWN = {"row": 0, "slot": 0, "time": 7, "policy": "p", "candidate_hash": "h", "item": 0, "propensity": 1.0,
@@ -44,6 +47,9 @@ def lived(store: Store, people) -> None:
     merge_people(store, VISITOR, NAME)
     store.shown([{**SHOWN, "request_id": "r"}], user=NAME)
     store.traced("r", lambda: {"user": NAME, "stages": []}, user=NAME, time=7)
+    model = Recorded(Scripted(by=lambda _: {"wishes": []}), store.files("recordings"), name="small")
+    for person, said in ((NAME, "no horror"), (VISITOR, "a lamp"), (None, f"for {NAME}"), ("u1", "no horror")):
+        model.about(person).reply("read it", {"command": said}, Command)
     store.database.flush()
 
 
@@ -58,7 +64,8 @@ def test_an_export_holds_everything(store, people):
     assert told["columns"] == {"name": "Margarethe"} and told["also_called"] == [VISITOR] and told["models"] == [1]
     assert [e["event_type"] for e in told["events"]] == ["click", "click", "instruction", "merge"]
     assert told["impressions"][0]["item_id"] == people.items[0] and told["traces"][0]["trace"]["user"] == NAME
-    assert json.loads(json.dumps(told)) == told
+    assert [r["data"]["command"] for r in told["recordings"] if r["person"] == NAME] == ["no horror"]
+    assert len(told["recordings"]) == 3 and json.loads(json.dumps(told)) == told
     with pytest.raises(UnknownName, match="no user called 'nobody'"):
         export_person(store, "nobody")
 
@@ -94,6 +101,7 @@ def test_erasing_leaves_no_byte_in_any_file_of_the_store(tmp_path, people):
     assert known.model.people[[row]].nnz and holding(tmp_path, NAME) and holding(tmp_path, '"u5"', "u5")
     done = erase(store, NAME)
     assert (done.events, done.impressions, done.traces, done.models, done.refused) == (4, 1, 1, 1, 1)
+    assert done.recordings == 3 and len(list(store.files("recordings").iterdir())) == 1  # of somebody else
     assert holding(tmp_path, NAME, VISITOR, "Margarethe") == []
     assert store.of(NAME) == [] and store.count() == len(people.events) + 3
     assert any(p.suffix == ".csv" and "u1" in p.read_text() for p in tmp_path.rglob("*.csv"))
@@ -203,7 +211,7 @@ def test_what_is_older_than_need_be_is_dropped(store):
     store.append([did("a"), did("b")])
     store.shown([{**SHOWN, "request_id": "r"}], user=NAME)
     store.database.flush()
-    assert retain(store, 1) == {"events": 0, "impressions": 1, "traces": 0}
+    assert retain(store, 1) == {"events": 0, "impressions": 1, "traces": 0, "recordings": 0}
     assert retain(store, 0)["events"] == 2 and store.count() == 0 and store.append([did("c")]).kept == 1
     assert store.tail()[0].row == 3
 

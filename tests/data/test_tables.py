@@ -11,8 +11,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from interplay.data.read import validate
 from interplay.data.report import Report
-from interplay.data.tables import from_frames, read_directory, validate, write_directory
+from interplay.data.tables import from_frames, read_directory, write_directory
 from interplay.errors import BadData
 from interplay.types import TEST, TRAIN, VALID
 
@@ -171,6 +172,23 @@ def test_columns_that_are_missing_or_of_no_use_are_said_with_the_nearest():
         from_frames("shop", {"user_id": [[1]], "item_id": [1]})
     with pytest.raises(BadData, match="no time unit called 'hours'"):
         from_frames("shop", {**LOG, "timestamp": [1, 2, 3, 4]}, time_unit="hours")
+
+
+@pytest.mark.parametrize("unit", [None, "milliseconds"])
+def test_one_row_in_seconds_among_others_is_refused_with_its_row(unit):
+    ticks = 1000 if unit else 1_000_000
+    times = [1_700_000_000 * ticks, 1_700_000_100, 1_700_000_200 * ticks, 1_700_000_300 * ticks]
+    log = {"user_id": [1, 1, 2, 2], "item_id": [1, 2, 1, 2], "timestamp": times}
+    with pytest.raises(
+        BadData, match=rf"row 2, column timestamp: 1700000100 looks like seconds, among {unit or 'micro'}"
+    ):
+        from_frames("shop", log, time_unit=unit)
+    assert len(from_frames("shop", log, time_unit=unit, bad="skip").events) == 3
+
+
+def test_times_that_are_no_calendar_times_are_left_alone():
+    times = [0, 1_000_000_000, 2_000_000_000, 30_000_000_000]  # microseconds after somebody's own start
+    assert len(from_frames("shop", {**LOG, "timestamp": times}).events) == 4
 
 
 def test_repeated_rows_are_events_and_are_counted():

@@ -60,3 +60,24 @@ def test_a_catalogue_without_columns_has_no_words():
 
 def test_ids_and_prose_are_no_values():
     assert not any(s.column in ("item_id", "title", "text") for found in SHOP.senses.values() for s in found)
+
+
+def shelf(texts: list[str]) -> Lexicon:
+    """Twenty books, half of them mysteries, of which the first ones have these texts."""
+    return Lexicon.of(pl.DataFrame({
+        "title": [f"Book {i}" for i in range(20)], "sort": ["Mystery" if i < 10 else "Sci-Fi" for i in range(20)],
+        "text": [*texts, *("plain" for _ in range(20 - len(texts)))],
+    }))  # fmt: skip
+
+
+def test_a_word_of_the_same_family_means_the_value():
+    bare = shelf([])
+    assert [s.value for s in bare.kin(("mysterious",)) or ()] == ["Mystery"]
+    assert [s.value for s in bare.kin(("science", "fiction")) or ()] == ["Sci-Fi"]
+    assert bare.kin(("musty",)) is None and bare.kin(("science", "fair")) is None
+
+
+def test_the_texts_have_the_last_word_on_families():
+    assert shelf(["a mysterious house"] * 6).kin(("mysterious",))
+    against = shelf(["plain"] * 10 + ["a mysterious star"] * 6)
+    assert against.kin(("mysterious",)) is None

@@ -185,10 +185,10 @@ def test_titles_are_references():
 
 def test_a_sentence_without_a_cue_leans_as_its_nearest_examples_do():
     against = parse(
-        "kettles make me yawn", SHOP, leaning=lambda sentence: "no" if sentence == "stuff make me yawn" else None
+        "kettles make me grumble", SHOP, leaning=lambda sentence: "no" if sentence == "stuff make me grumble" else None
     )
     assert wishes(against) == [("-!", "kind == 'kettle'")]
-    unsure = parse("kettles make me yawn", SHOP, known=lambda _: True, leaning=lambda _: None)
+    unsure = parse("kettles make me grumble", SHOP, known=lambda _: True, leaning=lambda _: None)
     assert wishes(unsure) == [("+~", "kind == 'kettle'")]
 
 

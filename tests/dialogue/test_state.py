@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dialogue.shop import shop
+from dialogue.shop import dataset, shop
+from interplay.cascade.cascade import Cascade
+from interplay.cascade.parts import Source
 from interplay.dialogue.lexicon import Lexicon
 from interplay.dialogue.parse import parse
 from interplay.dialogue.state import (
@@ -27,9 +30,14 @@ from interplay.dialogue.state import (
     to_dict,
     told,
 )
+from interplay.dialogue.steer import Steer, SteerConfig
 from interplay.errors import BadSetting, UnknownName
+from interplay.models.neighbours import ItemKnn
+from interplay.types import Requests
 
 SHOP = Lexicon.of(shop())
+DATA = dataset(shop())
+CASCADE = Cascade({"taste": Source(retriever=ItemKnn())}, steer=Steer(SteerConfig(vectors=False))).fit(DATA)
 MINUTE = 60_000_000
 
 
@@ -43,6 +51,11 @@ def said(*texts: str) -> State:
     for n, text in enumerate(texts):
         state, _ = apply(state, spoke(text, n, state))
     return state
+
+
+def feed(state: State) -> list[int]:
+    """What is shown while these wishes stand."""
+    return CASCADE.retrieve(Requests.of(DATA, np.array([3]), wishes=[state.wishes], k=12), 12).items[0].tolist()
 
 
 def words(state: State) -> list[str]:
@@ -100,6 +113,7 @@ BACK = {
 }  # fmt: skip
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(ASKED), unique=True, min_size=1),
     st.randoms(use_true_random=False),
@@ -115,9 +129,10 @@ def test_commands_that_cancel_out_restore_what_stood(asked: list[str], random: o
     state = start
     for n, (*_, text) in enumerate(sorted(steps)):
         state, _ = apply(state, spoke(text, n + 1, state))
-    assert state.same(start)
+    assert state.same(start) and feed(state) == feed(start)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from((*ASKED, *BACK.values(), "start over", "I changed my mind, scarves", "cromulent")), max_size=8
@@ -132,9 +147,13 @@ def test_undoing_every_change_leads_back_through_every_state(texts: list[str]):
             states.append(fold(events))
     for n, state in enumerate(reversed(states[:-1])):
         events.append(Undone(event_id=f"u{n}", at=(100 + n) * MINUTE))
-        assert fold(events).same(state)
+        assert fold(events).same(state) and feed(fold(events)) == feed(state)
     events.append(Undone(event_id="once more", at=200 * MINUTE))
     assert fold(events).same(State())
+
+
+def test_every_command_of_the_property_bends_the_feed():
+    assert all(feed(said(text)) != feed(State()) for text in ASKED)
 
 
 def test_undo_said_in_words_is_an_undo():

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from interplay.data.lists import NUMBERS, Lists, Things, unit
-from interplay.errors import BadSetting
 from interplay.learn.descend import Descent, seeded
 from interplay.learn.page_policy import Mixed, PagePolicy, PolicyConfig, Spread, advantages, gains, ppo, vary, warm
 from interplay.learn.page_rewards import RewardConfig, Rewards, Seen, crowding
@@ -152,11 +151,6 @@ def test_reinforcement_may_not_cost_the_people_held_out_more_than_the_slack():
     best = max(c["ndcg"] for c in told["checks"])
     seen = Seen.of(lists, things)
     assert float(gains(seen, p.greedy(seen, K)).mean()) == pytest.approx(best, abs=1e-5)
-
-
-def test_a_share_outside_its_range_is_refused():
-    with pytest.raises(BadSetting, match="items alone"):
-        PolicyConfig(share=1.2)
 
 
 def test_the_push_is_the_smallest_that_keeps_pages_as_varied_as_those_of_the_base():

@@ -119,6 +119,22 @@ def test_the_tried_place_is_drawn_with_the_chance_that_is_told():
     np.testing.assert_array_equal(same.order, chosen.order)
 
 
+def test_where_the_rule_leads_one_place_is_tried_all_the_same():
+    lists, things = planted(700)
+    shelves = Shelves.of_lists(lists, things)
+    train, check = shelves.take(np.arange(500)), shelves.take(np.arange(500, 700))
+    rails = Rails(CONFIG, 8, 0)
+    rails.learn(train, check, things, run=Run(seed=1))
+    rails.trusted, draw, usual = False, np.arange(200).astype(np.uint64), rule(check, 3)
+    chosen = Rails(CONFIG, 8, 5).restore(rails.state()).choose(check, things, draw)
+    assert chosen.by == "rule" and (chosen.chance[:, 1] < 1).any() and (chosen.chance[:, [0, 2]] == 1).all()
+    np.testing.assert_array_equal(chosen.order[:, 0], usual[:, 0])
+    as_usual = chosen.order[:, 1] == usual[:, 1]
+    assert 0 < as_usual.sum() < len(check)
+    np.testing.assert_array_equal(chosen.order[as_usual], usual[as_usual])
+    assert all(len(set(page)) == len(page) for page in chosen.order.tolist())
+
+
 def test_a_try_stands_on_one_of_the_shelves():
     with pytest.raises(BadSetting, match="one of their places"):
         RailConfig(shelves=2, tried=3)

@@ -13,7 +13,7 @@ from interplay.fitted import built
 from interplay.learn.descend import Descent
 from interplay.learn.variational import Gaussians
 from interplay.learn.walks import Batch, Stretches, Walk, moved, started
-from interplay.models.slates import DynamicSlate, SlatesConfig
+from interplay.models.slates import DynamicSlate, SlatesConfig, stretched
 from interplay.recipe import Recipe
 from interplay.types import Dataset, Events, Ids, Ragged, Requests, Run, Slates
 from interplay.worlds.slates import SlateWorld, SlateWorldConfig
@@ -221,13 +221,21 @@ def test_intervals_widen_with_doubt_and_calibration_sets_it(model: DynamicSlate,
         widths.append((high - low).mean())
     assert widths[0] == 0 < widths[1] < widths[2]
     again = DynamicSlate(model.config).restore(model.state())
-    truth = again._any(requests, slates, 3.0)[5]  # three times as far from the mean as one draw of the belief
+    truth = stretched(again._odds(requests, slates), 3.0)[5]  # three times as far from the middle as one draw
     again.calibrate(requests, slates, truth)
     inside = {float(m): share for m, share in again.fitted["inside"].items()}
     assert inside[0.0] < 0.5 and again.margin == min(inside, key=lambda m: (abs(inside[m] - 0.9), m))
     assert DynamicSlate(model.config).restore(again.state()).margin == again.margin
     low, high = again.interval(requests, slates)
     assert ((low <= truth) & (truth <= high)).mean() == inside[again.margin]
+
+
+def test_stretched_chances_spread_around_their_own_middle() -> None:
+    odds = np.array([[-2.0, 1.0], [-1.0, 1.0], [0.0, 4.0]])
+    told = stretched(odds, 2.0)
+    back = np.log(told / (1 - told))
+    np.testing.assert_allclose(back, [[-3.0, 0.0], [-1.0, 0.0], [1.0, 6.0]])  # around -1 and 2
+    np.testing.assert_allclose(stretched(odds, 0.0), 1 / (1 + np.exp([[1.0, -2.0]] * 3)))
 
 
 def test_dynamic_slate_explores_in_a_recipe(log: Dataset) -> None:

@@ -158,8 +158,8 @@ def test_what_cannot_be_learnt_is_refused():
         Pages(PagesConfig(vectors="looks")).fit(log(), base=base)
     with pytest.raises(UnknownName, match="redundancy"):
         configured(PagesConfig, {"reward": {"margins": {"redundance": 1.0}}})
-    with pytest.raises(BadSetting, match="share of people"):
-        PagesConfig(check=0)
+    with pytest.raises(BadSetting, match="check is 0; expected a number, above 0 to below 1"):
+        configured(PagesConfig, {"check": 0})
 
 
 # --------------------------------------------------------------------------------------------------------------------

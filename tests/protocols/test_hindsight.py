@@ -28,6 +28,15 @@ def test_on_digits_the_direct_method_is_far_off_and_its_correction_is_not():
     assert off["dm"] > 0.3 and off["ips"] < 0.12 and off["dr"] < 0.1
 
 
+def test_a_reward_model_of_context_and_action_together_brings_the_direct_method_home():
+    log, candidate, truth = hindsight._synthetic(0)
+    off = [
+        abs(hindsight.modelled(log, candidate, "dm", seed=0, crossed=crossed).expected.mean() - truth) / truth
+        for crossed in (False, True)
+    ]
+    assert off[0] > 0.15 and off[1] < 0.04, "rewards are of both together; their sum knows only half of it"
+
+
 def test_the_synthetic_logger_prefers_what_earns_little():
     log, mean = hindsight.synthetic(0, n=2000)
     assert log.reward.mean() < mean.mean() - 0.05

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -53,12 +54,25 @@ def test_one_run_judges_every_way_and_the_table_shows_them(monkeypatch):
     assert 0 < told["facts"]["same things when stirred"] <= 1
     text = paging.table(page, {("small", 0): {**told, "seed": 0}}, Path())
     assert "| pagellm |" in text and "| swap |" in text and "are among the candidates" in text
+    assert "| pagellm, crowding 1.3 |" in text and "| listwise, then mmr 0.9 |" in text
+    assert "order would be served" in text or "the policy serves" in text
+    assert "± " in next(line for line in text.splitlines() if line.startswith("| relevance |"))
     assert "random orders" in text and "| by single shelves alone |" in text
 
 
 def test_every_row_of_the_bench_is_another_set_and_the_published_ones_are_learnt_by_the_same_settings():
     entries = BENCHES["pages"].entries
     assert len({e.settings["data"] for e in entries}) == len(entries) == 4
+    more = ("data", "families")  # families: further rows, by rewards of their own
     amazon = [e.settings for e in entries if e.settings["data"].startswith("amazon")]
-    assert len({tuple(sorted((k, v) for k, v in own.items() if k != "data")) for own in amazon}) == 1
+    assert len({tuple(sorted((k, v) for k, v in own.items() if k not in more)) for own in amazon}) == 1
     assert contents(crowd(), "words", 8).shape == (40, 8)
+
+
+def test_places_of_real_logs_stand_beside_the_weights_of_the_item_reward(tmp_path):
+    looks = {"agents": [1.0, 0.6, 0.4, 0.2], "bts": [0.5, 1.0, 0.7], "uniform": [1.0, 0.8, 0.7]}
+    record = {"label": paging.LOOKS, "facts": {log: {"looks": seen} for log, seen in looks.items()}}
+    (tmp_path / "positions.jsonl").write_text(json.dumps(record) + "\n")
+    agents, drawn, learnt = paging._places(tmp_path)[-3:]
+    assert agents.endswith("| 6 of 6 | +1.00 |") and drawn.endswith("| 1 of 3 | -0.50 |")
+    assert "1.00 0.63 0.50" in learnt and paging._places(tmp_path / "none") == []

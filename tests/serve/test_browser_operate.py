@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import httpx
 import pytest
-from browsing import findings, opened, serving
+from browsing import PHONE, findings, opened, serving
 from playwright.sync_api import expect
 from serving import shop
 
@@ -23,6 +24,8 @@ from interplay.worlds.market import market
 from logged import RECIPE, fill, small
 
 pytestmark = pytest.mark.browser
+DARK = {**PHONE, "color_scheme": "dark", "reduced_motion": "reduce"}
+LOOKS = (DARK, {"color_scheme": "light", "reduced_motion": "reduce"})
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +98,54 @@ def test_a_model_is_rolled_back_and_promoted_by_a_button_and_serves_without_a_pa
         serves("popular")
 
 
+@pytest.fixture
+def gated(tmp_path):
+    """A shop served from a store with a live version and others whose gates stand differently."""
+    store = Store.open(tmp_path / "shop.db")
+    load(store, shop())
+    learning.train(store, "popular", learning=LearningConfig(gate="always"))
+    measured = {"metrics": {"ndcg@10": 0.12}, "baseline": {"ndcg@10": 0.15}}
+    for facts in (
+        {},
+        {**measured, "verdict": "worse", "paired": {"ndcg@10": [-0.03, -0.041, -0.022]}, "said": "worse: as it is"},
+        {**measured, "verdict": "cannot tell", "paired": {"ndcg@10": [-0.03, -0.081, 0.022]}},
+        {**measured, "verdict": "better", "paired": {"ndcg@10": [0.03, 0.022, 0.041]}},
+    ):
+        learning.kept(store, Fitted.learn("item-knn", shop()), snapshot(store), facts, promote=None)
+    with serving(Engine.over(store)) as address:
+        yield address
+    store.close()
+
+
+def test_a_closed_gate_says_its_figure_and_what_would_open_it_and_lets_nothing_through(browser, gated, axe):
+    for look in LOOKS:
+        with opened(browser, gated, "u67", "/operate/models", **look) as page:
+            expect(page.locator("#panel .model")).to_have_count(5)
+            assert not findings(page, axe)
+    with opened(browser, gated, "u67", "/operate/models") as page:
+        better, unsure, worse, unjudged, live = (page.locator("#panel .model").nth(i) for i in range(5))
+        expect(worse.locator(".gate.no")).to_have_text(
+            "worse than what served: ndcg@10 .12, before it .15, −.030 [−.041, −.022]"
+        )
+        expect(better.locator(".gate:not(.no, .wait)")).to_contain_text("better than what served: ndcg@10 .12")
+        expect(better.locator(".gate")).to_contain_text("+.030 [.022, .041]")
+        expect(unsure.locator(".gate.wait")).to_contain_text("−.030 [−.081, .022]")
+        expect(unjudged.locator(".gate.wait")).to_have_text("not judged")
+        for model, why in ((worse, "It was judged worse."), (unjudged, "It was not judged.")):
+            expect(model.get_by_role("button", name="Make live")).to_be_disabled()
+            expect(model.locator(".gates")).to_contain_text(f"{why} What opens the gate: an experiment that keeps it")
+            expect(model.locator(".gates")).to_contain_text("By force: `interplay models promote")
+        for model in (better, unsure):
+            expect(model.get_by_role("button", name="Make live")).to_be_enabled()
+            expect(model.locator(".gates")).not_to_contain_text("By force")
+        expect(live.locator(".tag")).to_have_text("live")
+        better.get_by_role("button", name="Make live").click()
+        page.get_by_role("button", name="Make it live").click()
+        expect(better.locator(".tag")).to_have_text("live")
+        expect(live.get_by_role("button", name="Make live")).to_be_enabled()  # it served before
+    assert httpx.post(gated + "/v1/models/3/promote").json()["live"]["version"] == 3  # by force
+
+
 def test_benches_are_rendered_from_records(browser, served):
     with opened(browser, served, "u64", "/operate/benches?name=market") as page:
         table = page.get_by_role("region", name="Bench market")
@@ -121,7 +172,15 @@ def test_simulated_people_use_this_very_api_and_stand_under_their_banner(browser
         expect(page.get_by_role("region", name="Events by type")).to_contain_text("click")
 
 
-PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "reduced_motion": "reduce"}
+@pytest.mark.parametrize("look", LOOKS)
+def test_axe_finds_nothing_serious_on_the_map_of_people(browser, small_market, axe, look):
+    with opened(browser, small_market, "p-00002", "/operate/people", **look) as page:
+        expect(page.locator('[data-chart="crowd"] svg')).to_be_visible()
+        expect(page.locator('[data-chart="taste"] svg')).to_be_visible()
+        assert not findings(page, axe)
+        page.get_by_role("button", name="Why the engine thinks so").click()
+        stage = page.get_by_role("dialog").locator(".stage").first
+        expect(stage).to_contain_text(re.compile(r"person p-0\d{4} "))  # an id is no number
 
 
 def test_an_experiment_is_planned_started_looked_at_and_decided_on_the_page(browser, two_models, axe):
@@ -175,7 +234,7 @@ def logged_market(tmp_path):
 
 
 def test_the_log_is_asked_what_a_pasted_recipe_would_have_earned(browser, logged_market, axe):
-    with opened(browser, logged_market, "p-00001", "/operate/earned", forgiven="422", **PHONE) as page:
+    with opened(browser, logged_market, "p-00001", "/operate/earned", forgiven="422", **DARK) as page:
         panel = page.locator("#panel")
         expect(panel).to_contain_text("Nothing was asked yet")
         panel.get_by_role("link", name="Ask about a recipe").click()
@@ -198,7 +257,7 @@ def test_the_log_is_asked_what_a_pasted_recipe_would_have_earned(browser, logged
 
 
 def test_the_log_is_asked_where_people_look_and_answers_with_a_heat_map(browser, logged_market, axe):
-    with opened(browser, logged_market, "p-00001", "/operate/looks", forgiven="422", **PHONE) as page:
+    with opened(browser, logged_market, "p-00001", "/operate/looks", forgiven="422", **DARK) as page:
         panel = page.locator("#panel")
         expect(panel).to_contain_text("Nothing was asked yet")
         panel.get_by_role("link", name="Ask the log").click()

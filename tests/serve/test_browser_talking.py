@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from statistics import median
 
 import pytest
-from browsing import opened, say, titles
+from browsing import PHONE, opened, say, serving, steered, titles
 from playwright.sync_api import expect
+from serving import DAY, NOW
+
+from interplay.llm import Scripted
 
 pytestmark = pytest.mark.browser
 
@@ -16,8 +20,9 @@ def chips(page):
     return page.locator("#wishes b").all_inner_texts()
 
 
-def test_a_command_is_obeyed_and_the_answer_says_what_it_replaced(browser, served):
-    with opened(browser, served, "u11") as page:
+@pytest.mark.parametrize(("user", "look"), (("u11", {}), ("u11-phone", PHONE)))
+def test_a_command_is_obeyed_and_the_answer_says_what_it_replaced(browser, served, user, look):
+    with opened(browser, served, user, **look) as page:
         say(page, "under 40")
         say(page, "under 30, no tea")
         expect(page.locator("#reply-text")).to_have_text(re.compile(r"^Now: .*under 30 instead of under 40.*things"))
@@ -30,15 +35,58 @@ def test_a_command_is_obeyed_and_the_answer_says_what_it_replaced(browser, serve
         assert prices and max(prices) < 30
 
 
-def test_a_command_is_drawn_within_a_second(browser, served):
+def test_a_command_draws_the_next_feed_at_once(browser, served):
+    """The order of magnitude alone, on a machine that may be busy; `interplay bench page` holds the figure."""
     with opened(browser, served, "u21") as page:
         drawn = """(text) => new Promise((done) => {
-            const begun = performance.now(), reply = document.querySelector('#reply-text');
-            new MutationObserver(() => done(performance.now() - begun)).observe(reply, { childList: true });
+            const begun = performance.now(), heroes = document.querySelector('#heroes');
+            new MutationObserver((_, seen) => { seen.disconnect(); requestAnimationFrame(() =>
+                setTimeout(() => done(performance.now() - begun))); }).observe(heroes, { childList: true });
             document.querySelector('#cmd').value = text;
             document.querySelector('#say').requestSubmit();
         })"""
-        assert min(page.evaluate(drawn, text) for text in ("no tea", "no books", "more calm", "under 50")) < 1000
+        spent = []
+        for text in ("no tea", "no books", "more calm", "under 50", "under 40"):
+            spent.append(page.evaluate(drawn, text))
+            expect(page.locator("#dock")).not_to_have_attribute("aria-busy", "true")
+        assert median(spent) < 5000, spent
+
+
+def test_a_wish_that_expires_is_gone_when_its_time_is_over(browser):
+    clock = [NOW]
+    with (
+        serving(steered(clock=lambda: clock[0])) as served,
+        opened(browser, served, "u1") as page,
+    ):
+        say(page, "no lamps")
+        assert not [t for t in titles(page) if "lamp" in t]
+        page.locator("#wishes [data-wish]").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("today").check()
+        dialog.get_by_role("button", name="Change").click()
+        expect(page.locator(".wish small")).to_contain_text("today")
+        clock[0] += 2 * DAY
+        page.reload()
+        expect(page.locator("#heroes .hero").first).to_be_visible()
+        expect(page.locator("#wishes li")).to_have_count(0)
+        assert [t for t in titles(page) if "lamp" in t or "lantern" in t or "night light" in t]
+
+
+def test_a_text_model_and_the_rules_may_differ_and_the_reply_says_so(browser, served):
+    with opened(browser, served, "u23") as page:
+        expect(page.locator(".foot")).to_contain_text("No text model is configured")
+    said = {"wishes": [{"words": "no lamps", "wanted": False, "hard": True, "column": "kind", "value": "lamp"}]}
+    with (
+        serving(steered(), model=Scripted(answers=[said])) as modelled,
+        opened(browser, modelled, "u23") as page,
+    ):
+        expect(page.locator(".foot")).to_contain_text("A text model reads what you say")
+        say(page, "no lamps, no books")
+        expect(page.locator("#wishes b")).to_have_text(["no lamps"])
+        expect(page.locator("#reply small")).to_have_text("The built-in parser also heard “no books”.")
+        say(page, "no tea")  # the script is at its end
+        expect(page.locator("#wishes b")).to_have_text(["no tea", "no lamps"])
+        expect(page.locator("#reply small")).to_contain_text("the built-in parser read it instead")
 
 
 def test_undo_brings_back_what_stood_and_the_chips_survive_a_reload(browser, served):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from browsing import opened, say, serving
+from browsing import PHONE, opened, say, serving
 from playwright.sync_api import expect
 from serving import NOW, shop
 
@@ -45,8 +45,9 @@ def test_the_drawer_says_what_was_asked_for_and_what_was_learnt(browser, served)
         expect(dialog.locator(".bars", has_text="Your wishes").locator(".said-bar").first).to_be_attached()
 
 
-def test_a_changed_weight_runs_what_lies_downstream_and_says_what_rose(browser, served):
-    with opened(browser, served, "u32") as page:
+@pytest.mark.parametrize(("user", "look"), (("u32", {}), ("u32-phone", PHONE)))
+def test_a_changed_weight_runs_what_lies_downstream_and_says_what_rose(browser, served, user, look):
+    with opened(browser, served, user, **look) as page:
         dialog = drawer(page)
         form = change(dialog, "Change the score")
         slider = form.get_by_label("Popular")
@@ -92,6 +93,24 @@ def test_a_source_can_be_left_out_and_a_wish_unread(browser, served):
         expect(dialog.locator(".stage .top .tag").first).to_have_text("edited by you")
         page.keyboard.press("Escape")
         expect(page.locator("#wishes b")).to_have_count(2)  # an edit is a try; the wishes stand
+
+
+def test_the_words_of_a_search_can_be_read_as_others(browser, served):
+    with opened(browser, served, "u37", "/search?q=lantern") as page:
+        page.locator("#hits [data-why]").first.click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.locator(".answer")).to_contain_text("You asked for lantern.")
+        dialog.get_by_role("switch").check()
+        form = change(dialog, "Change how it was read")
+        expect(form.get_by_label("The query")).to_have_value("lantern")
+        form.get_by_label("The query").fill("smoked tea")
+        form.get_by_role("button", name="Run on from here").click()
+        expect(dialog.locator(".stage .top .tag").first).to_have_text("edited by you")
+        expect(dialog.locator("#edit-said")).to_contain_text(re.compile("New on the page: .*smoked tea"))
+        expect(dialog.locator(".log")).to_contain_text('"query":"smoked tea"')
+        dialog.get_by_role("button", name="Undo the edit").click()
+        page.keyboard.press("Escape")
+        expect(page.locator("#hits h3").first).to_contain_text("lantern")  # the results themselves stand
 
 
 def test_an_edit_that_cannot_be_read_is_refused_in_a_sentence(browser, served):

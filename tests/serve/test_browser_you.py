@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
-from browsing import opened, say
+from browsing import PHONE, opened, say
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
 
-def test_statements_can_be_written_edited_pinned_and_deleted(browser, served):
-    with opened(browser, served, "u41", "/you") as page:
+@pytest.mark.parametrize(("user", "look"), (("u41", {}), ("u41-phone", PHONE)))
+def test_statements_can_be_written_edited_pinned_and_deleted(browser, served, user, look):
+    with opened(browser, served, user, "/you", **look) as page:
         page.get_by_role("button", name="Write one yourself").click()
         page.get_by_label("Say it your way").fill("Drinks nothing hot after six.")
         page.get_by_role("button", name="Save").click()
@@ -90,6 +91,27 @@ def test_erasing_asks_twice_and_leaves_a_stranger(browser, served):
         expect(page.locator("#wishes li")).to_have_count(0)
     with opened(browser, served, "u45") as page:
         expect(page.locator("#feed-h")).to_have_text("Hello. Nothing is known of you.")
+
+
+def test_any_person_is_found_by_the_beginning_of_their_id_and_an_unknown_one_is_refused(browser, served):
+    with opened(browser, served, "u1", "/people") as page:
+        field = page.get_by_label("Somebody else, by id or name")
+        expect(page.locator("#people [data-person]")).not_to_have_count(0)
+        field.fill("U5")
+        expect(page.locator("#people b")).to_have_text(
+            ["Person u5", *(f"Person u{i}" for i in range(50, 57)), "A stranger"]
+        )
+        field.fill("nobody-like-this")
+        expect(page.get_by_role("status").locator("visible=true")).to_have_text(
+            "Nobody known here is called “nobody-like-this”. Whoever is new is a stranger."
+        )
+        expect(page.locator("#people b")).to_have_text(["A stranger"])
+        page.keyboard.press("Enter")
+        expect(page.locator("#who-name")).to_have_text("Person u1")
+        field.fill("u57")
+        page.keyboard.press("Enter")
+        expect(page.locator("#who-name")).to_have_text("Person u57")
+        expect(page.locator("#feed-lead")).to_contain_text("11 events")
 
 
 def test_what_a_stranger_did_can_join_the_person_they_sign_in_as(browser, served):

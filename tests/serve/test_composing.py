@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,12 +11,15 @@ from composed import cascade, composed
 from fastapi.testclient import TestClient
 
 from interplay.dialogue.state import State
+from interplay.fitted import Fitted
+from interplay.recipe import Recipe, load_recipe
 from interplay.serve.app import create_app
 from interplay.serve.engine import Engine
 from interplay.serve.feed import feed
 from interplay.serve.shelves import MOST, Shelving
 from interplay.serve.steering import Steering
-from interplay.types import Arrangement
+from interplay.types import Arrangement, Run
+from interplay.worlds.market import market
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +136,32 @@ def test_an_earlier_answer_asked_on_keeps_its_arrangement(engine):
     lead = feed(engine, "u3", draw=1)
     more = engine.more(lead["request_id"])
     assert more.asked["arrangement"].rails and not set(more.items) & set(engine.held(lead["request_id"]).items)
+
+
+def test_the_demos_own_table_composes_a_smaller_markets_feeds_and_tries_a_shelf():
+    parts = ["[" + part for part in re.split(r"(?m)^\[", load_recipe("market").text)[1:]]
+    kept = ("[source.taste]", "[source.fashion]", "[fusion]", "[page]", "[explore]", "[arranger]")
+    text = "".join(part for part in parts if part.startswith(kept))  # without the ranker and what reads texts
+    recipe = Recipe.parse(re.sub(r"(?m)^base = .*$", "", text))
+    data = market(n_items=1000, n_people=500).dataset
+    fitted = Fitted.cooked(recipe, data, settings={"page": {"likeness": "categories"}}, run=Run())
+    arranger = fitted.model.arranging.arranger
+    assert arranger.trusted and arranger.rails.learnt, arranger.fitted
+    engine = Engine.of(fitted)
+    pages = [feed(engine, data.users[user], draw=user) for user in range(8)]
+    assert all(page["composed"]["by"] == "policy" and page["shelves"] for page in pages)
+    tried = [shelf for page in pages for shelf in page["shelves"] if shelf.get("propensity", 1.0) < 1]
+    assert tried and all("a try, to learn from" in shelf["because"] for shelf in tried)
+
+
+def test_where_the_rule_leads_the_shelves_one_is_tried_all_the_same():
+    engine = composed()
+    arranger = engine.cascade.arranging.arranger
+    arranger.rails.trusted = False
+    try:
+        pages = [feed(engine, "u3", draw=draw) for draw in range(8)]
+    finally:
+        arranger.rails.trusted = True
+    assert all(page["composed"]["rails"]["by"] == "rule" for page in pages)
+    tried = [[s for s in page["shelves"] if s.get("propensity", 1.0) < 1] for page in pages]
+    assert any(tried) and all(len(shelves) <= 1 for shelves in tried)

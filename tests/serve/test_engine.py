@@ -205,6 +205,23 @@ def test_a_log_that_ended_long_ago_is_served_on_its_own_calendar():
     assert engine.now() == NOW
 
 
+def test_a_clock_that_is_set_back_loses_nothing_and_shows_nothing_again():
+    clock = [NOW]
+    engine = Engine(DATA, built(DATA).cascade, clock=lambda: clock[0])
+    tell(engine, [did("click", "lamp-0", "newcomer"), did("keep", "tea-1", "newcomer", event_id="kept")])
+    before = engine.store.head().row
+    clock[0] -= 3_600_000_000
+    assert tell(engine, [did("click", "book-2", "newcomer"), did("undo", "", "newcomer", undoes="kept")]).accepted == 2
+    shown = {DATA.items[i] for i in engine.answer(user="newcomer", k=160).items}
+    assert not {"lamp-0", "book-2"} & shown and "tea-1" in shown, "what was done before the jump and after it counts"
+    times = [e.time for e in engine.store.tail()]
+    assert engine.now() == NOW and times == sorted(times) and engine.store.head().row == before + 2
+    clock[0] = NOW + 5
+    assert engine.now() == NOW + 5
+    clock[0] -= 900 * DAY  # it had been wrong by years
+    assert engine.now() == clock[0] and engine.answer(user="newcomer", k=5).items
+
+
 def test_events_are_taken_one_by_one_and_a_bad_one_holds_up_no_other(engine):
     taken = tell(engine, [
         did("keep", "lamp-0", event_id="a"), did("keep", "lamp-0", event_id="a"), did("keep", "lmp-0", event_id="b"),

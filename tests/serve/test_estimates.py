@@ -5,22 +5,25 @@ from __future__ import annotations
 import time
 
 import pytest
+from composed import SMALL
 from fastapi.testclient import TestClient
 from serving import built, shop
 
 from interplay import learning
 from interplay.client import Client
+from interplay.data.store.happened import Happened
 from interplay.data.store.snapshot import snapshot
 from interplay.data.store.store import Store
 from interplay.errands import Errands
-from interplay.errors import BadSetting
-from interplay.estimating import Wanted
+from interplay.errors import BadSetting, Undecidable
+from interplay.estimating import Wanted, estimate
 from interplay.fitted import Fitted
 from interplay.recipe import LearningConfig, Recipe
 from interplay.serve.app import create_app
 from interplay.serve.engine import Engine
-from interplay.traffic import Traffic
-from interplay.types import Run
+from interplay.serve.feed import feed
+from interplay.traffic import Traffic, Window
+from interplay.types import Arrangement, Run
 from logged import RECIPE, fill, small, truth
 
 BOLDER = Recipe.parse(RECIPE, name="bolder.toml")
@@ -144,3 +147,45 @@ def test_an_errand_whose_process_is_gone_has_failed_and_one_that_was_dropped_lea
     errands.drop(kept.errand_id)
     errands.fail(kept.errand_id, "too late")
     assert kept.errand_id not in [e.errand_id for e in errands.list()]
+
+
+COMPOSED = """
+[source.popular]
+system = "popular"
+[source.trending]
+system = "trending"
+[page]
+variety = "mmr"
+likeness = "categories"
+[explore]
+system = "epsilon-greedy"
+epsilon = 0.5
+pool = 12
+places = [4]
+[arranger]
+system = "pagellm"
+"""
+
+
+def test_pages_that_an_arranger_composed_can_be_asked_again_and_what_was_never_tried_is_refused(tmp_path):
+    composing = {"arranger": SMALL}
+    store = Store.open()
+    learning.install(store, Fitted.cooked(Recipe.parse(COMPOSED), shop(), settings=composing, run=Run()))
+    engine = Engine.over(store)
+    pages = [feed(engine, f"u{draw}", draw=draw) for draw in range(10)]  # what the browser shows
+    assert all(page["composed"]["by"] == "policy" for page in pages)
+    leads = [engine.held(page["request_id"]) for page in pages]
+    for draw in range(10, 105):  # and how each of them begins
+        leads.append(engine.answer(user=f"u{draw % 59}", k=12, draw=draw, arrangement=Arrangement(rails=True)))
+    store.append([
+        Happened(event_id=f"e{i}", user_id=lead.user, item_id=engine.dataset.items[lead.items[i % 12]],
+                 event_type="click", time=engine.now(), request_id=lead.request_id)
+        for i, lead in enumerate(leads)
+    ])  # fmt: skip
+    told = estimate(store, [Wanted(name="itself", version=1)], window=Window(share=1.0))[0]
+    assert told.pages == 105 and told.places == told.width == 12  # the first answer of each page, not its shelves
+    assert told.effective == pytest.approx(105) and told.value == pytest.approx(told.logged) and told.logged == 1.0
+    plain = Fitted.cooked(Recipe.parse(COMPOSED.split("[arranger]")[0]), shop(), run=Run())
+    plain.save(tmp_path / "plain")
+    with pytest.raises(Undecidable, match="certain of 100% of what they showed there"):
+        estimate(store, [str(tmp_path / "plain")], window=Window(share=1.0))

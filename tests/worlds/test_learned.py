@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from interplay.errors import BadData, UnknownName
-from interplay.protocols.simulating import validated
+from interplay.protocols.simulating import effects, turn_of, validated, where
 from interplay.types import Dataset, Events, Ids, Reply, Requests, Slates
 from interplay.worlds.check import checked, halves, swapped, walked
 from interplay.worlds.learned import (
@@ -202,3 +202,26 @@ def test_a_log_without_ratings_or_times_and_an_unknown_simulator_are_refused():
         Answers().fit(bare, np.ones(1, bool), np.zeros(1, bool))
     with pytest.raises(UnknownName, match="simulator"):
         Answers(LearnedConfig(knows="everything"))
+
+
+def test_gaps_are_taken_group_by_group_and_effects_are_said_less_true():
+    true = np.array([1.0, 0.0, 1.0, 1.0])
+    said = np.array([0.5, 0.5, 0.8, 0.8])
+    told = where(said, true, np.array([1, 1, 9, 9]), np.array([0, 0, 1, 1]), np.array([1, 2, 1, 2]))
+    assert told["deciles"] == pytest.approx(0.1)  # both rate alike much: one group, .65 said and .75 true
+    assert told["turns"] == pytest.approx((0.35 + 0.15) / 2)  # firsts: .65 for 1; seconds: .65 for .5
+    assert told["boost"] == pytest.approx(0.3 - 0.5) and told["tire"] == 0.0
+
+
+def test_a_visit_begins_with_another_person_or_after_a_pause():
+    minutes = np.array([0, 10, 69, 140, 20, 30])
+    user = np.array([0, 0, 0, 0, 1, 1], np.int32)
+    e = Events(user=user, item=np.zeros(6, np.int32), time=minutes * MINUTE)
+    assert turn_of(e, 60.0).tolist() == [1, 2, 3, 1, 1, 2]
+
+
+def test_in_the_world_itself_places_count_what_is_liked_by_all_is_liked_and_nothing_twice():
+    e = ratings().events
+    told = effects(world(attention=0.5), np.bincount(e.item, e.value >= 4, 60))
+    assert told["swap"] > 1.5 and told["best"] > 1.1 and told["twice"] < 0.7
+    assert effects(world(attention=1.0), np.bincount(e.item, minlength=60))["twice"] == 0.0

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numba
 import numpy as np
 
+from interplay.configure import NotNegative, Size
 from interplay.errors import BadSetting, unknown
 from interplay.ops.threads import spread
 from interplay.ops.topk import offer, ordered
@@ -27,10 +28,10 @@ BLOCK = 256  # requests that one thread fuses at once
 @dataclass(frozen=True, kw_only=True)
 class FusionConfig:
     method: str = "reciprocal"  # a name in METHODS
-    constant: float = 60.0  # reciprocal: how little the first places stand out
+    constant: NotNegative = 60.0  # reciprocal: how little the first places stand out
     normalise: str = "minmax"  # weighted: a name in NORMALISED
-    candidates: int = 200  # items kept for ranking and page
-    weights: Mapping[str, float] = field(default_factory=dict)  # source -> its say here, in place of its own weight
+    candidates: Size = 200  # items kept for ranking and page
+    weights: Mapping[str, NotNegative] = field(default_factory=dict)  # source -> its say, in place of its own weight
 
 
 def minmax(scores: Array, held: Array) -> Array:

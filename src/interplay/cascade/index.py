@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from interplay.configure import Size
 from interplay.errors import BadSetting, unknown
 from interplay.ops.sparse import history_matrix
 from interplay.ops.topk import best_dot
@@ -26,7 +27,7 @@ class IndexConfig:
     vectors: str = ""  # a table of item vectors of the data set
     search: str = "exact"  # a name in SEARCHES
     cosine: bool = True  # unit vectors; False is the plain inner product
-    window: int = 20  # without a query vector: the mean of the history's last so many items
+    window: Size = 20  # without a query vector: the mean of the history's last so many items
 
 
 class Index:

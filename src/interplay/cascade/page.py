@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import polars as pl
 
+from interplay.configure import Share, Size
 from interplay.errors import BadSetting, UnknownName, nearest, unknown
 from interplay.types import Array, Dataset, State
 
@@ -29,11 +30,11 @@ TWIN = 0.95  # likeness that dpp sees between two items that look the same
 @dataclass(frozen=True, kw_only=True)
 class PageConfig:
     variety: str = "relevance"  # a name in VARIETIES
-    balance: float = 0.7  # 1 is relevance alone, 0 variety alone
+    balance: Share = 0.7  # 1 is relevance alone, 0 variety alone
     likeness: str = "categories"  # a catalogue column (shared labels) or a table of item vectors (cosine)
-    places: int = 60  # so many places are chosen for variety; what follows keeps its order
-    caps: Mapping[str, int] = field(default_factory=dict)  # catalogue column -> most items of one value on a page
-    pins: Mapping[str, int] = field(default_factory=dict)  # item id -> place (1 is the first), where rules allow it
+    places: Size = 60  # so many places are chosen for variety; what follows keeps its order
+    caps: Mapping[str, Size] = field(default_factory=dict)  # catalogue column -> most items of one value on a page
+    pins: Mapping[str, Size] = field(default_factory=dict)  # item id -> place (1 is the first), where rules allow it
 
 
 # --------------------------------------------------------------------------------------------------------------------

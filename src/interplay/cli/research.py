@@ -10,8 +10,20 @@ from typing import Annotated
 
 import typer
 
-from interplay.cli.shared import UNIT, DataOption, SetOption, app, console, data_app, shown
-from interplay.errors import BadSetting
+from interplay.cli.shared import (
+    DataOption,
+    SetOption,
+    TimeUnitOption,
+    app,
+    console,
+    data_app,
+    names,
+    number_option,
+    read,
+    seed_option,
+    shown,
+)
+from interplay.cli.shared import seeds as seeds_of
 
 
 @app.command()
@@ -36,10 +48,10 @@ def systems(as_json: Annotated[bool, typer.Option("--json", help="a list of obje
 @app.command()
 def validate(
     path: Annotated[Path, typer.Argument(help="a data set directory")],
-    time_unit: Annotated[str | None, UNIT] = None,
+    time_unit: TimeUnitOption = None,
 ) -> None:
     """Check a data set directory: every bad row with its file, row, column and reason."""
-    from interplay.data.tables import validate as check
+    from interplay.data.read import validate as check
 
     report = check(path, time_unit=time_unit)
     print(report)
@@ -90,8 +102,9 @@ def fit(
         str, typer.Option(help="train, or train+valid: choose epochs on valid, then refit on both")
     ] = "train",
     set_: SetOption = None,
-    seed: Annotated[int, typer.Option(help="decides the split and everything learnt")] = 0,
+    seed: Annotated[int, seed_option("decides the split and everything learnt")] = 0,
     metric: Annotated[str, typer.Option(help="what epochs are chosen by, on validation; for rankers AUC")] = "ndcg@20",
+    time_unit: TimeUnitOption = None,
 ) -> None:
     """Fit a system or a recipe; a failed fit leaves no OUT."""
     from interplay import experiment
@@ -100,7 +113,7 @@ def fit(
 
     settings = parsed(set_ or [])
     built(system, settings)  # a wrong name or setting is refused before any data are read
-    parts = experiment.divided(system, experiment.dataset(data), split, seed=seed)
+    parts = experiment.divided(system, read(data, time_unit), split, seed=seed)
     checkpoint = out.with_name(f".{out.name}.checkpoint")
     with shown() as progress:
         fitted = experiment.fit(
@@ -128,27 +141,44 @@ def evaluate(
     history: Annotated[str | None, typer.Option(help="train, train+valid or fold: what is known of people")] = None,
     seen: Annotated[str, typer.Option(help="drop or keep what the history holds")] = "drop",
     as_json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="also write the figures here")] = None,
+    time_unit: TimeUnitOption = None,
 ) -> None:
     """Judge a fitted system on the test part of its own split: against the whole catalogue, a ranker by its labels."""
     from rich.table import Table
 
     from interplay import experiment
+    from interplay.evaluate.judged import Judged
+    from interplay.evaluate.reads import LOG
     from interplay.fitted import Fitted
 
-    fitted = Fitted.load(model)
+    fitted, dataset, log = Fitted.load(model), read(data, time_unit), model / LOG
     judged = experiment.evaluate(
-        fitted, experiment.dataset(data), history=history, seen=seen,
-        metrics=None if metrics is None else [m.strip() for m in metrics.split(",") if m.strip()],
+        fitted, dataset, history=history, seen=seen, log=log,
+        metrics=names(metrics),
     )  # fmt: skip
     mean = {m: float(v) for m, v in judged.mean().items()}
+    panel = experiment.beyond(judged, dataset) if isinstance(judged, Judged) else {}
     if as_json:
-        as_json.write_text(json.dumps({"metrics": mean, "protocol": judged.protocol}, indent=1, default=str) + "\n")
+        told = {"metrics": mean, "protocol": judged.protocol, "panel": panel}
+        as_json.write_text(json.dumps(told, indent=1, default=str) + "\n")
     for name, value in judged.protocol.items():
         print(f"{name}: {value}")
     listed = Table("metric", "mean", "95 % interval", box=None, header_style="bold")
     for name, (low, high) in judged.intervals().items():
         listed.add_row(name, f"{mean[name]:.4f}", f"{low:.4f} to {high:.4f}")
     console().print(listed)
+    if panel:
+        beside = Table("beyond accuracy", "mean", box=None, header_style="bold")
+        for name, value in panel.items():
+            beside.add_row(name, f"{value:.4f}")
+        console().print(beside)
+    times = judged.protocol["test_reads"]
+    print(f"test part read {times} time{'s' * (times > 1)} by this model or others of its kind at this place ({log})")
+    if times > 1:
+        print(
+            "warning: what is chosen by a second look at the test part is fitted to it; choose on the validation part",
+            file=sys.stderr,
+        )
 
 
 @app.command()
@@ -163,24 +193,21 @@ def bench(
     """Run a bench and append its records to results/, or print its table, or check a record."""
     from interplay import experiment
 
-    if table:
-        print(experiment.table(name))
-    elif verify:
-        if not experiment.verify(name):
+    rows, drawn = names(systems), seeds_of(seeds)
+    if verify:
+        if not experiment.verify(name, systems=rows):
             raise typer.Exit(3)
-    else:
-        experiment.run_bench(
-            name, systems=systems.split(",") if systems else None,
-            seeds=[int(s) for s in seeds.split(",")] if seeds else None, resume=resume,
-        )  # fmt: skip
-        print(experiment.table(name))
+        return
+    if not table:
+        experiment.run_bench(name, systems=rows, seeds=drawn, resume=resume)
+    print(experiment.table(name, systems=rows if table else None))
 
 
 @app.command()
 def ask(
     model: Annotated[Path, typer.Argument(help="a model directory")],
     user: Annotated[str | None, typer.Option(help="who asks; a stranger if nobody knows them")] = None,
-    k: Annotated[int, typer.Option("-k", help="how many")] = 10,
+    k: Annotated[int, typer.Option("-k", help="how many", min=1)] = 10,
     query: Annotated[str | None, typer.Option(help="search for this")] = None,
     exclude: Annotated[str | None, typer.Option(help="item ids to withhold, comma-separated")] = None,
     where: Annotated[str | None, typer.Option(help="a predicate over the catalogue, like 'price < 20'")] = None,
@@ -191,13 +218,10 @@ def ask(
 
     from interplay.fitted import Fitted
 
-    if k < 1:
-        raise BadSetting(f"-k is {k}; expected 1 or more")
     fitted = Fitted.load(model)
-    items = [part.strip() for part in (exclude or "").split(",") if part.strip()]
     frame = fitted.recommend(
-        users=[user if user is not None else ""], queries=None if query is None else [query], k=k, exclude=items,
-        where=where,
+        users=[user if user is not None else ""], queries=None if query is None else [query], k=k,
+        exclude=names(exclude) or [], where=where,
     )  # fmt: skip
     catalogue = fitted.dataset.catalogue
     titles = None if catalogue is None or "title" not in catalogue.columns else catalogue["title"].to_list()
@@ -224,23 +248,20 @@ def rehearse(
     model: Annotated[Path, typer.Argument(help="a model directory")],
     data: DataOption,
     world: Annotated[str, typer.Option(help="learned, logistic, item, global; or agents, by a text model")] = "learned",
-    people: Annotated[int, typer.Option(help="how many of the log's people")] = 20,
-    pages: Annotated[int, typer.Option(help="how many pages each is shown")] = 5,
-    seed: Annotated[int, typer.Option(help="decides who comes and what they do")] = 0,
-    seconds: Annotated[float, typer.Option(help="agents: how long one answer may take")] = 30.0,
+    people: Annotated[int, typer.Option(help="how many of the log's people", min=1)] = 20,
+    pages: Annotated[int, typer.Option(help="how many pages each is shown", min=1)] = 5,
+    seed: Annotated[int, seed_option("decides who comes and what they do")] = 0,
+    seconds: Annotated[float, number_option("agents: how long one answer may take")] = 30.0,
+    time_unit: TimeUnitOption = None,
 ) -> None:
     """Show a fitted system to simulated people of a log with ratings, and say how far they are like the real ones."""
-    from dataclasses import replace
-
-    from interplay import experiment
     from interplay.fitted import Fitted
-    from interplay.llm import Endpoint
+    from interplay.llm import configured
     from interplay.protocols.rehearsing import rehearse as rehearsed
 
-    spoken = Endpoint.of_environment()
     told = rehearsed(
-        Fitted.load(model), experiment.dataset(data), world=world, people=people, pages=pages, seed=seed,
-        model=None if spoken is None else replace(spoken, seconds=seconds),
+        Fitted.load(model), read(data, time_unit), world=world, people=people, pages=pages, seed=seed,
+        model=configured(seconds=seconds),
     )  # fmt: skip
     print(f"{told.pages} pages: " + ", ".join(f"{n} {kind}" for kind, n in told.counts.items()))
     if told.spoken:

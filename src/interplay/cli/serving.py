@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from interplay.cli.shared import STORE, app, opened, shown
+from interplay.cli.shared import STORE, app, number_option, opened, seed_option, shown
 from interplay.errors import BadSetting
 
-PortOption = Annotated[int, typer.Option("--port", help="0 takes a free one")]
+PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one")]
 HostOption = Annotated[str, typer.Option("--host", help="the address to listen on")]
 
 
@@ -23,7 +23,9 @@ def serve(
     store: Annotated[str | None, STORE] = None,
     open_: Annotated[bool, typer.Option("--open", help="let everybody in where there is no key")] = False,
     origin: Annotated[list[str] | None, typer.Option(help="a site whose pages may ask (CORS); repeatable")] = None,
-    rate: Annotated[float | None, typer.Option(help="requests a second of a key that names none of its own")] = None,
+    rate: Annotated[float | None, number_option("requests a second of a key that names none of its own")] = None,
+    photos: Annotated[Path | None, typer.Option(help="the directory of photographs that the catalogue names")] = None,
+    photo_host: Annotated[list[str] | None, typer.Option(help="a host that browsers may load them from")] = None,
 ) -> None:
     """Serve a fitted system, or the live models of a store's tenants: HTTP API and page. Stays in the foreground.
 
@@ -32,13 +34,15 @@ def serve(
     """
     from interplay.fitted import Fitted
     from interplay.serve.engine import Engine
+    from interplay.serve.photos import Photos
 
+    shot = Photos(folder=photos, hosts=tuple(h.lower() for h in photo_host or ()))
     if store is None:
         if model is None:
             raise BadSetting(
                 "say what to serve: a model directory, --store WHERE, or both to begin a store with a model"
             )
-        _run(Engine.of(Fitted.load(model)), host, port, open_, origins=tuple(origin or ()), rate=rate)
+        _run(Engine.of(Fitted.load(model)), host, port, open_, origins=tuple(origin or ()), rate=rate, photos=shot)
         return
     from interplay.learning import Schedule, install
 
@@ -54,7 +58,7 @@ def serve(
             if engine.scene.learning.every
         ]
         try:
-            _run(engines, host, port, open_, keys=held.keys, origins=tuple(origin or ()), rate=rate)
+            _run(engines, host, port, open_, keys=held.keys, origins=tuple(origin or ()), rate=rate, photos=shot)
         finally:
             for schedule in schedules:
                 schedule.stop()
@@ -64,9 +68,9 @@ def serve(
 def demo(
     port: PortOption = 8080,
     host: HostOption = "127.0.0.1",
-    seed: Annotated[int, typer.Option(help="another market")] = 0,
-    items: Annotated[int, typer.Option(help="things in the market")] = 5000,
-    people: Annotated[int, typer.Option(help="people in the market")] = 2000,
+    seed: Annotated[int, seed_option("another market")] = 0,
+    items: Annotated[int, typer.Option(help="things in the market", min=1)] = 5000,
+    people: Annotated[int, typer.Option(help="people in the market", min=1)] = 2000,
     recipe: Annotated[str, typer.Option(help="what serves it")] = "market.toml",
     store: Annotated[str | None, typer.Option(help="keep the market here, to go on with later")] = None,
 ) -> None:
@@ -95,14 +99,15 @@ def demo(
 
 def _run(
     engine: Any, host: str, port: int, everybody: bool, *, keys: Any = None, origins: tuple[str, ...] = (),
-    rate: float | None = None,
+    rate: float | None = None, photos: Any = None,
 ) -> None:  # fmt: skip
     from interplay.serve.app import create_app
     from interplay.serve.guard import GuardConfig
+    from interplay.serve.photos import Photos
     from interplay.serve.run import guarded, run
     from interplay.serve.spans import exported
 
     guarded(host, 0 if keys is None else len(keys), opened=everybody)  # refuses a door left open by oversight
     guard = GuardConfig(origins=origins, rate=rate)
-    app = create_app(engine, keys=keys, guard=guard, spans=exported())
+    app = create_app(engine, keys=keys, guard=guard, photos=photos or Photos(), spans=exported())
     run(app, host, port, lines=not sys.stderr.isatty())  # a person reads the address, a collector the lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from interplay.errors import BadData
+from interplay.errors import BadData, BadSetting
 
 app = typer.Typer(
     name="interplay", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -28,10 +29,54 @@ UNIT = typer.Option(
     "--time-unit", help="of the timestamp column, where it is not microseconds: seconds, milliseconds..."
 )
 DataOption = Annotated[str, typer.Option("--data", help="a known data set, a directory, a file, or 'market'")]
+TimeUnitOption = Annotated[str | None, UNIT]
 STORE = typer.Option("--store", envvar="INTERPLAY_DATABASE_URL", help="a store: an SQLite file or a postgresql:// URL")
 StoreOption = Annotated[str, STORE]
 TenantOption = Annotated[str, typer.Option("--tenant", help="whose part of the store")]
+SEEDS = 2**32 - 1  # the largest that every generator of random numbers takes
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting; repeatable")]
+
+
+def seed_option(help_: str) -> Any:
+    """An option that takes what every generator of random numbers takes as a seed."""
+    return typer.Option(help=help_, min=0, max=SEEDS)
+
+
+def number_option(help_: str, *, low: float = 0.0, high: float | None = None) -> Any:
+    """An option that takes a finite number of at least `low`."""
+    return typer.Option(help=help_, min=low, max=high, callback=_finite)
+
+
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):  # a range lets NaN through
+        raise typer.BadParameter(f"{value} is not a finite number")
+    return value
+
+
+def names(spoken: str | None) -> list[str] | None:
+    """What was listed with commas; None where nothing was."""
+    return None if spoken is None else [part.strip() for part in spoken.split(",") if part.strip()]
+
+
+def seeds(spoken: str | None) -> list[int] | None:
+    """Seeds that were listed with commas."""
+    listed = names(spoken)
+    for one in listed or ():
+        if not one.isdecimal() or int(one) > SEEDS:
+            raise BadSetting(f"--seeds names {one!r}; expected whole numbers from 0 to {SEEDS}, such as --seeds 0,1,2")
+    return None if listed is None else [int(one) for one in listed]
+
+
+def read(data: str, time_unit: str | None = None) -> Any:
+    """The data set; what its files held, kept and lacked is said where progress is."""
+    from interplay import experiment
+    from interplay.data.report import Report
+
+    report = Report(data)
+    dataset = experiment.dataset(data, time_unit=time_unit, report=report)
+    for line in report.lines():
+        print(line, file=sys.stderr)
+    return dataset
 
 
 @contextmanager

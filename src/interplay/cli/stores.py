@@ -19,7 +19,9 @@ from interplay.cli.shared import (
     console,
     keys_app,
     models_app,
+    number_option,
     opened,
+    seed_option,
     shown,
 )
 from interplay.errors import BadSetting
@@ -28,13 +30,17 @@ from interplay.errors import BadSetting
 @app.command()
 def ingest(
     files: Annotated[
-        list[Path], typer.Argument(help="CSV, Parquet, Arrow or JSON-lines files, or data set directories")
+        list[Path],
+        typer.Argument(
+            help="CSV, Parquet, Arrow or JSON-lines files, data set directories, and what RecBole, MovieLens, Amazon "
+            "reviews, Gorse, Personalize, BEIR, TREC and UBI write"
+        ),
     ],
     out: Annotated[Path | None, typer.Option(help="write a data set directory (interactions only)")] = None,
     store: Annotated[str | None, STORE] = None,
     tenant: TenantOption = "default",
     refused: Annotated[Path | None, typer.Option(help="with --out: file for refused rows (OUT/refused.csv)")] = None,
-    batch: Annotated[int, typer.Option(help="rows held in memory at once")] = 500_000,
+    batch: Annotated[int, typer.Option(help="rows held in memory at once", min=1)] = 500_000,
     time_unit: Annotated[str | None, UNIT] = None,
 ) -> None:
     """Stream files of any size into a store, or into a data set directory; memory is bounded by the batch."""
@@ -62,7 +68,7 @@ def train(
     system: Annotated[str | None, typer.Argument(help="a system or recipe; none: as the live model was made")] = None,
     tenant: TenantOption = "default",
     set_: SetOption = None,
-    seed: Annotated[int, typer.Option(help="decides everything learnt")] = 0,
+    seed: Annotated[int, seed_option("decides everything learnt")] = 0,
     gate: Annotated[
         str | None, typer.Option(help="'not worse', 'better', 'always' or 'never'; the recipe's [learning] by default")
     ] = None,
@@ -102,7 +108,7 @@ def estimate(
     since: Annotated[datetime | None, typer.Option(help="pages from here on, UTC, in the place of a share")] = None,
     until: Annotated[datetime | None, typer.Option(help="pages up to here, UTC")] = None,
     days: Annotated[float | None, typer.Option(help="pages of the last so many days of the log")] = None,
-    seed: Annotated[int, typer.Option(help="of fits and resamples")] = 0,
+    seed: Annotated[int, seed_option("of fits and resamples")] = 0,
     json_: Annotated[bool, typer.Option("--json", help="every number, for machines")] = False,
 ) -> None:
     """What other policies would have earned on the traffic that a store logged, or why its log cannot tell."""
@@ -126,7 +132,7 @@ def looks(
     store: StoreOption,
     tenant: TenantOption = "default",
     kind: Annotated[str, typer.Option(help="the event type that answers a page")] = "click",
-    seed: Annotated[int, typer.Option(help="of the fit, who is left out, and resamples")] = 0,
+    seed: Annotated[int, seed_option("of the fit, who is left out, and resamples")] = 0,
     json_: Annotated[bool, typer.Option("--json", help="every number, for machines")] = False,
 ) -> None:
     """Where on a page people look, learnt from a store's impressions, or why its log cannot tell."""
@@ -202,7 +208,7 @@ def keys_create(
     name: Annotated[str, typer.Argument(help="whose key it is, for the list")] = "",
     tenant: TenantOption = "default",
     scopes: Annotated[str, typer.Option(help="some of read, write, admin, comma-separated")] = "read,write",
-    rate: Annotated[float | None, typer.Option(help="requests a second; no limit of its own by default")] = None,
+    rate: Annotated[float | None, number_option("requests a second; no limit of its own by default")] = None,
 ) -> None:
     """Make an API key. It is shown this once; from the first key on, a service over the store asks for one."""
     with opened(store, tenant) as held:
@@ -286,8 +292,8 @@ def erase(
         done = learning.erase(held, user)
     print(
         f"erased {done.events:,} events, {done.impressions:,} impressions, {done.traces:,} traces, rows of "
-        f"{done.models} models and {done.refused} refused rows. What is left in shared item parameters changes with "
-        "the next training"
+        f"{done.models} models, {done.refused} refused rows and {done.recordings} recordings. What is left in shared "
+        "item parameters changes with the next training"
     )
 
 

@@ -116,6 +116,8 @@ class Checked:
             factor: float = 1
         else:
             factor = UNITS[unit]
+        for other, strays in odd_units(values, unit or "microseconds").items():
+            self.refuse(strays, column, lambda v, u=other: f"{v} looks like {u}, among {unit or 'microseconds'}")  # type: ignore[misc]
         if factor < 1:
             values = (values / round(1 / factor)).floor()
         elif factor > 1:
@@ -191,6 +193,23 @@ def _parsed_times(text: pl.Series) -> pl.Series:
     return zoned.fill_null(plain).fill_null(day)
 
 
+def odd_units(values: pl.Series, unit: str) -> dict[str, pl.Series]:
+    """Other unit -> flags of the values that can only be meant in it, where most of the column is plainly in `unit`."""
+    middle = values.median()
+    if middle is None or not _plausible(unit)[0] <= middle <= _plausible(unit)[1]:  # type: ignore[operator]
+        return {}
+    low, high = values.min(), values.max()
+    if _plausible(unit)[0] <= low and high <= _plausible(unit)[1]:  # type: ignore[operator]
+        return {}
+    return {other: values.is_between(*_plausible(other)).fill_null(False) for other in UNITS if other != unit}
+
+
+def _plausible(unit: str) -> tuple[float, float]:
+    """1995 and 2100 in ticks of a unit; the ranges of different units do not overlap."""
+    scale = 1_000_000 / UNITS[unit]
+    return PLAUSIBLE[0] * scale, PLAUSIBLE[1] * scale
+
+
 def wrong_unit(values: pl.Series, file: str, column: str) -> None:
     """Refuse times that can only be meant in another unit than microseconds.
 
@@ -202,7 +221,7 @@ def wrong_unit(values: pl.Series, file: str, column: str) -> None:
     low, high = values.quantile(0.01, "nearest"), values.quantile(0.99, "nearest")
     for unit, factor in UNITS.items():
         scale = 1_000_000 / factor  # ticks in a second
-        if unit != "microseconds" and PLAUSIBLE[0] * scale <= low and high <= PLAUSIBLE[1] * scale:  # type: ignore[operator]
+        if unit != "microseconds" and _plausible(unit)[0] <= low and high <= _plausible(unit)[1]:  # type: ignore[operator]
             first, last = (datetime.fromtimestamp(v / scale, UTC).date() for v in (low, high))  # type: ignore[operator]
             raise BadData(
                 f"{file}, column {column}: {int(low)} to {int(high)} look like {unit} ({first} to {last}); "  # type: ignore[arg-type]

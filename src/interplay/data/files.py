@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import csv
 import errno
+import gzip
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -205,25 +206,87 @@ def _closed(part: pl.DataFrame, path: Path, report: Report) -> pl.DataFrame:
 
 def _json_batches(path: Path, report: Report, rows: int) -> Iterator[pl.DataFrame]:
     held: list[dict[str, Any]] = []
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            report.counts(path.name).rows += 1
-            try:
-                value = json.loads(line)
-                if not isinstance(value, dict):
-                    raise ValueError("a line holds one object")
-            except ValueError as error:
-                why, text = f"not a JSON object: {error}", line.rstrip("\n")
-                report.refuse(path.name, [number], None, lambda _, w=why: w, lambda _, t=text: t)  # type: ignore[misc]
-                continue
-            held.append({**value, ROW: number})
-            if len(held) >= rows:
-                yield pl.DataFrame(held, infer_schema_length=None, strict=False)
-                held = []
+    for number, value in objects(path, report):
+        report.counts(path.name).rows += 1
+        held.append({**value, ROW: number})
+        if len(held) >= rows:
+            yield pl.DataFrame(held, infer_schema_length=None, strict=False)
+            held = []
     if held:
         yield pl.DataFrame(held, infer_schema_length=None, strict=False)
+
+
+def objects(path: Path, report: Report) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The JSON objects of a file, one a line, with their line numbers; a name in .gz is unpacked.
+
+    A line that is none is counted and refused in `report`; the others are the caller's to count. Errors: BadData for a
+    file that is cut off.
+    """
+    number = 0
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", errors="replace") as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
+                try:
+                    value = json.loads(line)
+                    if not isinstance(value, dict):
+                        raise ValueError("a line holds one object")
+                except ValueError as error:
+                    why, text = f"not a JSON object: {error}", line.rstrip("\n")
+                    report.counts(path.name).rows += 1
+                    report.refuse(path.name, [number], None, lambda _, w=why: w, lambda _, t=text: t)  # type: ignore[misc]
+                    continue
+                yield number, value
+    except (EOFError, OSError) as error:
+        raise BadData(f"{path.name} is cut off or damaged after row {number}: {error}") from error
+
+
+def fields(
+    path: Path, report: Report, rows: int, *, separator: str | None, columns: Sequence[str] = (),
+    encoding: str = "utf-8",
+) -> Iterator[pl.DataFrame]:  # fmt: skip
+    """Batches of a separated file without quoting, all cells as text, with the column `ROW`.
+
+    Without `columns` the first line names them; separator None is any run of white space. A line with another number of
+    fields is refused. Errors: BadData for an empty file whose first line should name the columns.
+    """
+    split = "\t" if separator is None else separator
+
+    def told(names: Sequence[str], numbers: list[int], held: list[str]) -> pl.DataFrame:
+        lines, number = pl.Series(held, dtype=pl.String), np.array(numbers, np.int64)
+        if separator is None:
+            lines = lines.str.strip_chars().str.replace_all(r"\s+", split)
+        cells = lines.str.split(split)
+        good = (cells.list.len() == len(names)).to_numpy()
+        report.counts(path.name).rows += len(held)
+        at = np.flatnonzero(~good)
+        report.refuse(
+            path.name, number[at], None,
+            lambda i: f"{len(cells[int(at[i])])} fields where {len(names)} are expected",
+            lambda i: held[int(at[i])],
+        )  # fmt: skip
+        kept = cells.filter(pl.Series(good))
+        table = kept.list.to_struct(fields=list(names)).struct.unnest() if len(kept) else pl.DataFrame(
+            schema=dict.fromkeys(names, pl.String))  # fmt: skip
+        table = table.with_columns(pl.when(pl.col(pl.String) != "").then(pl.col(pl.String)).name.keep())
+        return table.with_columns(pl.Series(ROW, number[good]))
+
+    with path.open(encoding=encoding, errors="replace") as lines:
+        names = list(columns) or lines.readline().rstrip("\n").removeprefix("\ufeff").split(split)
+        if names == [""]:
+            raise BadData(f"{path.name} is empty; its first line should name the columns")
+        numbers, held, none = list[int](), list[str](), True
+        for number, line in enumerate(lines, 1):
+            line = line.rstrip("\n")
+            if line.strip():
+                numbers.append(number)
+                held.append(line)
+            if len(held) >= rows:
+                yield told(names, numbers, held)
+                numbers, held, none = [], [], False
+        if held or none:
+            yield told(names, numbers, held)
 
 
 def typed(column: pl.Series) -> pl.Series:

@@ -1,99 +1,110 @@
-"""Files that people already have: RecBole atomic files, MovieLens, Amazon reviews, BEIR, KuaiRand; each is a Dataset.
+"""Files that people already have: RecBole atomic files, MovieLens, Amazon reviews, BEIR, KuaiRand, and in exports.py
+what Gorse, Amazon Personalize, User Behavior Insights and TREC write.
 
-Every reader takes `(path, *, name, bad, report)` as `from_frames` does. Their times are converted here, explicitly:
-RecBole and MovieLens write seconds, Amazon reviews seconds (2014, 2018) or milliseconds (2023).
+Each format is a function from a file to the parts that lie in it (data/parts.py), none where the file is of another
+kind. Times are converted as their publishers write them: RecBole and MovieLens seconds, Amazon reviews seconds (2014,
+2018) or milliseconds (2023).
 """
 
 from __future__ import annotations
 
-import gzip
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from interplay.data.files import typed
-from interplay.data.kuairand import kuairand
+from interplay.data import checks
+from interplay.data.exports import gorse, personalize, trec, ubi
+from interplay.data.files import ROW, fields, typed
+from interplay.data.kuairand import kuairand_frames
+from interplay.data.parts import Part, first, header, made, of_file, of_frame
 from interplay.data.report import Report
-from interplay.data.tables import from_frames
 from interplay.errors import BadData
-from interplay.types import Dataset
 
 GENRES = ("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama",
           "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War",
           "Western")  # fmt: skip
+MAIN = frozenset({"interactions", "queries", "qrels", "runs"})  # a directory is of a format that finds one of these
+BELOW = ("qrels",)  # folders of a data set in which further files lie
 
 
-def recognised(path: Path) -> Callable[..., Dataset] | None:
-    """The reader whose files lie at `path`, or None: then it should be a directory of our own format."""
-    if path.is_file():
-        names = {path.name}
-        if path.suffix == ".inter":
-            return recbole
-    else:
-        names = {p.name for p in path.iterdir()}
-        if any(n.endswith(".inter") for n in names):
-            return recbole
-        if names & {"u.data", "ratings.dat", "ratings.csv"}:
-            return movielens
-        if "corpus.jsonl" in names:
-            return beir
-        if any(path.glob("log_standard_*.csv")) or any(path.glob("data/log_standard_*.csv")):
-            return kuairand
-    if any(n.endswith((".json", ".json.gz", ".jsonl", ".jsonl.gz")) and _is_reviews(path, n) for n in names):
-        return amazon_reviews
+@dataclass(frozen=True)
+class Found:
+    """Files of a known format."""
+
+    format: str
+    name: str  # of the data set
+    parts: Sequence[Part]
+
+
+def recognised(path: Path, *, alone: bool = False) -> Found | None:
+    """What lies in a file or directory of a known format; None for our own format, or none that is known.
+
+    A file of a release that belongs together (RecBole, MovieLens) brings its neighbours unless it stands `alone`.
+    """
+    if path.is_dir() and (any(path.glob("log_standard_*.csv")) or any(path.glob("data/log_standard_*.csv"))):
+        return Found("kuairand", path.name, _kuairand(path))
+    files = [path] if path.is_file() else _files(path)
+    for name, reader in FORMATS.items():
+        parts = [part for file in files for part in reader(file)]
+        if not parts or (path.is_dir() and not MAIN & {p.table for p in parts}):
+            continue
+        called = path.name if path.is_dir() else path.name.partition(".")[0]
+        if name == "recbole":
+            logs = [p.file for p in parts if p.table == "interactions"]
+            if len(logs) > 1:
+                raise BadData(f"{path} should hold one .inter file; found {[p.name for p in logs]}")
+            called = logs[0].stem if logs else called
+            if path.is_dir():
+                parts = [p for p in parts if p.file.stem == called]
+        if path.is_file() and not alone and name in ("recbole", "movielens"):
+            kin = [f for f in _files(path.parent) if name == "movielens" or f.stem == path.stem]
+            parts = [part for file in kin for part in reader(file)]
+            called = path.parent.name if name == "movielens" else called
+        return Found(name, called, parts)
     return None
+
+
+def _files(path: Path) -> list[Path]:
+    folders = [path, *(path / below for below in BELOW if (path / below).is_dir())]
+    return [file for folder in folders for file in sorted(folder.iterdir()) if file.is_file()]
 
 
 # --------------------------------------------------------------------------------------------------------------------
 # RecBole
 
+ATOMIC = {"token", "token_seq", "float", "float_seq"}
+RENAMED = {"class": "categories", "genre": "categories", "movie_title": "title", "release_year": "year"}
 
-def recbole(path: str | Path, *, name: str | None = None, bad: str = "raise", report: Report | None = None) -> Dataset:
-    """RecBole atomic files: `NAME.inter` and, beside it, `NAME.item` and `NAME.user` (columns are `name:type`).
+
+def recbole(path: Path) -> list[Part]:
+    """One RecBole atomic file, `NAME.inter`, `NAME.item` or `NAME.user` (columns are `name:type`).
 
     `user_id`, `item_id`, `rating` (our value), `timestamp` (seconds) and `session_id` are understood; the first token
-    columns stand in where user_id or item_id is called otherwise. Errors: BadData.
+    columns stand in where user_id or item_id is called otherwise. Errors: BadData for a header of another kind.
     """
-    path = Path(path)
-    logs = [path] if path.is_file() else sorted(path.glob("*.inter"))
-    if len(logs) != 1:
-        raise BadData(f"{path} should hold one .inter file; found {[p.name for p in logs]}")
-    inter = logs[0]
-    log, kinds = _atomic(inter)
-    tokens = [c for c in log.columns if kinds[c] == "token"]
-    for ours, at in (("user_id", 0), ("item_id", 1)):
-        if ours not in log.columns and len(tokens) > at:
-            log = log.rename({tokens[at]: ours})
-    log = log.rename({c: o for c, o in (("rating", "value"),) if c in log.columns})
-    others: dict[str, pl.DataFrame | None] = {"item": None, "user": None}
-    for what in others:
-        file = inter.with_suffix(f".{what}")
-        if file.exists():
-            table, _ = _atomic(file)
-            first = table.columns[0]
-            table = table.rename({first: f"{what}_id"})
-            held = {"class": "categories", "genre": "categories", "movie_title": "title", "release_year": "year"}
-            have = set(table.columns)
-            others[what] = table.rename({c: o for c, o in held.items() if c in have and o not in have})
-    return from_frames(
-        name or inter.stem, log, others["item"], others["user"], time_unit="seconds", bad=bad, report=report,
-        files={"interactions": inter.name, "items": f"{inter.stem}.item", "users": f"{inter.stem}.user"},
-    )  # fmt: skip
+    table = {".inter": "interactions", ".item": "items", ".user": "users"}.get(path.suffix)
+    if table is None:
+        return []
+
+    def read(report: Report, rows: int) -> Iterator[pl.DataFrame]:
+        for frame in fields(path, report, rows, separator="\t"):
+            yield _atomic(frame, table, path.name)
+
+    return [Part(table=table, file=path, read=read, unit="seconds")]
 
 
-def _atomic(path: Path) -> tuple[pl.DataFrame, dict[str, str]]:
-    """The frame of one atomic file and the RecBole type of each column."""
-    table = _text_frame(path, "\t")
-    spoken = {c: c.partition(":") for c in table.columns}
-    wrong = [c for c, (_, colon, kind) in spoken.items() if not colon or kind not in ATOMIC]
+def _atomic(frame: pl.DataFrame, table: str, file: str) -> pl.DataFrame:
+    """Cells by the RecBole type of their column, columns by our names."""
+    said = {c: c.partition(":") for c in frame.columns if c != ROW}
+    wrong = [c for c, (_, colon, kind) in said.items() if not colon or kind not in ATOMIC]
     if wrong:
-        raise BadData(f"{path.name}: header {wrong} should read name:type with a type of {sorted(ATOMIC)}")
-    out = []
-    for column, (short, _, kind) in spoken.items():
-        values = table[column]
+        raise BadData(f"{file}: header {wrong} should read name:type with a type of {sorted(ATOMIC)}")
+    out = [frame[ROW]]
+    for column, (short, _, kind) in said.items():
+        values = frame[column]
         if kind == "token_seq":
             values = values.str.split(" ")
         elif kind == "float_seq":
@@ -101,86 +112,93 @@ def _atomic(path: Path) -> tuple[pl.DataFrame, dict[str, str]]:
         elif kind == "float" and short not in ("timestamp", "rating"):  # those two are checked and named row by row
             values = typed(values)
         out.append(values.alias(short))
-    return pl.DataFrame(out), {short: kind for short, _, kind in spoken.values()}
-
-
-ATOMIC = {"token", "token_seq", "float", "float_seq"}
-
-
-def _text_frame(path: Path, separator: str, columns: list[str] | None = None, encoding: str = "utf-8") -> pl.DataFrame:
-    """A separated file without quoting, all as text. Errors: BadData naming a row with the wrong number of fields."""
-    lines = pl.Series(path.read_bytes().decode(encoding, "replace").splitlines(), dtype=pl.String)
-    if columns is None:
-        if not len(lines):
-            raise BadData(f"{path.name} is empty; its first line should name the columns")
-        columns, lines = lines[0].split(separator), lines[1:]
-    number = pl.int_range(1, len(lines) + 1, eager=True).filter(lines != "")
-    fields = lines.filter(lines != "").str.split(separator)
-    wrong = (fields.list.len() != len(columns)).arg_true()
-    if len(wrong):
-        row = int(number[int(wrong[0])])
-        raise BadData(f"{path.name}, row {row}: {len(fields[int(wrong[0])])} fields where {len(columns)} are expected "
-                      f"({len(wrong)} such rows)")  # fmt: skip
-    table = fields.list.to_struct(fields=columns).struct.unnest() if len(fields) else pl.DataFrame(
-        schema=dict.fromkeys(columns, pl.String))  # fmt: skip
-    return table.with_columns(pl.when(pl.col(pl.String) != "").then(pl.col(pl.String)).name.keep())
+    made, names = pl.DataFrame(out), [short for short, _, _ in said.values()]
+    if table != "interactions":
+        made = made.rename({names[0]: f"{table.removesuffix('s')}_id"})
+        have = set(made.columns)
+        return made.rename({c: o for c, o in RENAMED.items() if c in have and o not in have})
+    tokens = [short for short, _, kind in said.values() if kind == "token"]
+    for ours, at in (("user_id", 0), ("item_id", 1)):
+        if ours not in made.columns and len(tokens) > at:
+            made = made.rename({tokens[at]: ours})
+    return made.rename({"rating": "value"}, strict=False)
 
 
 # --------------------------------------------------------------------------------------------------------------------
 # MovieLens
 
+LOG = ("user_id", "item_id", "value", "timestamp")
+PEOPLE = ("user_id", "gender", "age", "occupation", "zip_code")
+RELEASES: dict[str, tuple[str, str, tuple[str, ...], str]] = {  # file -> table, separator, columns, encoding
+    "u.data": ("interactions", "\t", LOG, "utf-8"),
+    "u.item": ("items", "|", ("item_id", "title", "released", "video", "imdb", *GENRES), "latin-1"),
+    "u.user": ("users", "|", ("user_id", "age", "gender", "occupation", "zip_code"), "utf-8"),
+    "ratings.dat": ("interactions", "::", LOG, "utf-8"),
+    "movies.dat": ("items", "::", ("item_id", "title", "categories"), "latin-1"),
+    "users.dat": ("users", "::", PEOPLE, "utf-8"),
+}  # fmt: skip
 
-def movielens(
-    path: str | Path, *, name: str | None = None, bad: str = "raise", report: Report | None = None
-) -> Dataset:
-    """An unpacked MovieLens release: u.data (100K), ratings.dat (1M, 10M) or ratings.csv (20M and later)."""
-    path = Path(path)
-    path = path.parent if path.is_file() else path
-    return from_frames(name or path.name, *movielens_frames(path), bad=bad, report=report)
+
+def movielens(path: Path) -> list[Part]:
+    """One file of a MovieLens release: u.data and its like (100K), ratings.dat (1M, 10M), ratings.csv (20M and later).
+
+    Ids are whole numbers; a row with another one is refused.
+    """
+    if path.name in RELEASES:
+        table, separator, columns, encoding = RELEASES[path.name]
+
+        def read(report: Report, rows: int) -> Iterator[pl.DataFrame]:
+            for frame in fields(path, report, rows, separator=separator, columns=columns, encoding=encoding):
+                yield _released(frame, path.name, report)
+
+        return [Part(table=table, file=path, read=read, unit="seconds")]
+    if path.name not in ("ratings.csv", "movies.csv") or "movieId" not in header(path):
+        return []
+    table = "interactions" if path.name == "ratings.csv" else "items"
+    ours = {"userId": "user_id", "movieId": "item_id", "rating": "value", "genres": "categories"}
+    plain = of_file(table, path)
+
+    def read_csv(report: Report, rows: int) -> Iterator[pl.DataFrame]:
+        for frame in plain.read(report, rows):
+            yield _released(frame.rename(ours, strict=False), path.name, report)
+
+    return [Part(table=table, file=path, read=read_csv, unit="seconds")]
+
+
+def _released(frame: pl.DataFrame, file: str, report: Report) -> pl.DataFrame:
+    """Ids as whole numbers, genres as lists, and of the 100K release genres out of their flags."""
+    checked = checks.Checked(frame, file, report)
+    for key in ("user_id", "item_id"):
+        if key in frame.columns:
+            whole = frame[key].cast(pl.Int64, strict=False)
+            wrong = whole.is_null() & frame[key].is_not_null()
+            checked.refuse(wrong, key, lambda v: f"{v!r} is no whole number, as ids of MovieLens are")
+            checked.set(key, whole)
+    frame = checked.table.filter(pl.Series(checked.good))
+    if "unknown" in frame.columns:
+        year = pl.col("title").str.extract(r"\((\d{4})\)\s*$").cast(pl.Int32)
+        picked = pl.concat_list(pl.when(pl.col(g) == "1").then(pl.lit(g)) for g in GENRES).list.drop_nulls()
+        return frame.select(ROW, "item_id", "title", categories=picked, year=year)
+    if "categories" in frame.columns:
+        return frame.with_columns(pl.col("categories").str.split("|"))
+    numbers = [c for c in ("age", "occupation") if c in frame.columns and frame[c].str.contains(r"^\d*$").all()]
+    return frame.with_columns(pl.col(numbers).cast(pl.Int32))
 
 
 def movielens_frames(path: Path) -> tuple[pl.DataFrame, pl.DataFrame | None, pl.DataFrame | None]:
-    """(log, films, people) of a MovieLens release; times in microseconds, ratings as value."""
-    films = people = None
-    four = ["user_id", "item_id", "value", "timestamp"]
-    if (path / "u.data").exists():
-        log = _text_frame(path / "u.data", "\t", four)
-        if (path / "u.item").exists():
-            heads = ["item_id", "title", "released", "video", "imdb", *GENRES]
-            flags = _text_frame(path / "u.item", "|", heads, "latin-1")
-            picked = pl.concat_list(pl.when(pl.col(g) == "1").then(pl.lit(g)) for g in GENRES).list.drop_nulls()
-            year = pl.col("title").str.extract(r"\((\d{4})\)\s*$").cast(pl.Int32)
-            films = flags.select("item_id", "title", categories=picked, year=year)
-        if (path / "u.user").exists():
-            people = _text_frame(path / "u.user", "|", ["user_id", "age", "gender", "occupation", "zip_code"])
-            people = people.with_columns(pl.col("age").cast(pl.Int32))
-    elif (path / "ratings.dat").exists():
-        log = _text_frame(path / "ratings.dat", "::", four)
-        if (path / "movies.dat").exists():
-            films = _text_frame(path / "movies.dat", "::", ["item_id", "title", "categories"], "latin-1")
-            films = films.with_columns(pl.col("categories").str.split("|"))
-        if (path / "users.dat").exists():
-            people = _text_frame(path / "users.dat", "::", ["user_id", "gender", "age", "occupation", "zip_code"])
-            people = people.with_columns(pl.col("age", "occupation").cast(pl.Int32))
-    elif (path / "ratings.csv").exists():
-        log = pl.read_csv(path / "ratings.csv", infer_schema=False)
-        log = log.rename(dict(zip(log.columns, four, strict=False)))
-        if (path / "movies.csv").exists():
-            films = pl.read_csv(path / "movies.csv", infer_schema=False)
-            films = films.rename({"movieId": "item_id", "genres": "categories"})
-            films = films.with_columns(pl.col("categories").str.split("|"))
-    else:
+    """(log, films, people) of a MovieLens release; times in microseconds, ratings as value. Errors: BadData."""
+    parts = [part for file in _files(path) for part in movielens(file)]
+    report = Report(path.name)
+    held: dict[str, pl.DataFrame] = {}
+    for part in parts:
+        frames = list(part.read(report, 1 << 20))
+        if part.table == "interactions":
+            frames = [checks.interactions(f, part.name, report, part.unit).kept() for f in frames]
+        held[part.table] = pl.concat(frames, how="diagonal_relaxed").drop(ROW)
+    if "interactions" not in held:
         raise BadData(f"{path} is no MovieLens release; expected u.data, ratings.dat or ratings.csv")
-    try:
-        log = log.with_columns(
-            pl.col("user_id", "item_id").cast(pl.Int64), pl.col("value").cast(pl.Float32),
-            pl.col("timestamp").cast(pl.Int64) * 1_000_000,
-        )  # fmt: skip
-        films = None if films is None else films.with_columns(pl.col("item_id").cast(pl.Int64))
-        people = None if people is None else people.with_columns(pl.col("user_id").cast(pl.Int64))
-    except pl.exceptions.PolarsError as error:
-        raise BadData(f"{path}: a rating that is not four numbers ({str(error).splitlines()[0]})") from error
-    return log, films, people
+    report.require()
+    return held["interactions"], held.get("items"), held.get("users")
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -192,44 +210,38 @@ REVIEW = {  # our column -> its names in the releases of 2014 and 2018, and of 2
 }  # fmt: skip
 META = {"item_id": ("asin", "parent_asin"), "title": ("title",), "categories": ("categories", "category"),
         "text": ("description",), "brand": ("brand", "store"), "price": ("price",)}  # fmt: skip
+PRODUCT = {"categories": pl.List(pl.String), "price": pl.Float64, "title": pl.String, "text": pl.String,
+           "brand": pl.String}  # fmt: skip
+OBJECTS = (".json", ".json.gz", ".jsonl", ".jsonl.gz")
 
 
-def amazon_reviews(
-    path: str | Path, meta: str | Path | None = None, *, name: str | None = None, bad: str = "raise",
-    report: Report | None = None,
-) -> Dataset:  # fmt: skip
-    """Amazon reviews as JSON lines (.json, .jsonl, or .gz), with a `meta*` file of the products beside them or given.
+def amazon(path: Path) -> list[Part]:
+    """Amazon reviews as JSON lines (.json, .jsonl, or .gz), or the products in a `meta*` file.
 
     The fields of 2014 and 2018 (reviewerID, asin, overall, unixReviewTime in seconds) and of 2023 (user_id,
-    parent_asin, rating, timestamp in milliseconds) are told apart by their names. Errors: BadData.
+    parent_asin, rating, timestamp in milliseconds) are told apart by their names.
     """
-    path = Path(path)
-    report = Report(name or path.name) if report is None else report
-    files = [path] if path.is_file() else sorted(p for p in path.iterdir() if ".json" in p.name)
-    logs = [p for p in files if not p.name.startswith("meta")]
-    metas = [Path(meta)] if meta else [p for p in files if p.name.startswith("meta")]
-    if len(logs) != 1:
-        raise BadData(f"{path} should hold one file of reviews; found {[p.name for p in logs]}")
-    new = False
-    columns: dict[str, list[Any]] = {ours: [] for ours in REVIEW}
-    for record in _lines(logs[0], report):
-        new = new or "parent_asin" in record
-        for ours, (old, recent) in REVIEW.items():
-            columns[ours].append(record.get(recent if "parent_asin" in record else old))
-    log = pl.DataFrame(columns, strict=False)
-    items = None
-    if metas:
-        told: dict[str, list[Any]] = {ours: [] for ours in META}
-        for record in _lines(metas[0], report):
-            for ours, names in META.items():
-                told[ours].append(_plain(next((record[n] for n in reversed(names) if record.get(n)), None), ours))
-        items = pl.DataFrame(told, schema_overrides={"categories": pl.List(pl.String)}, strict=False).unique(
-            "item_id", keep="first", maintain_order=True
-        )
-    return from_frames(
-        name or path.name.partition(".")[0], log, items, time_unit="milliseconds" if new else "seconds", bad=bad,
-        report=report, files={"interactions": logs[0].name, "items": metas[0].name if metas else "items"},
-    )  # fmt: skip
+    if not path.name.endswith(OBJECTS):
+        return []
+    told = first(path)
+    if path.name.startswith("meta") and {"asin", "parent_asin"} & told.keys():
+        return [Part(table="items", file=path, read=lambda report, rows: made(path, report, rows, _product, PRODUCT))]
+    if path.name.startswith("meta") or not {"reviewerID", "parent_asin"} & told.keys():
+        return []
+    new = "parent_asin" in told
+
+    def review(record: dict[str, Any]) -> dict[str, Any]:
+        return {ours: record.get(recent if new else old) for ours, (old, recent) in REVIEW.items()}
+
+    return [Part(table="interactions", file=path, unit="milliseconds" if new else "seconds",
+                 read=lambda report, rows: made(path, report, rows, review))]  # fmt: skip
+
+
+def _product(record: dict[str, Any]) -> dict[str, Any]:
+    return {
+        ours: _plain(next((record[n] for n in reversed(names) if record.get(n)), None), ours)
+        for ours, names in META.items()
+    }
 
 
 def _plain(value: Any, column: str) -> Any:
@@ -247,66 +259,83 @@ def _plain(value: Any, column: str) -> Any:
     return " ".join(map(str, value)) if isinstance(value, list) else value
 
 
-def _lines(path: Path, report: Report) -> Any:
-    """JSON objects of a file, one a line; a broken line is refused in the report."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8", errors="replace") as lines:
-        number = 0
-        try:
-            for number, line in enumerate(lines, 1):
-                try:
-                    record = json.loads(line)
-                    if not isinstance(record, dict):
-                        raise ValueError("a line holds one object")
-                except ValueError as error:
-                    report.counts(path.name).rows += 1
-                    report.refuse(path.name, [number], None, lambda _, e=error: f"not a JSON object: {e}")  # type: ignore[misc]
-                    continue
-                yield record
-        except (EOFError, OSError) as error:
-            raise BadData(f"{path.name} is cut off or damaged after row {number}: {error}") from error
-
-
-def _is_reviews(path: Path, name: str) -> bool:
-    file = path if path.is_file() else path / name
-    if file.name.startswith("meta"):
-        return False
-    try:
-        with (gzip.open if file.suffix == ".gz" else open)(file, "rt", encoding="utf-8", errors="replace") as lines:
-            first = json.loads(lines.readline())
-    except (OSError, EOFError, ValueError):
-        return False
-    return isinstance(first, dict) and bool({"reviewerID", "parent_asin"} & first.keys())
-
-
 # --------------------------------------------------------------------------------------------------------------------
 # BEIR
 
+SPOKEN = {"train": "train", "dev": "valid", "test": "test"}
 
-def beir(path: str | Path, *, name: str | None = None, bad: str = "raise", report: Report | None = None) -> Dataset:
-    """A BEIR set: corpus.jsonl (the items), queries.jsonl, qrels/train.tsv, dev.tsv, test.tsv.
 
-    Tables: `queries` (query_id, text, split) and `qrels` (query_id, item_id, relevance, split). Errors: BadData.
+def beir(path: Path) -> list[Part]:
+    """One file of a BEIR set: corpus.jsonl (the items), queries.jsonl, qrels/train.tsv, dev.tsv, test.tsv.
+
+    Tables: `queries` (query_id, text, split) and `qrels` (query_id, item_id, relevance, split). Errors: BadData for a
+    set without judgements.
     """
-    path = Path(path)
-    report = Report(name or path.name) if report is None else report
-    corpus = [(r.get("_id"), r.get("title"), r.get("text")) for r in _lines(path / "corpus.jsonl", report)]
-    asked = [(r.get("_id"), r.get("text")) for r in _lines(path / "queries.jsonl", report)]
-    spoken = {"train": "train", "dev": "valid", "test": "test"}
-    parts = []
-    for file in sorted((path / "qrels").glob("*.tsv")):
-        judged = _text_frame(file, "\t").rename({"query-id": "query_id", "corpus-id": "item_id", "score": "relevance"})
-        part = pl.lit(spoken.get(file.stem, file.stem))
-        parts.append(judged.with_columns(pl.col("relevance").cast(pl.Float32), split=part))
-    if not parts:
-        raise BadData(f"{path} has no qrels/*.tsv; expected train.tsv, dev.tsv or test.tsv")
-    qrels = pl.concat(parts)
-    queries = pl.DataFrame(asked, schema={"query_id": pl.String, "text": pl.String}, orient="row", strict=False)
-    queries = queries.join(qrels.select("query_id", "split").unique("query_id", keep="first", maintain_order=True),
-                           on="query_id", how="left", maintain_order="left")  # fmt: skip
-    items = pl.DataFrame(corpus, schema={"item_id": pl.String, "title": pl.String, "text": pl.String}, orient="row",
-                         strict=False)  # fmt: skip
-    tables = {"queries": queries, "qrels": qrels}
-    return from_frames(
-        name or path.name, None, items, tables=tables, bad=bad, report=report, files={"items": "corpus.jsonl"}
-    )
+    if path.name == "corpus.jsonl":
+        schema = {"title": pl.String, "text": pl.String}
+        return [Part(table="items", file=path, read=lambda report, rows: made(path, report, rows, _document, schema))]
+    if path.name == "queries.jsonl" and (path.parent / "corpus.jsonl").exists():
+        return [Part(table="queries", file=path, read=lambda report, rows: _asked(path, report, rows))]
+    if path.parent.name != "qrels" or path.suffix != ".tsv" or "corpus-id" not in header(path, "\t"):
+        return []
+
+    def read(report: Report, rows: int) -> Iterator[pl.DataFrame]:
+        for frame in fields(path, report, rows, separator="\t"):
+            yield _judged(frame, path)
+
+    return [Part(table="qrels", file=path, read=read)]
+
+
+def _document(record: dict[str, Any]) -> dict[str, Any]:
+    return {"item_id": record.get("_id"), "title": record.get("title"), "text": record.get("text")}
+
+
+def _judged(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
+    frame = frame.rename({"query-id": "query_id", "corpus-id": "item_id", "score": "relevance"})
+    told = frame.select(pl.col("query_id", "item_id"), pl.col("relevance").cast(pl.Float32), ROW)
+    return told.with_columns(split=pl.lit(SPOKEN.get(path.stem, path.stem)))
+
+
+def _asked(path: Path, report: Report, rows: int) -> Iterator[pl.DataFrame]:
+    """Queries, each with the part that it is judged in."""
+    judged = sorted((path.parent / "qrels").glob("*.tsv"))
+    if not judged:
+        raise BadData(f"{path.parent} has no qrels/*.tsv; expected train.tsv, dev.tsv or test.tsv")
+    own = Report(path.parent.name)
+    read = [_judged(f, file) for file in judged for f in fields(file, own, 1 << 20, separator="\t")]
+    split = pl.concat(read).select("query_id", "split").unique("query_id", keep="first", maintain_order=True)
+    schema = {"query_id": pl.String, "text": pl.String}
+    for frame in made(path, report, rows, lambda r: {"query_id": r.get("_id"), "text": r.get("text")}, schema):
+        yield frame.join(split, on="query_id", how="left", maintain_order="left")
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# KuaiRand
+
+
+def _kuairand(path: Path) -> list[Part]:
+    """The standard log of KuaiRand: what was shown, answers as events, videos and people."""
+    held: dict[str, pl.DataFrame] = {}
+
+    def table(name: str) -> Callable[[], pl.DataFrame]:
+        def read() -> pl.DataFrame:
+            if not held:
+                held.update(kuairand_frames(path))
+            return held[name]
+
+        return read
+
+    folder = path / "data" if (path / "data").is_dir() else path
+    files = {"interactions": "log_standard_*.csv", "items": "video_features_basic_*.csv",
+             "users": "user_features_*.csv", "impressions": "log_standard_*.csv"}  # fmt: skip
+    return [
+        of_frame(name, found, table(name))
+        for name, pattern in files.items()
+        if (found := next(iter(sorted(folder.glob(pattern))), None)) is not None
+    ]
+
+
+FORMATS: dict[str, Callable[[Path], list[Part]]] = {
+    "recbole": recbole, "movielens": movielens, "beir": beir, "gorse": gorse, "personalize": personalize, "ubi": ubi,
+    "trec": trec, "amazon": amazon,
+}  # fmt: skip

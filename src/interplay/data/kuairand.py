@@ -24,6 +24,7 @@ ANSWERS = {
     "is_click": "click", "is_like": "like", "long_view": "long_view", "is_follow": "follow", "is_comment": "comment",
     "is_forward": "forward", "is_hate": "hate", "is_profile_enter": "profile",
 }  # fmt: skip
+LOGGED = "log_standard_*.csv"
 UNKNOWN = -124  # what the publisher writes where it does not know
 
 
@@ -40,11 +41,20 @@ def kuairand(
     Errors: BadData for a folder without a log, or a log without one of the columns that are needed.
     """
     path = Path(path)
+    held = kuairand_frames(path, random=random)
+    return from_frames(
+        name or path.name, held["interactions"], held.get("items"), held.get("users"),
+        {"impressions": held["impressions"]}, bad=bad, report=report, files={"interactions": LOGGED},
+    )  # fmt: skip
+
+
+def kuairand_frames(path: Path, *, random: bool = False) -> dict[str, pl.DataFrame]:
+    """interactions, impressions and, where they are told, items and users. Errors: BadData."""
     folder = path / "data" if (path / "data").is_dir() else path
-    logs = sorted(folder.glob("log_standard_*.csv")) + (sorted(folder.glob("log_random_*.csv")) if random else [])
+    logs = sorted(folder.glob(LOGGED)) + (sorted(folder.glob("log_random_*.csv")) if random else [])
     if not logs:
         held = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
-        raise BadData(f"{folder} holds no log_standard_*.csv; it holds {held}")
+        raise BadData(f"{folder} holds no {LOGGED}; it holds {held}")
     shown = pl.concat([_log(p) for p in logs]).sort("timestamp", maintain_order=True)
     shown = shown.with_columns(request_id=pl.int_range(pl.len(), dtype=pl.Int64))
     events = pl.concat([
@@ -56,10 +66,8 @@ def kuairand(
         "request_id", "user_id", "item_id", "timestamp", "tab", policy=pl.lit("unknown"),
         slot=pl.lit(0, pl.Int32), explored=(pl.col("is_rand") == 1),
     )  # fmt: skip
-    return from_frames(
-        name or path.name, events, _videos(folder), _people(folder), {"impressions": impressions}, bad=bad,
-        report=report, files={"interactions": logs[0].name},
-    )  # fmt: skip
+    told = {"interactions": events, "impressions": impressions, "items": _videos(folder), "users": _people(folder)}
+    return {table: frame for table, frame in told.items() if frame is not None}
 
 
 def _log(path: Path) -> pl.DataFrame:

@@ -22,6 +22,7 @@ from interplay.data import formats
 from interplay.data.clicklogs import click_log
 from interplay.data.fetch import Progress, cache, fetched
 from interplay.data.kuairand import kuairand
+from interplay.data.parts import dataset_of
 from interplay.data.report import Report
 from interplay.data.tables import from_frames, read_directory
 from interplay.errors import BadData, unknown
@@ -45,11 +46,14 @@ class Source:
     base: str = ""
 
 
-def load(name: str | Path, *, seed: int = 0, bad: str = "raise", report: Report | None = None) -> Dataset:
+def load(
+    name: str | Path, *, seed: int = 0, time_unit: str | None = None, bad: str = "raise", report: Report | None = None
+) -> Dataset:
     """The data set called `name`, or the one in a directory or file.
 
-    A directory may be in our format, RecBole atomic files, MovieLens, BEIR or Amazon reviews; a file is interactions
-    (CSV, TSV, Parquet, Arrow, JSON lines, .inter). `seed` draws what is drawn, such as `gowalla:resplit`.
+    A directory may be in our format or in one of those in `formats.FORMATS`; a file is interactions (CSV, TSV, Parquet,
+    Arrow, JSON lines), or one of such a format. `seed` draws what is drawn, such as `gowalla:resplit`; `time_unit` is
+    that of our own format's times, where it is not microseconds.
     Errors: UnknownName with the nearest names; BadData where the set is known but not on this machine.
     """
     spoken = str(name)
@@ -69,10 +73,26 @@ def load(name: str | Path, *, seed: int = 0, bad: str = "raise", report: Report 
     if path.is_dir() and path.name in SOURCES and any((path / m).exists() for m in SOURCES[path.name].marks):
         source = SOURCES[path.name]
         return source.read(path, path.name, source.variants[0] if source.variants else "", seed)
-    reader = formats.recognised(path)
-    if reader is not None:
-        return reader(path, bad=bad, report=report)
-    return read_directory(path, bad=bad, report=report)
+    return _lying(path, time_unit, bad, report)
+
+
+def _lying(path: Path, time_unit: str | None, bad: str, report: Report | None) -> Dataset:
+    """The data set in files of a known format, or of our own."""
+    found = formats.recognised(path) if path.exists() else None
+    if found is not None:
+        return dataset_of(found.name, found.parts, bad=bad, report=report)
+    return read_directory(path, time_unit=time_unit, bad=bad, report=report)
+
+
+def validate(path: str | Path, *, time_unit: str | None = None) -> Report:
+    """Everything that is to be said about a data set's directory or file; never raises for what is in the files."""
+    path = Path(path)
+    report = Report(path.name)
+    try:
+        _lying(path, time_unit, "skip", report)
+    except BadData as error:
+        report.unreadable.append(str(error))
+    return report
 
 
 def known() -> dict[str, str]:
@@ -279,7 +299,9 @@ def _tiktok(path: Path, name: str, variant: str, seed: int) -> Dataset:
 
 def _scifact(path: Path, name: str, variant: str, seed: int) -> Dataset:
     if (path / "corpus.jsonl").exists():
-        return formats.beir(path, name=name)
+        found = formats.recognised(path)
+        assert found is not None
+        return dataset_of(name, found.parts)
     corpus = pl.read_parquet(path / "corpus.parquet").rename({"doc_id": "item_id"}).drop("sentences", strict=False)
     named = {"queries": "queries", "qrels": "qrels", "evidence": "evidence"}
     tables = {n: pl.read_parquet(path / f"{f}.parquet") for n, f in named.items() if (path / f"{f}.parquet").exists()}

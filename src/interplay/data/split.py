@@ -155,14 +155,20 @@ class Split:
 def split(dataset: Dataset, rule: str | None = None, *, seed: int = 0, valid: float = 0.1, test: float = 0.1) -> Split:
     """Assign every event to a part; `rule` None takes given if the data set has one, else time, else random.
 
+    A set of texts and queries without a log has an empty split.
+
     Errors: BadData where the data do not carry the rule (no times, no order, no sessions, too few events).
     """
+    asked = rule
     if rule is None:
         rule = "given" if dataset.events.part is not None else "time" if dataset.events.time is not None else "random"
     if rule not in RULES:
         raise unknown("split", rule, RULES)
     if not (0 <= valid < 1 and 0 < test < 1 and valid + test < 1):
         raise BadSetting(f"valid={valid} and test={test} should be shares that leave something to learn from")
+    if not len(dataset.events) and asked is None and "queries" in dataset.tables and dataset.catalogue is not None:
+        said = f"{dataset.name} has no events: only what learns from texts can be fitted, judged by its queries"
+        return Split(dataset=dataset, rule="given", seed=seed, part=np.zeros(0, np.int8), notes=(said,))
     if not len(dataset.events):
         raise BadData(f"{dataset.name} has no events; there is nothing to split")
     part, notes = RULES[rule](dataset, seed, valid, test)

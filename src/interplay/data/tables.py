@@ -24,7 +24,7 @@ from interplay.data.report import Report, log
 from interplay.errors import BadData
 from interplay.types import EMPTY, TEST, TRAIN, VALID, Array, Dataset, Events, Ids
 
-TABLES = ("attributes", "item_attributes", "impressions", "examples", "baskets", "queries", "qrels", "triples",
+TABLES = ("attributes", "item_attributes", "impressions", "examples", "baskets", "queries", "qrels", "runs", "triples",
           "dialogues")  # fmt: skip
 SPOKEN = {TRAIN: "train", VALID: "valid", TEST: "test"}
 
@@ -68,6 +68,21 @@ def from_frames(
     )
     things = None if items is None else _entities(frame(items), "item_id", called["items"], report)
     people = None if users is None else _entities(frame(users), "user_id", called["users"], report)
+    return assembled(
+        name, events, things, people, tables, vectors, bad=bad, report=report, called=called,
+        logged=interactions is not None,
+    )  # fmt: skip
+
+
+def assembled(
+    name: str, events: pl.DataFrame, things: pl.DataFrame | None, people: pl.DataFrame | None,
+    tables: Mapping[str, Any] = EMPTY, vectors: Mapping[str, Any] = EMPTY, *, bad: str, report: Report,
+    called: Mapping[str, str], logged: bool = True,
+) -> Dataset:  # fmt: skip
+    """A Dataset from tables whose rows are checked: what `report` refused until now is raised or skipped by `bad`.
+
+    `called` names the files of interactions, items and users; `logged` says whether there was a log at all.
+    """
     if bad == "raise":
         report.require()
     elif report.refused:
@@ -76,7 +91,7 @@ def from_frames(
     labelled = frame(tables["examples"]) if "examples" in tables else None
     item_ids, events = _space(events, things, "item_id", called["items"], report, examples.mentioned(labelled, "item"))
     user_ids, events = _space(events, people, "user_id", called["users"], report, examples.mentioned(labelled, "user"))
-    if interactions is not None and not len(events):
+    if logged and not len(events):
         report.note(f"{called['interactions']} has no events; nothing can be learnt from behaviour")
     kept, user_vectors = _vectors(vectors, things, item_ids, report)
     return Dataset(
@@ -138,17 +153,6 @@ def write_directory(dataset: Dataset, path: str | Path, *, replace: bool = False
     return path
 
 
-def validate(path: str | Path, *, time_unit: str | None = None) -> Report:
-    """Everything that is to be said about a dataset directory or file; never raises for what is in the files."""
-    path = Path(path)
-    report = Report(path.name)
-    try:
-        read_directory(path, time_unit=time_unit, bad="skip", report=report)
-    except BadData as error:
-        report.unreadable.append(str(error))
-    return report
-
-
 # --------------------------------------------------------------------------------------------------------------------
 # Parts
 
@@ -197,7 +201,7 @@ def _events(table: pl.DataFrame, file: str, report: Report, unit: str | None) ->
 
 
 def _entities(table: pl.DataFrame, column: str, file: str, report: Report) -> pl.DataFrame:
-    """items or users: one row per id; NaN and infinite numbers become missing ones."""
+    """items or users: one row per id."""
     checks.columns(table, (column,), file)
     if ROW not in table.columns:
         report.counts(file).rows += len(table)
@@ -206,7 +210,11 @@ def _entities(table: pl.DataFrame, column: str, file: str, report: Report) -> pl
     checked.refuse(
         ~checked.table[column].is_first_distinct(), column, lambda v: f"{v!r} is described twice; the first stays"
     )
-    kept = checked.kept().drop(ROW, strict=False)
+    return finite(checked.kept().drop(ROW, strict=False), file, report)
+
+
+def finite(kept: pl.DataFrame, file: str, report: Report) -> pl.DataFrame:
+    """A table of items or users in which NaN and infinite numbers are missing ones; how many is noted."""
     floats = [c for c, kind in kept.schema.items() if kind.is_float()]
     odd = {c: int((~kept[c].is_finite()).sum()) for c in floats}
     for name, count in odd.items():

@@ -19,34 +19,44 @@ _WORDED = "|".join(sorted([*COUNTS, "a hundred", "half an", "an", "a couple of"]
 _AMOUNT = (
     rf"(?P<sign{{0}}>[€$£]\s?)?(?P<number{{0}}>{_NUMBER}|(?:{_WORDED})\b)\s?(?P<unit{{0}}>[€$£]|(?:{{unit}})(?![\w]))?"
 )
+_IS = r"(?: (?:is|at|of|be|being|=|(?:should|would|must|has to|may|can) be))?"
 _BELOW = (
     r"under|below|beneath|less than|fewer than|lower than|smaller than|no more than|not more than|at most"
     r"|max(?:imum)?(?: of)?|maximally|up to|not over|not above|never over|within|before|until|till|by|prior to"
-    r"|no later than|not later than|not after|not exceeding|pre|predating|capped at|cap (?:it|them|that|this) at"
-    r"|the latest|latest|or older than|ending (?:in|at|with)|as far as|<=?|≤"
+    r"|no later than|not later than|not after|not exceeding|pre|(?:pre|ante)dat(?:ing|es?|ed)|preced(?:ing|es?)"
+    r"|capped at|cap (?:it|them|that|this) at"
+    r"|the latest|latest|or older than|ending (?:in|at|with)|as far as|as late as|<=?|≤"
     r"|(?:further|farther) back than|back (?:further|farther) than|back (?:past|before|beyond)"
+    rf"|(?:upper (?:limit|bound|end)|ceiling|maximum|max|cap){_IS}"
 )
 _ABOVE = (
     r"over|above|more than|greater than|higher than|at least|min(?:imum)?(?: of)?|no less than|not less than|not under"
     r"|not below|(?:starting|beginning) (?:at|from|with|in)|from|since|after|no earlier than|not before|beyond"
-    r"|exceeding|past|post|postdating|as of|>=?|≥|(?:at least )?as (?:new|recent|young) as|(?:the )?(?:earliest|oldest)"
-    r"|at least (?:from|of)|no (?:further|farther) back than|at (?:the )?(?:very )?(?:earliest|oldest)"
-    r"|as far back as|back to|start(?:s|ing)? (?:at|from|with|in)|begin(?:s|ning)? (?:at|from|with|in)"
+    r"|exceeding|past|post|postdat(?:ing|es?|ed)|as of|>=?|≥|(?:at least )?as (?:new|recent|young) as"
+    r"|(?:the )?(?:earliest|oldest)"
+    r"|at least (?:from|of)|(?:(?:dat|go)(?:ing|es|e)? )?(?:back )?no (?:further|farther)(?: back)? than"
+    r"|at (?:the |its |their )?(?:very )?(?:earliest|oldest)|only from"
+    r"|as (?:far back|old|early) as|(?<!me )(?<!us )back to|start(?:s|ing)? (?:at|from|with|in)"
+    r"|begin(?:s|ning)? (?:at|from|with|in)"
     r"|this side of|years from"
-    r"|(?:earliest|oldest)(?: \w+)? (?:should|may|can|could|must|has to|ought to|to) be"
+    rf"|(?:lower (?:limit|bound|end)|floor|minimum|min|starting (?:point|year)){_IS}"
 )
-_STRICT = frozenset((
-    "under", "below", "beneath", "less than", "fewer than", "lower than", "smaller than", "before", "prior to", "pre",
-    "predating", "over", "above", "more than", "greater than", "higher than", "after", "beyond", "exceeding", "past",
-    "post", "postdating", "<", ">", "further back than", "farther back than", "back further than",
-    "back farther than", "back past", "back before", "back beyond",
-))  # fmt: skip
+_STRICT = re.compile(
+    r"under|below|beneath|(?:less|fewer|lower|smaller|more|greater|higher) than|before|prior to|pre"
+    r"|(?:pre|ante|post)dat\w+|preced\w+|over|above|after|beyond|exceeding|past|post|[<>]"
+    r"|(?:back )?(?:further|farther) (?:back )?than|back (?:past|before|beyond)"
+)
+# The end of a scale: "the oldest I'd take is 1975" is a bound on the other side.
+_MOST = r"(?:(?!best|worst|least|most|rest)\w+est|(?:most|least) \w+|(?:furthest|farthest)(?: back)?)"
+_ANY = r"(?:everything|anything|all|whatever|those|ones|what|films|things)(?: (?:that|which|came|comes|made|is|are))*"
 _END = r"(?=\W*$|\W*[,;!?.]|\s+(?:and|but|please|thanks|only)\b)"  # "1990 and fewer lamps" says no bound
 _AFTER_BELOW = (
     r"or (?:less|below|under|fewer|cheaper|lower|earlier|older|before|shorter|smaller)"
     rf"|and (?:(?:below|under|cheaper|lower|earlier|older|before|shorter|smaller)|(?:less|fewer){_END})"
     r"|at (?:the )?(?:very )?most"
-    r"|at (?:the )?(?:very )?latest|max(?:imum)?|tops|and no (?:more|later)|or so at (?:the )?most"
+    rf"|at (?:the |its |their )?(?:very )?latest|max(?:imum)?|tops|and no (?:more|later){_END}|or so at (?:the )?most"
+    rf"|(?:and|or|plus) {_ANY} (?:before|earlier|older|under|below|cheaper)(?: (?:it|that|then))?"
+    r"|(?:is|'s) as (?:new|late|recent|high|far) as"
     r"|(?:is|'s|being) (?:(?:my|the|our) )?(?:absolute )?"
     r"(?:limit|ceiling|cap|maximum|max|most|upper limit|newest|latest)"
 )
@@ -54,16 +64,19 @@ _AFTER_ABOVE = (
     rf"(?:or so )?(?:or more|and more{_END})"
     r"|(?:or so )?(?:or|and) (?:above|over|later|newer|up|upwards?|after(?:wards?)?|longer|higher|greater|onwards?"
     r"|younger)|upwards?|(?:as |to be )?(?:the|my|our|a) (?:minimum|earliest|oldest|lowest|starting)(?: \w+)?"
-    r"|(?:is|'s) as (?:old|far back) as|(?:is|'s) old enough"
+    rf"|(?:and|or|plus) {_ANY} (?:after|since|later|newer|onwards?|beyond|above|over)(?: (?:it|that|then))?"
+    r"|(?:is|'s) as (?:old|early|low|far back) as|(?:is|'s) old enough"
     r"|onwards?|at least|min(?:imum)?|plus|\+|up(?! to)|forward|on(?=\W*$|\W*[,;!?.]|\s+(?:and|but)\b)"
     r"|(?:and|or) (?:so )?(?:on|beyond|forward|up)|(?:till|until|to|up to|and) (?:now|today|the present|this day|date)"
-    r"|at (?:the )?(?:very )?(?:earliest|oldest|least)"
+    r"|at (?:the |its |their )?(?:very )?(?:earliest|oldest|least)"
     r"|(?:is|'s|being) (?:(?:my|the|our) )?(?:absolute )?(?:floor|minimum|min|least|lower limit|oldest|earliest)"
 )
 _OF = (
     r"(?:(?:those|that|these|ones|what|things?) )?(?:(?:from|of|in|made in|out in)(?: the year)?|the year)"  # than ...
 )
+_TOP = rf"(?P<most>{_MOST})(?: [\w']+){{0,6}}?(?:(?: (?:is|be|being|are|was)|'s)(?: only| just| about)?|:)"
 _LIMIT = r"(?:budget|limit|spend|pay|cost|afford|maximum)"
+_SIDELESS = re.compile(r"(?:is|'s|being) .*\blimit")  # of years: which side is said elsewhere, if at all
 
 
 @dataclass(frozen=True)
@@ -78,18 +91,19 @@ class Amount:
     open_low: bool = False  # the bound itself is outside
     open_high: bool = False
     near: bool = False  # one number, and some room around it
+    sided: bool = True  # which side the bound is on was said with it
 
     @property
     def bound(self) -> str:
         return "both" if self.low is not None and self.high is not None else "low" if self.high is None else "high"
 
     def towards(self, up: bool) -> Amount:
-        """The same number as a lower (`up`) or an upper bound; a real range is kept."""
+        """The same number as a lower (`up`) or an upper bound; a real range and a bound whose side was said stay."""
         if self.low is not None and self.high is not None:
             if self.low != self.high and not self.near:
                 return self
             value = (self.low + self.high) / 2
-        elif (self.high is None) == up:
+        elif self.sided or (self.high is None) == up:
             return self
         else:
             value = self.high if self.low is None else self.low  # type: ignore[assignment]
@@ -137,6 +151,13 @@ def amounts(plain: str, lexicon: Lexicon) -> list[Amount]:
         rf"(?:(?P<between>between|from|in the range(?: of)?)\s+)?{amount(1)}\s*(?:and|to|-|–|until)\s*{amount(2)}",
         rf"(?:(?P<no>no|not) )?(?P<compared>\w+) than\s+(?:about )?(?:{_OF} )?{amount(1)}",
         rf"(?P<no>no|not) (?P<compared>\w+) (?:\w+ )?than\s+(?:{_OF} )?{amount(1)}",
+        rf"(?P<unequal>not|never) (?:quite |nearly )?(?:as|so) (?P<compared>\w+) as\s+(?:{_OF} )?{amount(1)}",
+        rf"{_TOP}\s+(?:{_OF} )?{amount(1)}",
+        rf"(?P<most>{_MOST})[:,]?\s+(?:{_OF} )?{amount(1)}{_END}",
+        rf"{amount(1)}\s*(?P<link>is|being|as|at|'s)?\s+(?:(?:the|its|their|my|our|a) )?(?:very )?"
+        rf"(?P<most>{_MOST})(?!\w)",
+        rf"(?P<own>\b(?:i|we)(?: only| just)?(?:(?:'ve| have) got| have| got)"
+        rf"(?: (?:only|just|about|around|roughly|maybe))*)\s+{amount(1)}",
         rf"(?P<pre>{_BELOW}|{_ABOVE})[\s-]+(?:(?:is|be|being|should be|i(?:'d| would)? (?:go|watch|take) is) )?"
         rf"(?:(?:from|of|in) )?(?:the )?(?:year )?{amount(1)}"
         rf"(?:\s*(?P<post>{_AFTER_BELOW}|{_AFTER_ABOVE})(?!\w))?",
@@ -168,10 +189,23 @@ def _made(match: re.Match[str], plain: str, lexicon: Lexicon) -> Amount | None:
     worded = not match["number1"][0].isdigit()
     compared = held.get("compared") or ""
     towards = lexicon.direction(compared) if compared else None
+    if held.get("most"):
+        towards = _end_of(held["most"], lexicon)
+        if towards is None:
+            return None
+    if held.get("unequal") and towards is None:
+        return None
     if compared and towards is None and f"{compared} than" not in {*_BELOW.split("|"), *_ABOVE.split("|")}:
         return None
     number, factor = _column(values[0], unit, towards[0] if towards else None, match, plain, lexicon)
     if number is None or (worded and not unit):
+        return None
+    if held.get("most") and (
+        towards is None or number != towards[0]
+        or not (unit or number.family == "year" or held.get("link") or match.start("most") < match.start("number1"))
+    ):  # fmt: skip
+        return None  # the ten cheapest
+    if held.get("own") and (not unit or number.family not in ("time", "money")):
         return None
     follows = re.match(r"\s*([a-z]+)", plain[match.end() :])
     counted = not unit and number.family != "year" and follows and follows[1] not in SMALL
@@ -189,6 +223,13 @@ def _made(match: re.Match[str], plain: str, lexicon: Lexicon) -> Amount | None:
         return Amount(start, end, number, low, high)
     value = values[0]
     pre, post = held.get("pre") or "", held.get("post") or ""
+    if held.get("most") and towards:
+        return Amount(start, end, number, None, value) if towards[1] > 0 else Amount(start, end, number, value, None)
+    if held.get("own"):
+        return Amount(start, end, number, None, value)
+    if held.get("unequal") and towards:
+        up = towards[1] < 0
+        return Amount(start, end, number, value if up else None, None if up else value, up, not up)
     if compared:
         up = towards[1] > 0 if towards else compared in ("more", "greater", "higher", "later")
         if held.get("no"):  # no longer than: as long, or shorter
@@ -200,12 +241,13 @@ def _made(match: re.Match[str], plain: str, lexicon: Lexicon) -> Amount | None:
         )
     if post:
         up = re.fullmatch(_AFTER_ABOVE, post) is not None
-        return Amount(start, end, number, value if up else None, None if up else value)
+        sided = not (year and _SIDELESS.match(post))
+        return Amount(start, end, number, value if up else None, None if up else value, sided=sided)
     if pre:
         if pre == "from" and year and not post:
             return Amount(start, end, number, value, value)
         up = re.fullmatch(_ABOVE, pre) is not None
-        strict = pre in _STRICT
+        strict = _STRICT.fullmatch(pre) is not None
         return (
             Amount(start, end, number, value, None, strict)
             if up
@@ -221,6 +263,17 @@ def _made(match: re.Match[str], plain: str, lexicon: Lexicon) -> Amount | None:
     if re.search(rf"{_LIMIT}\b[^.;]*$", plain[:start]) and number.family:
         return Amount(start, end, number, None, value)
     return Amount(start, end, number, 0.8 * value, 1.2 * value, near=True) if unit else None
+
+
+def _end_of(said: str, lexicon: Lexicon) -> tuple[Number, int, bool] | None:
+    """(column, -1 or +1, superlative) of "oldest", "most recent", "least expensive", "furthest back"."""
+    if said.startswith(("furthest", "farthest")):
+        year = lexicon.number("year")
+        return None if year is None else (year, -1, True)
+    towards = lexicon.direction(said.split()[-1])
+    if towards is None or not (towards[2] or " " in said):
+        return None
+    return (towards[0], -towards[1] if said.startswith("least ") else towards[1], True)
 
 
 def _column(
@@ -268,36 +321,51 @@ def _decades(plain: str, lexicon: Lexicon) -> list[Amount]:
             low = low + 6  # type: ignore[operator]
         elif m["part"]:
             low, high = low + 3, low + 6  # type: ignore[operator]
-        before = re.search(rf"(?P<pre>{_BELOW}|{_ABOVE})[\s-]+(?:the )?$", plain[: m.start()])
-        than = re.search(r"(?:\b(?P<no>no|not) )?\b(?P<compared>\w+) than (?:the )?$", plain[: m.start()])
-        after = re.match(rf"\s*(?P<post>{_AFTER_BELOW}|{_AFTER_ABOVE})(?!\w)", plain[m.end() :])
-        start = m.start()
-        towards = lexicon.direction(than["compared"]) if than else None
-        if than and towards is not None and towards[0] == year:
-            up = towards[1] > 0
-            if than["no"]:  # no older than the 80s: of the 80s, or newer
-                bounds = (None, float(high)) if up else (float(low), None)  # type: ignore[arg-type]
-            else:
-                bounds = (high + 1.0, None) if up else (None, low - 1.0)  # type: ignore[operator]
-            out.append(Amount(than.start(), m.end(), year, *bounds))
-            continue
-        if after and not before:
-            up = re.fullmatch(_AFTER_ABOVE, after["post"]) is not None
-            end = m.end() + after.end()
-            out.append(Amount(start, end, year, float(low) if up else None, None if up else float(high)))  # type: ignore[arg-type]
-            continue
-        if before and before["pre"] not in ("from",):
-            start = before.start()
-            up = re.fullmatch(_ABOVE, before["pre"]) is not None
-            made = (
-                Amount(start, m.end(), year, low if before["pre"] == "since" else (high + 1), None)
-                if up
-                else Amount(start, m.end(), year, None, low, False, True)
-            )
-            out.append(made)
-            continue
-        out.append(Amount(start, m.end(), year, float(low), float(high)))  # type: ignore[arg-type]
+        said = next(m.start(g) for g in ("part", "full", "short", "word") if m[g])
+        out.append(_decade_bound(plain, (m.start(), said), m.end(), float(low), float(high), year, lexicon))  # type: ignore[arg-type]
     return out
+
+
+def _decade_bound(
+    plain: str, starts: tuple[int, int], end: int, low: float, high: float, year: Number, lexicon: Lexicon
+) -> Amount:
+    """What the words around a decade, the years `low` to `high`, make of it: a bound, or the decade itself.
+
+    `starts`: of all that says it ("from the 80s"), and of its own name.
+    """
+    start, before = starts[0], plain[: starts[0]]
+    than = re.search(r"(?:\b(?P<no>no|not) )?\b(?P<compared>\w+) than (?:the )?$", before)
+    unequal = re.search(r"\b(?:not|never) (?:quite |nearly )?(?:as|so) (?P<compared>\w+) as (?:the )?$", before)
+    most = re.search(rf"\b{_TOP}\s+(?:the )?$", before)
+    for found in (than, unequal):
+        towards = lexicon.direction(found["compared"]) if found else None
+        if found and towards is not None and towards[0] == year:
+            up = towards[1] > 0
+            if found is unequal:  # not as old as the 80s: newer than them
+                return Amount(found.start(), end, year, *((None, low - 1) if up else (high + 1, None)))
+            if found["no"]:  # no older than the 80s: of the 80s, or newer
+                return Amount(found.start(), end, year, *((None, high) if up else (low, None)))
+            return Amount(found.start(), end, year, *((high + 1, None) if up else (None, low - 1)))
+    if most:
+        towards = _end_of(most["most"], lexicon)
+        if towards is not None and towards[0] == year:
+            return Amount(most.start(), end, year, *((None, high) if towards[1] > 0 else (low, None)))
+    said = re.search(rf"(?<![\w-])(?P<pre>{_BELOW}|{_ABOVE})[\s-]+(?:the )?'?$", plain[: starts[1]])
+    if said and (
+        said["pre"] in ("from", "only from", "within")
+        or re.search(r"\b(?:i'm|i am|we're|so|get) $", before[: said.start()])
+    ):
+        said = None  # "I'm over the 80s" is no bound
+    after = re.match(rf"\s*(?P<post>{_AFTER_BELOW}|{_AFTER_ABOVE})(?!\w)", plain[end:])
+    if after and not said:
+        up = re.fullmatch(_AFTER_ABOVE, after["post"]) is not None
+        return Amount(start, end + after.end(), year, low if up else None, None if up else high)
+    if said:
+        strict = _STRICT.fullmatch(said["pre"]) is not None
+        if re.fullmatch(_ABOVE, said["pre"]) is not None:
+            return Amount(said.start(), end, year, high + 1 if strict else low, None)
+        return Amount(said.start(), end, year, None, low if strict else high, False, strict)
+    return Amount(start, end, year, low, high)
 
 
 def _decade(full: str | None, short: str | None, word: str | None) -> float | None:

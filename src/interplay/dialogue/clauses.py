@@ -55,6 +55,27 @@ PLAINLY = frozenset(
 )
 _BE = r"is|are|was|were|'s|would be|seems?|feels?"
 THINGS = ("value", "amount", "direction", "shown", "title", "text")
+# What stands between two things of which the first is preferred; "to" only after a word that prefers.
+OVER = re.compile(
+    r"\s*(?:(?:any ?(?:day|time)|always) )?(?:over|above|before|rather than|(?:more|better) than)(?: (?:the|any))?\s*"
+)
+TO = re.compile(r"\s*(?:films|movies|things|ones|books)?\s*(?:to|than)(?: (?:the|any))?\s*")
+PREFERS = re.compile(r".*\b(?:prefer|favou?r|rather|sooner)")
+A_BIT = re.compile(r"a (?:bit|tad|touch|litt?le)\b")
+THERE = re.compile(r"\s*if (?:there (?:is|are)|you (?:have|'ve got|got)) (?:any|some|one)")
+ECHO = re.compile(r"^\W*(?:ditto|same (?:for|with|goes for))\b|\b(?:too|as well|also|likewise|either|same|ditto)\W*$")
+FINITE = re.compile(
+    r"(?:\w+n't|(?:do|does|did|is|are|was|were|has|have|had|can|will|would) (?:not|never)|cannot|never)\b"
+)
+HARMLESS = re.compile(
+    r"\W*(?:\w+ )?(?:bad|boring|terrible|awful|scare|bother|bore|annoy|disgust|upset|offend|hurt|matter|mind)\w*\b"
+)
+NO = re.compile(r"(?:please )?(?:no|nope|nah|pass)\b")
+COPULA = re.compile(
+    r"\s*(?:(?:films?|movies|things|ones|stuff|books|is|are|was|were|has|have|'s|'re|looks?|looked|seems?|seemed|sounds?|feels?|felt|just"
+    r"|really|simply|always|usually|often|all|so|also|to be|do|does) ?)*\s*"
+)
+PLEASANT = re.compile(r"\W*(?:good|great|funny|fun|nice|lovely|precious|beautiful|important)\b(?! enough)")
 BREAK = re.compile(
     r"(?P<stop>[.!?;:\n]+(?=\s|$)|\.{2,}|[!?]+|\s[-–]\s)|(?P<but>\b(?:but|though|although|however|yet)\b)"
     r"|(?P<list>,|\band\b|\bor\b|&|/|\bplus\b)"
@@ -77,6 +98,9 @@ def governed(sentence: Marked, leaning: Callable[[str], str | None] | None) -> l
     clauses = _clauses(sentence)
     _govern(clauses, sentence)
     _too(clauses, sentence)
+    _of_the_subject(clauses, sentence)
+    _preferred(clauses, sentence)
+    _echoed(clauses, sentence)
     _shared(clauses)
     _swapped(clauses, sentence)
     if leaning is not None:
@@ -103,6 +127,7 @@ def _govern(clauses: list[Clause], sentence: Marked) -> None:
     carried: Mark | None = None
     last: list[Mark] = []  # the things of the clause before
     before: list[Mark] = []  # the things of the clauses before, up to a full stop and the sentence after it
+    disgust: Mark | None = None  # "ugh", before what it is said of
     for clause in clauses:
         if clause.joined != "list":
             carried = None
@@ -112,25 +137,35 @@ def _govern(clauses: list[Clause], sentence: Marked) -> None:
         for mark in clause.marks:
             if mark.kind == "cue":
                 current, used = _stacked(current, used, mark, sentence), False
+                if current.what == "yuck":
+                    current = Mark(mark.start, mark.end, "cue", "no" if clause.things and not pending else "no after")
                 continue
-            if current is not None and current.what not in ("no after", "rather not after"):
+            if current is not None and not str(current.what).endswith("after"):
                 mark.cue, mark.governor, used = str(current.what), current, True
+                if mark.kind == "value" and A_BIT.match(sentence.plain, current.start):
+                    mark.cue = "rather"  # "a little comedy" is asked for, "a little slow" is not
             else:
                 pending.append(mark)
         _behind(clause, current, used, pending, sentence)
         if not clause.things and current is not None:
             _points_back(current, clause, before, last, sentence)
+            _if_there_is(clause, last, sentence)
+            disgust = current if not before and any(m.what == "yuck" for m in clause.marks) else None
         if not any(m.kind == "cue" for m in clause.marks):
             bare = _bare(clause, sentence)
             for mark in pending:
                 mark.linked = clause.joined == "list" and bool(before)
-                if carried is not None and bare and _carries(before, mark, clause.comma):
+                if disgust is not None:  # "ugh, horror"
+                    mark.cue, mark.governor = "no", disgust
+                elif carried is not None and bare and _carries(carried, before, mark, clause.comma):
                     mark.cue, mark.governor, mark.inherited = str(carried.what), carried, True
+            if any(not m.inherited for m in pending):
+                carried = None  # the list has ended: "no war, under 2 hours, after 1990"
         elif clause.things:
             clause.things[0].linked = clause.joined == "list" and bool(before)
             carried = current if used and current is not None else None
         if clause.things:
-            last = clause.things
+            last, disgust = clause.things, None
             before = clause.things if clause.joined == "stop" else [*before, *clause.things]
 
 
@@ -142,10 +177,12 @@ def _bare(clause: Clause, sentence: Marked) -> bool:
     return all(w in PLAINLY or w == THING or w in texts for w in rest)
 
 
-def _carries(before: list[Mark], mark: Mark, comma: bool) -> bool:
+def _carries(carried: Mark, before: list[Mark], mark: Mark, comma: bool) -> bool:
     """Whether a list goes on: "no war or westerns" does, "no war, under 20" does not, and nor does "no red, lamps"."""
     if not before or (before[-1].kind == "amount") != (mark.kind == "amount"):
         return False
+    if carried.what == "forget" and comma:
+        return False  # "never mind the price, lamps"
     other = before[-1]
     if mark.kind == "direction" and mark.what[2] and other.kind != "direction":
         return False  # "no red, cheaper"
@@ -169,6 +206,8 @@ def _stacked(current: Mark | None, used: bool, mark: Mark, sentence: Marked) -> 
         joint = "want"  # not only
     elif was == "no" and now == "no" and mark.start - current.end <= 1:
         joint = "want" if word.split()[0] not in ("no", "any", "more") else "no"  # don't hide
+    elif was == "no" and now == "no after" and FINITE.match(sentence.plain, current.start):
+        joint = "rather after"  # doesn't bore me
     elif was in NEGATIVE and now in ("want", "rather", "like"):
         joint = "unlike" if now == "like" else was  # not looking for
     elif was == "must" and now in ("want", "rather"):
@@ -203,11 +242,92 @@ def _points_back(
     said = sentence.plain[clause.start : clause.end]
     pointed = THEM.search(said) is not None or _alone(current, clause, sentence)
     loose = [m for m in before if m.cue is None or m.cue in ("observe", "seen")]
+    loose = [m for m in loose if m.cue == "observe"] or [m for m in loose if m.kind != "amount" or m in last]
+    if NO.match(sentence.plain, current.start):  # an answer: to a question of one's own it is a no, else a reply
+        loose = [m for m in loose if m.cue != "seen" and not is_question(sentence.plain, m.start, m.end)]
     for mark in loose or last:
         bare = mark in loose
         against = kind in (*NEGATIVE, "fine") and (pointed or (bare and str(current.what).endswith("after")))
         if against or (kind in ("want", "rather") and pointed and bare and mark.cue is not None):
             mark.cue, mark.governor = kind, current
+
+
+def _if_there_is(clause: Clause, last: list[Mark], sentence: Marked) -> None:
+    """ "No war, and comedy, if you have some": what may be there is wanted, though a list of noes led to it."""
+    if THERE.match(sentence.plain[clause.start : clause.end]):
+        for mark in last:
+            if mark.inherited and mark.cue in NEGATIVE:
+                mark.cue, mark.governor, mark.inherited = "rather", clause.marks[0] if clause.marks else None, False
+
+
+def _of_the_subject(clauses: list[Clause], sentence: Marked) -> None:
+    """ "War films don't thrill me", "I find westerns too slow": what is denied of a thing, or too much of it."""
+    for clause in clauses:
+        for thing, cue in pairwise(clause.marks):
+            behind = [m for m in clause.marks if m.start >= cue.end]
+            said = sentence.plain[cue.start : cue.end]
+            if (
+                thing not in clause.things
+                or cue.kind != "cue"
+                or any(m.kind not in ("text", "unknown") for m in behind)
+                or not COPULA.fullmatch(sentence.plain[thing.end : cue.start])
+            ):
+                continue
+            found = thing.governor is not None and sentence.plain[thing.governor.start : thing.governor.end] == "find"
+            if PLEASANT.match(sentence.plain, cue.end):
+                continue  # too good to miss
+            if cue.what == "rather not" and said.endswith("too") and behind and (thing.cue is None or found):
+                thing.cue, thing.governor = "rather not", cue
+            elif cue.what == "no" and (thing.cue is None or thing.governor is cue) and FINITE.match(said):
+                if HARMLESS.match(sentence.plain, cue.end):
+                    thing.cue, thing.governor = "rather", cue
+                else:
+                    thing.cue, thing.governor = "no", cue
+                clause.things = [m for m in clause.things if m not in behind]
+
+
+def _preferred(clauses: list[Clause], sentence: Marked) -> None:
+    """ "Comedies over war", "I prefer lamps to rugs": the one rather, the other rather not."""
+    for at, clause in enumerate(clauses):
+        for one, other in pairwise(clause.things):
+            gap = sentence.plain[one.end : other.start]
+            led = "" if one.governor is None else sentence.plain[one.governor.start : one.governor.end]
+            if (
+                any(m.kind not in ("value", "title", "shown") and not _era(m) for m in (one, other))
+                or one.cue in NEGATIVE
+                or not (OVER.fullmatch(gap) or (TO.fullmatch(gap) and PREFERS.match(led)))
+            ):
+                continue
+            if one.cue is None:
+                one.governor = Mark(one.start, one.start, "cue", "rather")
+            one.cue = "rather"
+            cue = Mark(one.end, other.start, "cue", "rather not")
+            more = clauses[at + 1] if at + 1 < len(clauses) and clauses[at + 1].joined == "list" else None
+            shared = more.things if more and _bare(more, sentence) and not _cued(more) else []
+            for mark in [other, *shared]:
+                mark.cue, mark.governor, mark.inherited = "rather not", cue, mark is not other
+
+
+def _echoed(clauses: list[Clause], sentence: Marked) -> None:
+    """ "Hated Low Tide. Old Ferry too": a verdict that is said again of another thing; only a verdict against it."""
+    verdict: Mark | None = None
+    for clause in clauses:
+        echo = ECHO.search(sentence.plain[clause.start : clause.end])
+        if echo and verdict is not None and not _cued(clause):
+            for mark in clause.things:
+                if mark.cue is None and (mark.kind == "title" or not re.search("too|also|as well", echo[0])):
+                    mark.cue, mark.governor = verdict.cue, Mark(clause.start, clause.start, "cue", verdict.cue)
+        verdict = next((m for m in reversed(clause.things) if m.cue in ("no", "rather not")), verdict)
+        if any(m.cue in ("want", "rather", "must") for m in clause.things):
+            verdict = None
+
+
+def _era(mark: Mark) -> bool:
+    return mark.kind == "amount" and decade(mark.what)
+
+
+def _cued(clause: Clause) -> bool:
+    return any(m.kind == "cue" for m in clause.marks)
 
 
 def _too(clauses: list[Clause], sentence: Marked) -> None:
@@ -269,28 +389,43 @@ def _swapped(clauses: list[Clause], sentence: Marked) -> None:
 
 
 def _leant(clauses: list[Clause], sentence: Marked, leaning: Callable[[str], str | None]) -> None:
-    """Where no cue was found, ask which way the sentence leans by its meaning; where that is not clear, it leans."""
+    """Where no cue was found, ask which way the sentence leans by its meaning; where that is not clear, it leans.
+
+    A title is spoken of in many ways: of it only what leans against it is taken.
+    """
     for clause in clauses:
         named = [
             m for m in clause.things if m.kind in ("value", "direction") or (m.kind == "amount" and decade(m.what))
         ]
+        titles = [m for m in clause.things if m.kind == "title"] if not named else []
+        named = named or titles
         if (
             not named
             or any(m.cue is not None and not m.inherited for m in clause.things)
             or any(m.kind == "cue" for m in clause.marks)
         ):
             continue
+        said = _blanked(sentence.plain, [m for m in clause.things if m.kind == "amount" and m not in named])
         rest = _without(
-            sentence.plain[clause.start : clause.end], [(m.start - clause.start, m.end - clause.start) for m in named]
+            said[clause.start : clause.end], [(m.start - clause.start, m.end - clause.start) for m in named]
         )
         bare = [w for w in WORD.findall(rest) if w != THING]
         if not any(w not in PLAINLY for w in bare):
             continue
-        found = {"want": "rather", "must": "want"}.get(said := leaning(rest) or "rather", said)
+        found = {"want": "rather", "must": "want"}.get(way := leaning(rest) or "rather", way)
+        if titles and found not in NEGATIVE:
+            continue
         governor = Mark(clause.start, clause.start, "cue", found)
         for mark in named:
             mark.cue, mark.governor, mark.inherited = found, governor, False
         clause.things = [m for m in clause.things if m.kind != "text" or beside(m, named, sentence)]
+
+
+def _blanked(plain: str, marks: list[Mark]) -> str:
+    """A sentence without its limits: "over 90 minutes" tells nothing of how a thing is liked."""
+    for m in marks:
+        plain = plain[: m.start] + " " * (m.end - m.start) + plain[m.end :]
+    return plain
 
 
 def _without(said: str, spans: list[tuple[int, int]]) -> str:

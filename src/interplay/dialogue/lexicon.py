@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 
 from interplay.dialogue.cues import SMALL
+from interplay.dialogue.kin import families, kin
 from interplay.dialogue.tongue import WORD, closest, plain, stem, stems
 from interplay.types import Array, Dataset
 
@@ -198,6 +199,21 @@ class Lexicon:
         typed = stem(plain(word))
         among = [w for d in range(-2, 3) for c in set(typed[:2]) for w in self._by_start.get((len(typed) + d, c), ())]
         return [self.spelling.get(w, w) for w in closest(typed, among, n=n)]
+
+    @cached_property
+    def families(self) -> dict[str, list[tuple[Sense, tuple[str, ...]]]]:
+        """Values, but no names, with the words of their names, by the first two letters."""
+        return families(self.senses.values(), NAMES)
+
+    @cached_property
+    def _kin(self) -> dict[tuple[str, ...], tuple[Sense, ...] | None]:
+        return {}
+
+    def kin(self, said: tuple[str, ...]) -> tuple[Sense, ...] | None:
+        """The value that these words are of one family with ("animated": Animation), if the catalogue bears it out."""
+        if said not in self._kin:
+            self._kin[said] = kin(self, said)
+        return self._kin[said]
 
     def begins(self, root: str) -> str:
         """What all forms of a word begin with, as texts write them."""

@@ -2,7 +2,8 @@
 
 The model is given the command, what the catalogue can say (columns, some values, ranges) and the titles on the page, as
 data; it answers with values of `Command`. Nothing it names is believed: a column or a value that the catalogue lacks
-becomes a soft wish in words, a place past the page is left out. Its reading is taken, and every wish that the rules
+becomes a soft wish in words, a place past the page and a wish in words that nobody said are left out: what a title asks
+for is no wish of the person's. Its reading is taken, and every wish that the rules
 read otherwise is told to the person; where it does not answer, the rules' reading stands and that is told too.
 """
 
@@ -79,7 +80,9 @@ def read_with(
         return replace(
             rules, doubts=(f"{str(problem)[0].upper()}{str(problem)[1:]}; the built-in parser read it instead.",)
         )
-    wishes = tuple(p for w in said.wishes if (p := _proposed(w, lexicon, numbers, shown)) is not None)
+    spoken = set(stems(rules.text))
+    heard = [w for w in said.wishes if spoken & set(stems(w.words))]
+    wishes = tuple(p for w in heard if (p := _proposed(w, lexicon, numbers, shown)) is not None)
     back = tuple(
         TakenBack(text=t, values=(t,)) for t in said.forget if any(t.lower() in w.text.lower() for w in standing)
     )
@@ -87,7 +90,11 @@ def read_with(
         rules, wishes=wishes, taken_back=back, reset=said.start_over, undo=said.undo, drift=False, by="text model",
         unknown=() if wishes or back else rules.unknown, repaired=(),
     )  # fmt: skip
-    return replace(parsed, doubts=tuple(_doubts(rules, parsed)))
+    unsaid = [w.words for w in said.wishes if w not in heard]
+    told = [f"The text model heard “{words}”, which you did not say; left out." for words in unsaid]
+    if parsed.reset and not rules.reset:
+        told.append("The text model heard that you start over; the built-in parser did not. Undo brings all back.")
+    return replace(parsed, doubts=(*told, *_doubts(rules, parsed)))
 
 
 def _proposed(w: ModelWish, lexicon: Lexicon, numbers: dict[str, Number], shown: Sequence[int]) -> Proposed | None:

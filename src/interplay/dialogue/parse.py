@@ -147,12 +147,12 @@ class _Reader:
 
     def _wanted(self, mark: Mark, clause: Clause) -> bool | None:
         """Whether a named thing is wanted; None where it is only asked about, seen or spoken of."""
+        if mark.cue == "seen" or is_question(self.sentence.plain, clause.start, clause.end):
+            return None
         if mark.cue in (*NEGATIVE, "forget"):
             return False
         if mark.cue == "observe":
             return False if self.positive else None
-        if mark.cue == "seen" or is_question(self.sentence.plain, clause.start, clause.end):
-            return None
         return True
 
     def _groups(self, clause: Clause) -> list[list[Mark]]:
@@ -296,7 +296,8 @@ class _Reader:
         led = re.search(
             r"\b(?:about|with|without|involving|featuring|on|like|of|no|not|in)(?: (?:the|a|an|any|some))?\s*$", before
         )
-        return bool(others) and led is None and not any(beside(m, others, self.sentence) for m in group)
+        near = [m for m in others if m.kind != "amount"]
+        return bool(others) and led is None and not any(beside(m, near, self.sentence) for m in group)
 
     def _directed(self, mark: Mark, cue: str | None, *, alone: bool) -> tuple[str, bool, bool] | None:
         """(where, wanted, hard) of a word like "cheap" or "longer"; None where an amount already says how much."""
@@ -392,7 +393,7 @@ def _bounded(clauses: list[Clause]) -> list[Mark]:
                 if mark.what.number.column == number.column:
                     settled.append(word)
                     if guessed or mark.cue not in NEGATIVE:
-                        mark.what = mark.what.towards((sign > 0) != (word.cue in NEGATIVE))
+                        mark.what = mark.what.towards((sign > 0) != (word.cue in (*NEGATIVE, "observe")))
                         mark.cue = "must" if mark.cue != "rather" or word.cue == "no" else "rather"
     return settled
 

@@ -15,7 +15,7 @@ from typing import Any
 from interplay.dialogue.amounts import amounts
 from interplay.dialogue.cues import COUNTS, ORDINALS, SMALL, cues, mended
 from interplay.dialogue.lexicon import FAMILIES, Lexicon
-from interplay.dialogue.tongue import WORD, plain, stem
+from interplay.dialogue.tongue import WORD, apart, plain, stem
 
 # A name with a year after it is a title, whether or not the catalogue has it.
 DATED = re.compile(
@@ -23,6 +23,7 @@ DATED = re.compile(
     r"(?: (?:[A-Z0-9][\w'’&:.!-]*|of|the|and|a|an|in|to|for|on|with|or|vs\.?|&))* \((?:18|19|20)\d{2}\)"
 )
 QUOTED = re.compile(r"[\"“”«»„]([^\"“”«»„]{2,80})[\"“”«»„]")
+CORRECTED = re.compile(r"([^\W\d_]+)[\s.!?,]*\*([^\W\d_]+)")  # "kettel... *kettle"
 _NTH = "|".join(ORDINALS)
 _THINGS = r"(?:ones?|items?|things?|results?|films?|movies?|books?|suggestions?|options?)"
 REFERENCE = re.compile(
@@ -79,6 +80,9 @@ def marked(
 ) -> Marked:  # fmt: skip
     """Mark the parts of a sentence; `known` says whether a word that the catalogue lacks is an English one, `shown` is
     how many things a reference may point to, `blank` are parts that were understood already."""
+    for m in CORRECTED.finditer(text):
+        if apart(plain(m[1]), plain(m[2])) <= 2:
+            text = text[: m.start()] + m[2].ljust(m.end() - m.start()) + text[m.end() :]
     flat = plain(text)
     for a, b in blank:
         flat = flat[:a] + " " * (b - a) + flat[b:]
@@ -107,6 +111,16 @@ class _Marker:
         self.free[start:end] = [False] * (end - start)
         return True
 
+    def _a_thing(self, start: int, end: int) -> bool:
+        """Whether what could be a cue is a thing of the catalogue here: "a saw"."""
+        named = (stem(self.plain[start:end]),) in self.lexicon.senses
+        return named and re.search(r"\b(?:an?|the|any|some|no|my) $", self.plain[:start]) is not None
+
+    def _until_taken(self, start: int, end: int) -> int:
+        """Where a cue ends whose last words belong to something surer: "sick of the" before "of the 80s"."""
+        taken = self.free.index(False, start, end) if not all(self.free[start:end]) else end
+        return start + len(self.plain[start:taken].rstrip())
+
     def marked(self) -> Marked:
         for m in QUOTED.finditer(self.plain):
             self.put(m.start(), m.end(), "title", self._titled(m[1]))
@@ -120,7 +134,8 @@ class _Marker:
             self.put(amount.start, amount.end, "amount", amount)
         self._referred()
         for start, end, kind in cues(self.plain):
-            self.put(start, end, "cue", kind)
+            if kind != "seen" or not self._a_thing(start, end):
+                self.put(start, self._until_taken(start, end), "cue", kind)
         self._named(several=False)
         self._titles(least=1)
         self._directed()
@@ -140,6 +155,8 @@ class _Marker:
                     continue
                 key = tuple(t[2] for t in run)
                 found = senses.get(key) or (senses.get(("".join(key),)) if size > 1 else None)
+                if not found and size < 3 and all(self.free[t[0]] and t[3] not in SMALL and len(t[3]) > 1 for t in run):
+                    found = self.lexicon.kin(tuple(t[3] for t in run))
                 if found and self.put(run[0][0], run[-1][1], "value", found):
                     at += size - 1
                     break
@@ -218,7 +235,7 @@ class _Marker:
                 near = []
             if near:
                 self._repair(start, end, word, near[0])
-            elif self.known is not None and self.known(word):
+            elif self.known is not None and (self.known(word) or self._made_of(word)):
                 self.put(start, end, "text", root)
             elif self.put(start, end, "unknown", word):
                 self.unknown.append(word)
@@ -233,6 +250,14 @@ class _Marker:
         """An English word is read as another only where one is the other with an ending."""
         short, long = sorted((stem(near), stem(word)), key=len)
         return not (len(short) > 3 and long.startswith(short) and len(long) > len(short))
+
+    def _made_of(self, word: str) -> bool:
+        """Whether a word is an English one with an ending of a quality: "gorey", "lampish"."""
+        return self.known is not None and any(
+            word.endswith(ending) and any(self.known(word[: -len(ending)] + e) for e in ("", "e"))
+            for ending in ("ey", "y", "ish", "ful", "esque", "like")
+            if len(word) > len(ending) + 2
+        )
 
     def _repair(self, start: int, end: int, word: str, near: str) -> None:
         root = stem(plain(near))

@@ -26,6 +26,7 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
+from interplay.configure import NotNegative
 from interplay.data.encode import encode_texts
 from interplay.data.fetch import cache
 from interplay.dialogue.state import listed
@@ -47,10 +48,10 @@ class Masks(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class SteerConfig:
-    taste: float = 0.5  # say of the sources' own order, beside 1 for every wish that is met
-    unwanted: float = 1.0  # what each unwanted thing costs
-    like: float = 1.0  # say of being like a thing that was pointed to
-    meaning: float = 0.8  # say of nearness in meaning, where neither column nor words say more
+    taste: NotNegative = 0.5  # say of the sources' own order, beside 1 for every wish that is met
+    unwanted: NotNegative = 1.0  # what each unwanted thing costs
+    like: NotNegative = 1.0  # say of being like a thing that was pointed to
+    meaning: NotNegative = 0.8  # say of nearness in meaning, where neither column nor words say more
     scale: str = "rank"  # how the sources' scores are put on [0, 1]: rank or minmax
     vectors: bool = (
         True  # whether texts are weighed by meaning; without it, or without the extra `text`, by words alone

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from interplay.configure import Count, NotNegative, Positive, Size, SomeShare
 from interplay.errors import BadSetting, Mismatch, unknown
 from interplay.types import Array, Run
 
@@ -37,16 +38,16 @@ class Descent:
     """How parameters move. The loop reads all of it but `batch`, which is for whoever makes the batches."""
 
     optimiser: str = "adam"  # a name in OPTIMISERS
-    rate: float = 1e-3
-    weight_decay: float = 0.0
+    rate: Positive = 1e-3
+    weight_decay: NotNegative = 0.0
     schedule: str = "constant"  # a name in SCHEDULES; runs over `epochs`, also when a refit stops before
-    warmup: float = 0.0  # epochs during which the rate rises from 0
-    plateau: float = 1.0  # what the rate is multiplied by after every judgement without a better one
-    clip: float = 0.0  # largest norm of the whole gradient; 0 leaves it alone
-    epochs: int = 100
-    patience: int = 10  # judgements without a better one before stopping; 0 never stops early
-    batch: int = 1024
-    every: int = 1  # epochs between judgements
+    warmup: NotNegative = 0.0  # epochs during which the rate rises from 0
+    plateau: SomeShare = 1.0  # what the rate is multiplied by after every judgement without a better one
+    clip: NotNegative = 0.0  # largest norm of the whole gradient; 0 leaves it alone
+    epochs: Size = 100
+    patience: Count = 10  # judgements without a better one before stopping; 0 never stops early
+    batch: Size = 1024
+    every: Size = 1  # epochs between judgements
     bf16: bool = False  # run the step in bfloat16 where torch's autocast allows it
 
 

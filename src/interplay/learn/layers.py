@@ -32,7 +32,7 @@ class Attention(nn.Module):
     def __init__(self, dim: int, heads: int = 1, dropout: float = 0.0, *, causal: bool = True) -> None:
         super().__init__()
         if dim % heads:
-            raise ValueError(f"dim must be a multiple of heads; found dim {dim} and heads {heads}")
+            raise BadSetting(f"dim must be a multiple of heads; found dim {dim} and heads {heads}")
         self.heads, self.dropout, self.causal = heads, dropout, causal
         self.joint = nn.Linear(dim, 3 * dim)
         self.out = nn.Linear(dim, dim)

@@ -25,9 +25,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own custom)
 from torch import Tensor, nn
 
+from interplay.configure import Count, NotNegative, PartShare, Positive, Share, Size
 from interplay.data.lists import NUMBERS, Lists, Things
 from interplay.data.shelves import Shelves
-from interplay.errors import BadSetting
 from interplay.learn.descend import Descent, descend, seeded, shuffled
 from interplay.learn.layers import Block, mlp
 from interplay.learn.page_rewards import Inputs, Rewards, Seen, better, by_place, discount, picked
@@ -38,36 +38,32 @@ NEVER = -1e9  # the logit of what cannot be chosen
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyConfig:
-    places: int = 20  # places that are chosen; what follows keeps the base order
-    dim: int = 32
-    layers: int = 1
-    heads: int = 2
-    dropout: float = 0.1
-    imitation: float = 0.0  # warm-up: weight of a place that the base filled, beside 1 for what was gone for
-    rounds: int = 16  # of ppo; 0 leaves the supervised policy
-    pages: int = 256  # pages drawn a round
-    passes: int = 2  # over the pages of a round
-    batch: int = 128
-    rate: float = 3e-4
-    share: float = 0.2  # the page's reward against that of its items: lambda
-    clip: float = 0.2
-    trace: float = 0.95  # lambda of GAE
-    bonus: float = 0.01  # on the entropy of a choice
-    price: float = 0.05  # at first, of divergence from the supervised policy
-    wanted: float = 3.0  # divergence of a page that the price is steered to
-    most: float = 15.0  # divergence at which reinforcement stops
-    every: int = 4  # rounds between checks
-    crowding: float | None = 1.0  # likeness inside a page, at most so many times the base order's; None leaves it
-    slack: float = 0.005  # what a page may lose in ndcg on the people held out, as a share, for a better reward
+    places: Size = 20  # places that are chosen; what follows keeps the base order
+    dim: Size = 32
+    layers: Size = 1
+    heads: Size = 2
+    dropout: PartShare = 0.1
+    imitation: NotNegative = 0.0  # warm-up: weight of a place that the base filled, beside 1 for what was gone for
+    rounds: Count = 16  # of ppo; 0 leaves the supervised policy
+    pages: Size = 256  # pages drawn a round
+    passes: Size = 2  # over the pages of a round
+    batch: Size = 128
+    rate: Positive = 3e-4
+    share: Share = 0.2  # the page's reward against that of its items: lambda
+    clip: Positive = 0.2
+    trace: Share = 0.95  # lambda of GAE
+    bonus: NotNegative = 0.01  # on the entropy of a choice
+    price: NotNegative = 0.05  # at first, of divergence from the supervised policy
+    wanted: Positive = 3.0  # divergence of a page that the price is steered to
+    most: Positive = 15.0  # divergence at which reinforcement stops
+    every: Size = 4  # rounds between checks
+    crowding: Positive | None = 1.0  # likeness inside a page, at most so many times the base order's; None leaves it
+    slack: NotNegative = 0.005  # what a page may lose in ndcg on the people held out, as a share, for a better reward
     descent: Descent = field(
         default_factory=lambda: Descent(
             optimiser="adamw", rate=2e-3, weight_decay=0.01, batch=128, epochs=6, schedule="cosine", clip=1.0
         )
     )
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.share <= 1:
-            raise BadSetting(f"share is {self.share}; expected a number from 0 (items alone) to 1 (the page alone)")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ swaps that of single shelves (learn/page_rewards.py), and the same policy is sup
 rule's. The base order is the fixed rule that data/shelves.py states.
 
 Judged by what a page finds: each thing that was gone for counts where it stands first, by the discount of its shelf
-times that of its place on it. Where people held out find less than by the rule, the rule stays.
+times that of its place on it. Where people held out find less than by the rule, the rule stays, but for one place that
+is drawn all the same where the settings ask for it: what was never tried is never learnt.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from interplay.configure import Count, Size
 from interplay.data.lists import Things
 from interplay.data.shelves import RAIL_NUMBERS, WIDE, Shelves
 from interplay.errors import BadSetting
 from interplay.learn.descend import Descent, seeded
-from interplay.learn.page_policy import Mixed, PagePolicy, PolicyConfig, ppo, vary, warm
+from interplay.learn.page_policy import NEVER, Mixed, PagePolicy, PolicyConfig, ppo, vary, warm
 from interplay.learn.page_rewards import RewardConfig, Rewards, Seen, discount
 from interplay.ops.stats import bootstrap
 from interplay.types import Array, Run, State
@@ -35,9 +37,9 @@ SHORT = Descent(optimiser="adamw", rate=2e-3, weight_decay=0.01, batch=128, epoc
 
 @dataclass(frozen=True, kw_only=True)
 class RailConfig:
-    shelves: int = 0  # that are put in order; 0 leaves shelves to the fixed rule
-    pool: int = 200  # candidates they are made from
-    tried: int = 0  # the place (1 is the first) whose shelf is drawn by the policy's chances, to learn from; 0: none
+    shelves: Count = 0  # that are put in order; 0 leaves shelves to the fixed rule
+    pool: Size = 200  # candidates they are made from
+    tried: Count = 0  # the place (1 is the first) whose shelf is drawn by the policy's chances, to learn from; 0: none
     reward: RewardConfig = field(default_factory=lambda: RewardConfig(dim=16, margins=MARGINS, descent=SHORT))
     policy: PolicyConfig = field(
         default_factory=lambda: PolicyConfig(dim=16, rounds=8, descent=replace(SHORT, epochs=6))
@@ -111,6 +113,11 @@ class Rails:
     def places(self) -> int:
         return self.policy.config.places
 
+    @property
+    def learnt(self) -> bool:
+        """Whether the policy knows anything: it has met pages while it was reinforced."""
+        return self.trusted or self.mixed.page.n > 0
+
     @torch.no_grad()
     def page(self, shelves: Shelves, known: Things) -> Array:
         """int64[n, k]: the policy's likeliest shelves."""
@@ -125,8 +132,8 @@ class Rails:
         chance = np.ones((len(shelves), self.places))
 
         def pick(place: int, logits: Array) -> Array:
-            if place != self.config.tried - 1:
-                return np.asarray(logits.argmax(axis=1))
+            if place != self.config.tried - 1:  # shelves stand in the order of the rule
+                return np.asarray((logits if self.trusted else logits > NEVER).argmax(axis=1))
             odds = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
             odds /= odds.sum(axis=1, keepdims=True)
             at = np.minimum((odds.cumsum(axis=1) <= lot[:, None]).sum(axis=1), logits.shape[1] - 1)
@@ -140,11 +147,12 @@ class Rails:
     def choose(self, shelves: Shelves, known: Things, draw: Array | None = None) -> Chosen:
         """The shelves of each page, by the policy where it is trusted, by the rule elsewhere.
 
-        With `draw` the place `tried` is filled by chance, so that what others would earn can be learnt.
+        With `draw` the place `tried` is filled by the policy's chances in both cases, so that what others would earn
+        can be learnt; only where nothing was learnt the rule stands whole.
         """
         usual = rule(shelves, self.places)
         order, chance = usual, np.ones(usual.shape)
-        if self.trusted and draw is not None and self.config.tried and len(shelves):
+        if self.learnt and draw is not None and self.config.tried and len(shelves):
             order, chance = self.drawn(shelves, known, draw)
         elif self.trusted:
             order = self.page(shelves, known)

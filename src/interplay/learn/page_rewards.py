@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own custom)
 from torch import Tensor, nn
 
+from interplay.configure import NotNegative, PartShare, Size
 from interplay.data.lists import NUMBERS, Lists, Things
 from interplay.data.shelves import Shelves
 from interplay.learn.descend import Descent, descend, seeded, shuffled
@@ -38,13 +39,13 @@ DISTANCES = ((1, 2), (3, 5), (6, 10), (11, 1000))  # places between the two item
 
 @dataclass(frozen=True, kw_only=True)
 class RewardConfig:
-    places: int = 20  # places of a page that are judged
-    dim: int = 32
-    layers: int = 1
-    heads: int = 2
-    dropout: float = 0.1
-    twin: float = 0.7  # likeness from which on two items are near-duplicates
-    margins: Mapping[str, float] = field(default_factory=lambda: dict(MARGINS))  # the families that are learnt from
+    places: Size = 20  # places of a page that are judged
+    dim: Size = 32
+    layers: Size = 1
+    heads: Size = 2
+    dropout: PartShare = 0.1
+    twin: NotNegative = 0.7  # likeness from which on two items are near-duplicates
+    margins: Mapping[str, NotNegative] = field(default_factory=lambda: dict(MARGINS))  # families learnt from
     shuffled: bool = False  # a control: which of two pages is the better one is drawn by lot
     descent: Descent = field(
         default_factory=lambda: Descent(

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own custom)
 from torch import Tensor, nn
 
+from interplay.configure import Count, NotNegative, PartShare, Size
 from interplay.errors import BadData
 from interplay.learn.descend import Descent, descend, seeded, shuffled
 from interplay.learn.losses import annealed, gaussian_kl, multinomial
@@ -30,12 +31,12 @@ from interplay.types import Array, Dataset, Requests, Rows, Run, Slates, State, 
 
 @dataclass(frozen=True, kw_only=True)
 class MultVaeConfig:
-    dim: int = 200  # numbers a history is squeezed to
-    hidden: int = 600  # width between items and those numbers, on both sides
-    dropout: float = 0.5  # share of the history that is withheld from the encoder while learning
+    dim: Size = 200  # numbers a history is squeezed to
+    hidden: Size = 600  # width between items and those numbers, on both sides
+    dropout: PartShare = 0.5  # share of the history that is withheld from the encoder while learning
     variational: bool = True  # False is Mult-DAE
-    beta: float = 0.2  # final weight of the KL term
-    anneal: int = 20  # epochs over which it rises from 0
+    beta: NotNegative = 0.2  # final weight of the KL term
+    anneal: Count = 20  # epochs over which it rises from 0
     descent: Descent = field(default_factory=lambda: Descent(batch=512, epochs=100, patience=10))
 
 

@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from interplay.configure import NotNegative, Positive, Share, Size
 from interplay.data.pages import Pages
 from interplay.errors import BadData, BadSetting, unknown
 from interplay.ops.choosing import Caps, Chooser, Greedy, Shares, Together, at_some, chances, choose, page_of, places
@@ -45,20 +46,20 @@ WIDE = 200  # draws that tell how wide a belief is
 class BanditsConfig:
     belief: str = "linear"  # a name in BELIEFS
     way: str = "thompson"  # a name in WAYS
-    epsilon: float = 0.1  # epsilon: the share of places at which anything may come
-    alpha: float = 1.0  # optimism, in standard deviations of what is believed
+    epsilon: Share = 0.1  # epsilon: the share of places at which anything may come
+    alpha: NotNegative = 1.0  # optimism, in standard deviations of what is believed
     together: bool = False  # thompson: one particle for a whole page instead of one for each place
-    floor: float = 0.02  # thompson and optimism: the share of places at which anything may come
-    particles: int = 200  # thompson: how many draws stand for the belief
-    ridge: float = 10.0  # precision of the weights before anything is learnt
-    noise: float = 0.3  # linear: standard deviation of a click around its chance
-    clicks: float = 1.0  # click rates: clicks, and
-    trials: float = 20.0  # trials, that are counted before anything is learnt
-    trust: float = 0.05  # clicks by which the first candidate is worth more than the last before anything is learnt
-    dim: int = 8  # length of the item vectors
-    window: int = 50  # last events of a history that tell taste
+    floor: Share = 0.02  # thompson and optimism: the share of places at which anything may come
+    particles: Size = 200  # thompson: how many draws stand for the belief
+    ridge: Positive = 10.0  # precision of the weights before anything is learnt
+    noise: Positive = 0.3  # linear: standard deviation of a click around its chance
+    clicks: Positive = 1.0  # click rates: clicks, and
+    trials: Positive = 20.0  # trials, that are counted before anything is learnt
+    trust: NotNegative = 0.05  # clicks that the first candidate is worth more than the last before anything is learnt
+    dim: Size = 8  # length of the item vectors
+    window: Size = 50  # last events of a history that tell taste
     kinds: tuple[str, ...] = ("click",)  # events that answer a page
-    newest: int | None = None  # pages that a fit learns from; None is all of them
+    newest: Size | None = None  # pages that a fit learns from; None is all of them
     surface: str = ""  # only pages that were shown there, where impressions name their surface
 
 

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from interplay.configure import Positive, Size
 from interplay.data.pages import Pages
 from interplay.errors import BadData, BadSetting, unknown
 from interplay.learn.descend import Descent, descend, seeded
@@ -41,9 +42,9 @@ class ClicksConfig:
     model: str = "pbm"  # a name in MODELS
     attraction: str = "items"  # a name in ATTRACTIONS
     estimator: str = "gradient"  # a name in ESTIMATORS
-    visible: int = 5  # columns of a row that are on the screen at once
-    spread: float = 2.0  # standard deviation of the prior of each logit around the mean of its kind
-    clip: float = 20.0  # largest inverse weight
+    visible: Size = 5  # columns of a row that are on the screen at once
+    spread: Positive = 2.0  # standard deviation of the prior of each logit around the mean of its kind
+    clip: Positive = 20.0  # largest inverse weight
     kinds: tuple[str, ...] = ("click",)  # events that answer a page
     descent: Descent = field(default_factory=lambda: Descent(rate=0.1, batch=8192, epochs=250, schedule="cosine"))
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from interplay.configure import Positive
 from interplay.errors import BadData, Unsupported
 from interplay.ops.topk import Standing, best
 from interplay.types import Array, Dataset, Events, Requests, Rows, Run, Slates, State, World
@@ -52,7 +53,7 @@ class Popular:
 
 @dataclass(frozen=True, kw_only=True)
 class TrendingConfig:
-    half_life: float = 7.0  # days
+    half_life: Positive = 7.0  # days
 
 
 class Trending:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from interplay.configure import Size
 from interplay.data.encode import encode_texts
 from interplay.data.fetch import cache
 from interplay.errors import BadData, unknown
@@ -30,9 +31,9 @@ WORTH_KEEPING = 512  # so many texts at once are kept in the cache directory; fe
 @dataclass(frozen=True, kw_only=True)
 class DenseConfig:
     encoder: str = "minilm"  # a name in ENCODERS
-    batch: int = 64  # texts encoded at once
+    batch: Size = 64  # texts encoded at once
     precision: str = "float32"  # of the items' encoding; "bfloat16" takes half the time. Queries are always float32
-    window: int = 20  # without a query: the last so many items of the history speak
+    window: Size = 20  # without a query: the last so many items of the history speak
 
 
 class Dense:

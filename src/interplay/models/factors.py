@@ -22,6 +22,7 @@ import numba
 import numpy as np
 import scipy.sparse as sp
 
+from interplay.configure import Count, NotNegative, Positive, Size
 from interplay.errors import BadData
 from interplay.ops.solve import solve_in_place
 from interplay.ops.sparse import history_matrix, interaction_matrix
@@ -32,14 +33,14 @@ from interplay.types import Array, Dataset, Ragged, Requests, Rows, Run, Slates,
 
 @dataclass(frozen=True, kw_only=True)
 class IalsConfig:
-    dim: int = 64
-    epochs: int = 16  # sweeps over people and items; fewer when validation says so
-    patience: int = 3  # sweeps without a better validation before stopping
-    unobserved: float = 0.1  # weight of every pair
-    ridge: float = 0.003
-    ridge_power: float = 1.0  # how the ridge grows with the events of a person or item
-    steps: int = 3  # conjugate-gradient steps of a row in a sweep; 0 solves it exactly
-    start: float = 0.1  # standard deviation of the first vectors, times the square root of dim
+    dim: Size = 64
+    epochs: Size = 16  # sweeps over people and items; fewer when validation says so
+    patience: Count = 3  # sweeps without a better validation before stopping
+    unobserved: NotNegative = 0.1  # weight of every pair
+    ridge: Positive = 0.003
+    ridge_power: NotNegative = 1.0  # how the ridge grows with the events of a person or item
+    steps: Count = 3  # conjugate-gradient steps of a row in a sweep; 0 solves it exactly
+    start: Positive = 0.1  # standard deviation of the first vectors, times the square root of dim
 
 
 class Ials:

@@ -32,6 +32,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own custom)
 from torch import Tensor, nn
 
+from interplay.configure import Count, NotNegative, PartShare, Positive, Size
 from interplay.errors import unknown
 from interplay.learn.descend import Descent, descend, seeded
 from interplay.learn.pairs import LOSSES, Pairs, log_popularity, pair_batches, shrinkage, with_bias
@@ -45,18 +46,18 @@ from interplay.types import Array, Dataset, Requests, Rows, Run, Slates, State, 
 class GraphsConfig:
     encoder: str = "light"  # a name in ENCODERS
     norm: str = "symmetric"  # a name in NORMS
-    dim: int = 64
-    layers: int = 3
-    dropout: float = 0.0  # of messages, ngcf only
-    spread: float = 0.1  # standard deviation of the first vectors
+    dim: Size = 64
+    layers: Count = 3
+    dropout: PartShare = 0.0  # of messages, ngcf only
+    spread: Positive = 0.1  # standard deviation of the first vectors
     loss: str = "bpr"  # a name in LOSSES
     similarity: str = "dot"  # a name in SIMILARITIES: what the loss compares, and what is served
-    temperature: float = 1.0  # scores are divided by it inside the loss
+    temperature: Positive = 1.0  # scores are divided by it inside the loss
     prior: float = 0.0  # a score gains so many times the log of the item's popularity (after the temperature)
-    negatives: int = 1  # per pair (bpr), or shared by the batch (softmax)
-    power: float = 0.0  # negatives are drawn with chance count ** power
+    negatives: Size = 1  # per pair (bpr), or shared by the batch (softmax)
+    power: NotNegative = 0.0  # negatives are drawn with chance count ** power
     grouped: bool = False  # all pairs of a user in one batch: one row of scores serves them all
-    ridge: float = 1e-4  # L2 on the batch's vectors: first ones (light) or final ones (ngcf)
+    ridge: NotNegative = 1e-4  # L2 on the batch's vectors: first ones (light) or final ones (ngcf)
     descent: Descent = field(default_factory=lambda: Descent(batch=2048, epochs=1000, every=10))
 
 

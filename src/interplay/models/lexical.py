@@ -20,6 +20,7 @@ from itertools import chain
 import numpy as np
 import scipy.sparse as sp
 
+from interplay.configure import NotNegative, Share, Size
 from interplay.errors import BadData
 from interplay.ops.sparse import history_matrix
 from interplay.ops.text import packed, terms, unpacked
@@ -31,11 +32,11 @@ BLOCK = 256  # requests scored at once; a block against 100,000 items takes 100 
 
 @dataclass(frozen=True, kw_only=True)
 class Bm25Config:
-    k1: float = 1.2  # how soon a repeated term stops counting
-    b: float = 0.75  # how much a long text is discounted; 0 is not at all
+    k1: NotNegative = 1.2  # how soon a repeated term stops counting
+    b: Share = 0.75  # how much a long text is discounted; 0 is not at all
     stem: str = "english"  # a Snowball language, or "none"
-    window: int = 20  # without a query: the last so many items of the history speak
-    strongest: int = 32  # ... with so many of their terms
+    window: Size = 20  # without a query: the last so many items of the history speak
+    strongest: Size = 32  # ... with so many of their terms
 
 
 class Bm25:

@@ -21,6 +21,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
+from interplay.configure import NotNegative, Positive, Size
 from interplay.errors import BadData, BadSetting, TooLarge
 from interplay.ops import itemitem
 from interplay.ops.solve import solve_in_place
@@ -31,26 +32,26 @@ from interplay.types import Array, Dataset, Requests, Rows, Run, Slates, State, 
 
 @dataclass(frozen=True, kw_only=True)
 class EaseConfig:
-    ridge: float = 300.0  # grows with the number of events, not of people
-    max_items: int = 20_000  # more are refused: memory grows with the square, time with the cube
+    ridge: Positive = 300.0  # grows with the number of events, not of people
+    max_items: Size = 20_000  # more are refused: memory grows with the square, time with the cube
     precision: str = "float64"  # of the inverse; float32 halves its memory and time
 
 
 @dataclass(frozen=True, kw_only=True)
 class BlockEaseConfig:
-    ridge: float = 100.0
-    candidates: int = 100  # items that may speak for an item: the nearest by cosine
-    popularity: float = 0.5  # power of the candidate's popularity in that cosine: less prefers popular candidates
+    ridge: Positive = 100.0
+    candidates: Size = 100  # items that may speak for an item: the nearest by cosine
+    popularity: NotNegative = 0.5  # power of the candidate's popularity in that cosine: less prefers popular candidates
 
 
 @dataclass(frozen=True, kw_only=True)
 class SlimConfig:
-    ridge: float = 50.0
-    lasso: float = 1.0
-    candidates: int = 100  # items that may speak for an item: the nearest by cosine
+    ridge: NotNegative = 50.0
+    lasso: NotNegative = 1.0
+    candidates: Size = 100  # items that may speak for an item: the nearest by cosine
     negative: bool = False  # whether an item may speak against another
-    sweeps: int = 50  # rounds of coordinate descent at most
-    tolerance: float = 1e-4  # a round that changes no weight by more is the last
+    sweeps: Size = 50  # rounds of coordinate descent at most
+    tolerance: NotNegative = 1e-4  # a round that changes no weight by more is the last
 
 
 def _log(dataset: Dataset) -> sp.csr_array:

@@ -31,6 +31,7 @@ import scipy.sparse as sp
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own custom)
 
+from interplay.configure import Count, InnerShare, NotNegative, PartShare, Positive, Size, SomeShare
 from interplay.data.pairs import DAY, Interactions, PairStates
 from interplay.errors import BadData, BadSetting, unknown
 from interplay.learn.critics import APPROXIMATIONS, Critics, Moves, transitions
@@ -97,27 +98,27 @@ class LongTermConfig:
     tasks: tuple[str, ...] = ("click", "follow", "gift")  # event kinds, from what happens often to what is rare
     weights: tuple[float, ...] = (1.0, 5.0, 20.0)  # what one of each is worth; 0 switches a task off
     amounts: tuple[str, ...] = ("gift",)  # tasks whose events carry an amount: log(1 + amount) is learnt
-    winsor: float = 0.999  # amounts above this quantile count as it
+    winsor: SomeShare = 0.999  # amounts above this quantile count as it
     author: str = "author_id"  # the catalogue's column of makers; "" takes each item for its own maker
     target: str = "critic"  # a name in TARGETS
     approximation: str = "request"  # a name in APPROXIMATIONS: where a critic's next state is taken from
     progressive: bool = True  # the head of a task sees that of the task before it
     single: bool = False  # one critic of the weighted sum instead of one for each task
-    discount: float = 0.95  # a day
-    window: float = 14.0  # days after which a pair that has not met is over
-    warm: float = 0.3  # first share of the log's time: counts and vectors are made of it, no transition
-    dim: int = 8  # length of a maker's vector
-    hidden: int = 64
-    auxiliary: float = 1.0  # weight of predicting at once what happens
-    conservative: float = 0.05  # weight of holding makers who were not shown below those who were
-    delta: float = 50.0  # where the loss turns linear, in standard deviations of a task's rewards
-    soft: float = 0.1  # share of the critics that flows into their slow copy at each step; a log gives few steps
-    others: int = 2  # makers who were not shown, drawn for each one who was
-    refresh: float = 1.0  # hours after which features are computed anew
-    base_power: float = 1.0  # p of the score
-    power: float = 1.0  # q of the score
-    worth: float = 1.0  # w of the score
-    most: float = 10.0  # values above so many times the mean count as that
+    discount: InnerShare = 0.95  # a day
+    window: Positive = 14.0  # days after which a pair that has not met is over
+    warm: PartShare = 0.3  # first share of the log's time: counts and vectors are made of it, no transition
+    dim: Size = 8  # length of a maker's vector
+    hidden: Size = 64
+    auxiliary: NotNegative = 1.0  # weight of predicting at once what happens
+    conservative: NotNegative = 0.05  # weight of holding makers who were not shown below those who were
+    delta: Positive = 50.0  # where the loss turns linear, in standard deviations of a task's rewards
+    soft: SomeShare = 0.1  # share of the critics that flows into their slow copy at each step; a log gives few steps
+    others: Count = 2  # makers who were not shown, drawn for each one who was
+    refresh: Positive = 1.0  # hours after which features are computed anew
+    base_power: NotNegative = 1.0  # p of the score
+    power: NotNegative = 1.0  # q of the score
+    worth: NotNegative = 1.0  # w of the score
+    most: Positive = 10.0  # values above so many times the mean count as that
     descent: Descent = field(
         default_factory=lambda: Descent(rate=0.003, batch=512, epochs=3, clip=5.0, schedule="cosine")
     )
@@ -125,11 +126,6 @@ class LongTermConfig:
     def __post_init__(self) -> None:
         if len(self.tasks) != len(self.weights) or not self.tasks:
             raise BadSetting(f"each task needs a weight; found tasks {self.tasks} and weights {self.weights}")
-        if not 0 < self.discount < 1 or self.window <= 0 or not 0 <= self.warm < 1:
-            raise BadSetting(
-                f"a discount is between 0 and 1, a window above 0 and the warm share from 0 to below 1; found "
-                f"{self.discount}, {self.window} and {self.warm}"
-            )
         if self.target not in TARGETS:
             raise unknown("target", self.target, TARGETS)
         if self.approximation not in APPROXIMATIONS:

@@ -21,6 +21,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 import scipy.sparse as sp
 
+from interplay.configure import NotNegative, Share, Size
 from interplay.errors import BadData, unknown
 from interplay.ops import itemitem
 from interplay.ops.sparse import (
@@ -39,27 +40,27 @@ Self = TypeVar("Self", bound="_ItemToItem")
 
 @dataclass(frozen=True, kw_only=True)
 class ItemKnnConfig:
-    k: int = 200  # neighbours of each item
+    k: Size = 200  # neighbours of each item
     similarity: str = "cosine"  # a name in SIMILARITIES
-    shrink: float = 0.0  # added to the denominator: pairs seen together a few times count less
-    balance: float = 0.5  # asymmetric and tversky: share of the history's item, the rest is the candidate's
+    shrink: NotNegative = 0.0  # added to the denominator: pairs seen together a few times count less
+    balance: Share = 0.5  # asymmetric and tversky: share of the history's item, the rest is the candidate's
     weighting: str = "none"  # a name in WEIGHTINGS: how much each person's taking two items together counts
 
 
 @dataclass(frozen=True, kw_only=True)
 class UserKnnConfig:
-    k: int = 200  # neighbours of each request
+    k: Size = 200  # neighbours of each request
     similarity: str = "cosine"  # a name in SIMILARITIES
-    shrink: float = 0.0
-    balance: float = 0.5  # asymmetric and tversky: share of the request, the rest is the neighbour's
-    window: int = 500  # newest events of a neighbour that are kept
+    shrink: NotNegative = 0.0
+    balance: Share = 0.5  # asymmetric and tversky: share of the request, the rest is the neighbour's
+    window: Size = 500  # newest events of a neighbour that are kept
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rp3BetaConfig:
-    k: int = 200  # neighbours of each item
-    alpha: float = 1.0  # power of every transition probability
-    beta: float = 0.5  # power of the popularity that divides where the walk ends
+    k: Size = 200  # neighbours of each item
+    alpha: NotNegative = 1.0  # power of every transition probability
+    beta: NotNegative = 0.5  # power of the popularity that divides where the walk ends
 
 
 class _Alike(Protocol):

@@ -23,14 +23,15 @@ import torch
 from pydantic import BaseModel
 from torch import nn
 
+from interplay.configure import Count, InnerShare, Size
 from interplay.data.lists import Lists, Things, described, folded, things
 from interplay.data.shelves import Shelves
-from interplay.errors import BadData, BadSetting, Unsupported, unknown
+from interplay.errors import BadData, Unsupported, unknown
 from interplay.learn.descend import seeded
 from interplay.learn.page_policy import Mixed, PagePolicy, PolicyConfig, gains, ppo, vary, warm
 from interplay.learn.page_rails import Chosen, RailConfig, Rails
 from interplay.learn.page_rewards import FAMILIES, RewardConfig, Rewards, Seen, crowding
-from interplay.llm import Endpoint, NoReply, TextModel
+from interplay.llm import NoReply, TextModel, configured
 from interplay.types import Array, Dataset, Requests, Run, Slates, State, World
 
 FEWEST = 50  # lists below which nothing is learnt, and the base order stays
@@ -40,31 +41,25 @@ TOLD = 20  # items of a history that a text model is told
 
 @dataclass(frozen=True, kw_only=True)
 class PagesConfig:
-    places: int = 20  # places that are arranged; what follows keeps the base order
-    pool: int = 100  # candidates they are chosen from
+    places: Size = 20  # places that are arranged; what follows keeps the base order
+    pool: Size = 100  # candidates they are chosen from
     vectors: str = "words"  # a table of item vectors, or how titles and texts are read: "words", or "text" by MiniLM
-    dim: int = 64  # of what is kept of an item, twice
-    groups: int = 64  # clusters of items that stand for categories where the catalogue has none
-    folds: int = 3  # of people; the base ranker is fitted once for each, on the others. 1: once, on the older log
-    moments: int = 60_000  # past moments that are asked about, at most
-    check: float = 0.1  # share of people held out of all learning here
+    dim: Size = 64  # of what is kept of an item, twice
+    groups: Size = 64  # clusters of items that stand for categories where the catalogue has none
+    folds: Size = 3  # of people; the base ranker is fitted once for each, on the others. 1: once, on the older log
+    moments: Size = 60_000  # past moments that are asked about, at most
+    check: InnerShare = 0.1  # share of people held out of all learning here
     reward: RewardConfig = field(default_factory=RewardConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     doubts: bool = True  # the base order stays where people held out are served better by it
     rails: RailConfig = field(default_factory=RailConfig)  # the shelves of a page, where it has any
-    proposals: int = 0  # orders that a text model is asked for, where one is configured
-    seed: int | None = None  # of learning; None takes the run's
+    proposals: Count = 0  # orders that a text model is asked for, where one is configured
+    seed: Count | None = None  # of learning; None takes the run's
 
     def __post_init__(self) -> None:
         for name in self.reward.margins:
             if name not in FAMILIES:
                 raise unknown("family of pairs", name, FAMILIES)
-        if min(self.places, self.pool, self.folds) < 1:
-            raise BadSetting(
-                f"a page needs places, pool and folds of at least 1; found {self.places}, {self.pool} and {self.folds}"
-            )
-        if not 0 < self.check < 1:
-            raise BadSetting(f"check is {self.check}; expected a share of people, between 0 and 1")
 
 
 class Proposals(BaseModel):
@@ -96,7 +91,7 @@ class Pages:
         self.config = replace(
             config, reward=replace(config.reward, places=places), policy=replace(config.policy, places=places)
         )
-        self.text_model: TextModel | None = Endpoint.of_environment() if config.proposals else None
+        self.text_model: TextModel | None = configured() if config.proposals else None
         self.texts: Sequence[str] = ()  # of the items, for a text model; `attend` brings them
 
     # -------------------------------------------------------------------------------------------------------- learning
@@ -211,7 +206,8 @@ class Pages:
         by, chosen = ["base"] * len(items), list[Chosen]()
         if self.trusted and items.shape[1] and k > 0:
             pool = min(self.config.pool, items.shape[1])
-            wide = max(pool, min(self.config.rails.pool, items.shape[1])) if rails else pool
+            shelves = self.config.rails.shelves  # numbers of a list are about all of it: as learnt, shelves or not
+            wide = max(pool, min(self.config.rails.pool, items.shape[1])) if shelves else pool
             once = replace(slates, items=np.where(again(items), -1, items))
             every = described(self.things, requests, once.first(wide))
             lists = every.first(pool)
@@ -230,7 +226,7 @@ class Pages:
                 columns["slot"][at], columns["alike"][at] = slots.numpy()[cell], _nearest(seen, page)[cell]
                 order[rows] = _laid(page.numpy(), once.items[rows] >= 0, held[rows])
                 by[lo : lo + len(rows)] = names
-                if rails and self.config.rails.shelves:
+                if rails and shelves:
                     kept = every.take(rows).ordered(order[rows][order[rows] < wide].reshape(len(rows), wide))
                     draw = None if requests.draw is None else requests.draw[rows]
                     chosen.append(self.rails.choose(Shelves.of_lists(kept, self.things), self.things, draw))

@@ -25,6 +25,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own custom)
 from torch import Tensor
 
+from interplay.configure import NotNegative, Positive, Size
 from interplay.errors import unknown
 from interplay.learn.descend import Descent, descend, seeded
 from interplay.learn.pairs import LOSSES, Pairs, log_popularity, pair_batches, shrinkage, with_bias
@@ -37,16 +38,16 @@ SIMILARITIES: dict[str, Callable[[Tensor], Tensor]] = {"dot": lambda v: v, "cosi
 
 @dataclass(frozen=True, kw_only=True)
 class PairwiseConfig:
-    dim: int = 64
-    spread: float = 0.1  # standard deviation of the first vectors
+    dim: Size = 64
+    spread: Positive = 0.1  # standard deviation of the first vectors
     loss: str = "bpr"  # a name in LOSSES
     similarity: str = "dot"  # a name in SIMILARITIES: what the loss compares, and what is served
-    temperature: float = 1.0  # scores are divided by it inside the loss
+    temperature: Positive = 1.0  # scores are divided by it inside the loss
     prior: float = 0.0  # a score gains so many times the log of the item's popularity (after the temperature)
-    negatives: int = 1  # per pair (bpr), or shared by the batch (softmax)
-    power: float = 0.0  # negatives are drawn with chance count ** power
+    negatives: Size = 1  # per pair (bpr), or shared by the batch (softmax)
+    power: NotNegative = 0.0  # negatives are drawn with chance count ** power
     grouped: bool = False  # all pairs of a user in one batch: one row of scores serves them all
-    ridge: float = 1e-3  # L2 on the batch's vectors
+    ridge: NotNegative = 1e-3  # L2 on the batch's vectors
     descent: Descent = field(default_factory=lambda: Descent(batch=2048, epochs=300, every=5))
 
 

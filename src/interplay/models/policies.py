@@ -29,6 +29,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own custom)
 from torch import Tensor, nn
 
+from interplay.configure import Count, NotNegative, Positive, Share
 from interplay.errors import BadData, BadSetting, Unsupported, unknown
 from interplay.learn.descend import Descent, descend, seeded, shuffled
 from interplay.types import Array, Dataset, Run, State, World
@@ -37,22 +38,15 @@ from interplay.types import Array, Dataset, Run, State, World
 @dataclass(frozen=True, kw_only=True)
 class PoliciesConfig:
     objective: str = "dr"  # a name in OBJECTIVES
-    hidden: int = 0  # width of the layer inside the network; 0 is linear
-    temperature: float = 1.0  # of the softmax that acts; below 1 it is surer than it learnt to be
-    clip: float = 100.0  # largest weight
-    penalty: float = 0.1  # poem: standard errors; snips: of the squared distance of the mean weight from 1
-    entropy: float = 0.0  # how much an open mind is worth: keeps every action's chance above 0
-    least: float = 0.0  # chance of every action at least, as a share of 1 / actions
+    hidden: Count = 0  # width of the layer inside the network; 0 is linear
+    temperature: Positive = 1.0  # of the softmax that acts; below 1 it is surer than it learnt to be
+    clip: Positive = 100.0  # largest weight
+    penalty: NotNegative = 0.1  # poem: standard errors; snips: of the squared distance of the mean weight from 1
+    entropy: NotNegative = 0.0  # how much an open mind is worth: keeps every action's chance above 0
+    least: Share = 0.0  # chance of every action at least, as a share of 1 / actions
     descent: Descent = field(
         default_factory=lambda: Descent(rate=0.02, batch=1024, epochs=60, schedule="cosine", weight_decay=1e-5)
     )
-
-    def __post_init__(self) -> None:
-        if self.temperature <= 0 or self.clip <= 0 or not 0 <= self.least <= 1:
-            raise BadSetting(
-                f"temperature {self.temperature}, clip {self.clip} and least {self.least}: expected the first two "
-                "above 0 and the last in 0..1"
-            )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -25,6 +25,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own custom)
 from torch import Tensor, nn
 
+from interplay.configure import Count, PartShare, Positive, Share, Size
 from interplay.errors import BadData, BadSetting, Unsupported, unknown
 from interplay.learn import losses, negatives
 from interplay.learn.descend import Descent, descend, seeded
@@ -38,19 +39,19 @@ SERVED = 50_000  # places encoded at once when serving
 
 @dataclass(frozen=True, kw_only=True)
 class SequencesConfig:
-    dim: int = 128
-    window: int = 50  # older events are not seen at all
-    stretches: int = 1  # windows of a long history that are learnt from, latest first; 0 takes all
+    dim: Size = 128
+    window: Size = 50  # older events are not seen at all
+    stretches: Count = 1  # windows of a long history that are learnt from, latest first; 0 takes all
     encoder: str = "causal"  # a name in ENCODERS
-    layers: int = 1
-    heads: int = 1
-    dropout: float = 0.4
+    layers: Size = 1
+    heads: Size = 1
+    dropout: PartShare = 0.4
     activation: str = "gelu"
     loss: str = "softmax"  # a name in LOSSES
     sampler: str = "shared"  # a name in SAMPLERS
-    negatives: int = 256  # for a batch (shared) or for each place (each); all items where there are no more
-    temperature: float = 1.0
-    calibration: float = 0.75  # of gbce: 0 is plain BCE, 1 undoes all of the overconfidence
+    negatives: Size = 256  # for a batch (shared) or for each place (each); all items where there are no more
+    temperature: Positive = 1.0
+    calibration: Share = 0.75  # of gbce: 0 is plain BCE, 1 undoes all of the overconfidence
     descent: Descent = field(default_factory=lambda: Descent(rate=1.5e-3, batch=512, epochs=100, every=2, patience=5))
 
 

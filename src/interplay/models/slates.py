@@ -34,8 +34,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from scipy.special import expit, logit
 from torch import Tensor
 
+from interplay.configure import Count, NotNegative, Positive, Share, Size
 from interplay.data.pages import Choices, Pages
 from interplay.errors import BadData, BadSetting, unknown
 from interplay.learn.descend import Descent, descend, seeded
@@ -46,7 +48,7 @@ from interplay.ops.topk import best_dot
 from interplay.types import Array, Dataset, Requests, Rows, Run, Slates, State, World
 
 SCORES, USERS, STARTS = ("distance", "dot"), ("gru", "linear"), ("prior", "past")
-MARGINS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)  # what `calibrate` tries
+MARGINS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 8.0, 12.0)  # what `calibrate` tries
 WEIGHTS = ("ir", "iu", "in", "hr", "hu", "hn", "out")  # of the recurrent state
 CANDIDATES, WAYS = ("shown", "all"), ("apart", "together", "greedy")
 
@@ -59,21 +61,21 @@ class SlatesConfig:
     candidates: str = "shown"  # a name in CANDIDATES: what a click competes with
     groups: str = "categories"  # catalogue column whose values group the items; "" puts all into one group
     places: bool = False  # whether each place of a slate has a bias
-    dim: int = 12
-    window: int = 20  # last clicks that move the state
-    stretch: int = 20  # pages of a person that are learnt from at once
-    negatives: int = 100  # candidates = "all": items drawn beside the clicked one
-    power: float = 1.0  # weight of the likelihood against the prior
-    particles: int = 32  # draws that stand for the belief
+    dim: Size = 12
+    window: Size = 20  # last clicks that move the state
+    stretch: Size = 20  # pages of a person that are learnt from at once
+    negatives: Size = 100  # candidates = "all": items drawn beside the clicked one
+    power: NotNegative = 1.0  # weight of the likelihood against the prior
+    particles: Size = 32  # draws that stand for the belief
     way: str = "apart"  # a name in WAYS: how a page is chosen
-    floor: float = 0.0  # share of places at which any candidate may come
-    widen: float = 1.0  # factor on the scales of the belief when answering
-    group_spread: float = 1.0  # prior: standard deviation of the group means
-    item_spread: float = 0.3  # ... of an item around its group, as far as it is not learnt
-    state_spread: float = 0.5  # ... of the state at the start
-    weight_spread: float = 7.0  # ... of the weights that move the state
-    scale: float = 0.1  # where the scales of the belief start
-    linear_epochs: int = 5  # gru: epochs in which a linear state places the items first
+    floor: Share = 0.0  # share of places at which any candidate may come
+    widen: NotNegative = 1.0  # factor on the scales of the belief when answering
+    group_spread: Positive = 1.0  # prior: standard deviation of the group means
+    item_spread: Positive = 0.3  # ... of an item around its group, as far as it is not learnt
+    state_spread: Positive = 0.5  # ... of the state at the start
+    weight_spread: Positive = 7.0  # ... of the weights that move the state
+    scale: Positive = 0.1  # where the scales of the belief start
+    linear_epochs: Count = 5  # gru: epochs in which a linear state places the items first
     kinds: tuple[str, ...] = ("click",)  # events that answer a page and move the state
     descent: Descent = field(
         default_factory=lambda: Descent(rate=0.01, batch=64, epochs=20, patience=4, schedule="cosine", clip=10.0)
@@ -268,19 +270,14 @@ class DynamicSlate:
 
     def interval(self, requests: Requests, slates: Slates, level: float = 0.9) -> tuple[Array, Array]:
         """(low, high), float64[n] each: where the chance of any click on a slate lies, by the calibrated belief."""
-        each = self._any(requests, slates, self.margin)
+        each = stretched(self._odds(requests, slates), self.margin)
         low, high = np.quantile(each, [(1 - level) / 2, (1 + level) / 2], axis=0)
         return low, high
 
-    def _any(self, requests: Requests, slates: Slates, margin: float) -> Array:
-        """float64[particles, n]: chance of any click, its log-odds `margin` times as far from those of the mean."""
-
-        def odds(values: dict[str, Tensor]) -> Array:
-            p = self.click_probability(requests, slates, values).sum(axis=1).clip(1e-9, 1 - 1e-9)
-            return np.log(p / (1 - p))
-
-        centre = odds(self.mean)
-        return np.stack([1 / (1 + np.exp(-(centre + margin * (odds(v) - centre)))) for v in self.drawn])
+    def _odds(self, requests: Requests, slates: Slates) -> Array:
+        """float64[particles, n]: log-odds of any click on a slate, by each draw of the belief."""
+        each = [self.click_probability(requests, slates, values).sum(axis=1) for values in self.drawn]
+        return logit(np.stack(each).clip(1e-9, 1 - 1e-9))
 
     def retrieve(self, requests: Requests, n: int) -> Slates:
         """The items wanted most by the mean of the belief."""
@@ -342,9 +339,9 @@ class DynamicSlate:
         Truth comes from a world, or from slates that were shown so often that their rate is known. Single clicks do not
         tell it: whatever the width of the belief, one click or none is all that comes of a page.
         """
-        inside = {}
+        inside, odds = {}, self._odds(requests, slates)
         for margin in MARGINS:
-            low, high = np.quantile(self._any(requests, slates, margin), [(1 - level) / 2, (1 + level) / 2], axis=0)
+            low, high = np.quantile(stretched(odds, margin), [(1 - level) / 2, (1 + level) / 2], axis=0)
             inside[margin] = float(((low <= truth) & (truth <= high)).mean())
         self.margin = min(inside, key=lambda m: (abs(inside[m] - level), m))
         self.fitted |= {"inside": {str(m): round(v, 4) for m, v in inside.items()}, "margin": self.margin}
@@ -383,6 +380,16 @@ class DynamicSlate:
         self.belief = Gaussians({k.removeprefix("mean."): v for k, v in learnt.items() if k.startswith("mean.")})
         self.belief.load_state_dict(learnt)
         return self._placed()
+
+
+def stretched(odds: Array, margin: float) -> Array:
+    """float64[particles, n]: chances whose log-odds lie `margin` times as far from the middle of their slate's draws.
+
+    The middle is the draws' own mean. What the belief's mean says lies to one side of it where noise moves scores one
+    way: a drawn item is farther off than its mean, so by the distance every draw is clicked less.
+    """
+    middle = odds.mean(axis=0)
+    return expit(middle + margin * (odds - middle))
 
 
 def grouped(dataset: Dataset, column: str) -> Array:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from interplay.configure import NotNegative, Size
 from interplay.errors import BadData
 from interplay.ops import itemitem
 from interplay.ops.sparse import (
@@ -38,8 +39,8 @@ from interplay.types import Array, Dataset, Requests, Rows, Run, Slates, State, 
 
 @dataclass(frozen=True, kw_only=True)
 class SpectralConfig:
-    rank: int = 256  # singular vectors of the low-pass filter
-    low_pass: float = 0.3  # its weight beside the linear filter; 0 leaves it out
+    rank: Size = 256  # singular vectors of the low-pass filter
+    low_pass: NotNegative = 0.3  # its weight beside the linear filter; 0 leaves it out
     decomposition: str = "exact"  # a name in ops.spectra.METHODS
 
 
@@ -91,10 +92,10 @@ class Spectral:
 
 @dataclass(frozen=True, kw_only=True)
 class SharpenedConfig:
-    rank: int = 448  # singular vectors of the low-pass filter
-    low_pass: float = 0.2  # its weight beside the linear filter
-    sharpening: float = 2.5  # time of the backward flow; 0 leaves the row blurred
-    order: int = 4  # of the Runge-Kutta step: 4 is the paper's rk4, 1 its Euler
+    rank: Size = 448  # singular vectors of the low-pass filter
+    low_pass: NotNegative = 0.2  # its weight beside the linear filter
+    sharpening: NotNegative = 2.5  # time of the backward flow; 0 leaves the row blurred
+    order: Size = 4  # of the Runge-Kutta step: 4 is the paper's rk4, 1 its Euler
     decomposition: str = "exact"  # a name in ops.spectra.METHODS
 
 

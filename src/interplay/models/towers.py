@@ -25,6 +25,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own custom)
 from torch import Tensor, nn
 
+from interplay.configure import Count, PartShare, Positive, Share, Size
 from interplay.errors import BadData, BadSetting, unknown
 from interplay.learn.descend import Descent, descend, seeded, shuffled
 from interplay.learn.layers import mlp
@@ -36,16 +37,16 @@ from interplay.types import Array, Dataset, Ragged, Requests, Rows, Run, Slates,
 
 @dataclass(frozen=True, kw_only=True)
 class TwoTowerConfig:
-    dim: int = 64
-    hidden: int = 128  # width of the layer inside each tower
-    window: int = 50  # last events of a history that are pooled
+    dim: Size = 64
+    hidden: Size = 128  # width of the layer inside each tower
+    window: Size = 50  # last events of a history that are pooled
     context: str = "others"  # a name in CONTEXTS: what an event is predicted from
     vectors: bool = True  # use the item vectors that the dataset brings
-    categories: int = 256  # most frequent categories that are used; 0 uses none
-    id_dropout: float = 0.1  # how often an item's own vector is left out while learning
+    categories: Count = 256  # most frequent categories that are used; 0 uses none
+    id_dropout: Share = 0.1  # how often an item's own vector is left out while learning
     user_ids: bool = False  # a vector for each known user, added to what the history says
-    dropout: float = 0.1
-    temperature: float = 0.1
+    dropout: PartShare = 0.1
+    temperature: Positive = 0.1
     descent: Descent = field(default_factory=lambda: Descent(batch=1024, epochs=50, patience=5))
 
 

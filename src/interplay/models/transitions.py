@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from interplay.configure import NotNegative, Share, Size
 from interplay.errors import BadData, BadSetting, Unsupported
 from interplay.ops.sparse import degree_power, scaled
 from interplay.ops.topk import best
@@ -25,13 +26,13 @@ from interplay.types import Array, Dataset, Events, Ragged, Requests, Rows, Run,
 
 @dataclass(frozen=True, kw_only=True)
 class MarkovConfig:
-    skip: int = 10  # how many events ahead a transition may reach
-    decay: float = 0.8  # weight of one more event between the two
-    backward: float = 0.0  # weight of the reversed transitions; 1 makes it plain co-occurrence
-    source_power: float = 0.3  # how far frequent triggers are held down
-    target_power: float = 0.1  # how far frequent targets are held down; 0.5 with 0.5 is the cosine
-    window: int = 10  # last events of the request that are used
-    recency: float = 0.6  # weight of one more step back in the request's history
+    skip: Size = 10  # how many events ahead a transition may reach
+    decay: Share = 0.8  # weight of one more event between the two
+    backward: NotNegative = 0.0  # weight of the reversed transitions; 1 makes it plain co-occurrence
+    source_power: NotNegative = 0.3  # how far frequent triggers are held down
+    target_power: NotNegative = 0.1  # how far frequent targets are held down; 0.5 with 0.5 is the cosine
+    window: Size = 10  # last events of the request that are used
+    recency: Share = 0.6  # weight of one more step back in the request's history
 
 
 class Markov:

@@ -128,11 +128,14 @@ def _synthetic(seed: int) -> tuple[Log, Candidate, float]:
     return log, Candidate.of(log, wanted), float((wanted * mean).sum(axis=1).mean())
 
 
-def modelled(log: Log, candidate: Candidate, name: str, *, seed: int, **more: Any) -> Modelled | None:
+def modelled(
+    log: Log, candidate: Candidate, name: str, *, seed: int, crossed: bool = False, **more: Any
+) -> Modelled | None:  # fmt: skip
     """The reward model that an estimator's row asks for."""
     if name == CONSTANT:
         return cross_fitted(log, candidate, RewardConfig(model="constant"), seed=seed)
-    return cross_fitted(log, candidate, RewardConfig(), seed=seed, **more) if ESTIMATORS[name].models else None
+    config = RewardConfig(crossed=crossed)
+    return cross_fitted(log, candidate, config, seed=seed, **more) if ESTIMATORS[name].models else None
 
 
 def _repeated(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
@@ -141,7 +144,7 @@ def _repeated(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
     name, errors, effective, limits = entry.system, [], [], []
     for run in range(RUNS[page.name]):
         log, candidate, truth = made(seed * 1000 + run)
-        q = modelled(log, candidate, name, seed=run)
+        q = modelled(log, candidate, name, seed=run, crossed=bool(entry.settings.get("crossed")))
         rounds = weighted(log, candidate, *(() if q is None else q[:2]))
         row = ESTIMATORS["dm" if name == CONSTANT else name]
         limit = tuned("dm" if name == CONSTANT else name, rounds)

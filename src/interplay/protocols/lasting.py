@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 from interplay.benches import Bench, Entry
 from interplay.configure import configured
@@ -22,6 +21,7 @@ from interplay.data.pairs import DAY, Interactions, PairStates
 from interplay.errors import unknown
 from interplay.learn.critics import Moves
 from interplay.models.longterm import LongTerm, LongTermConfig
+from interplay.protocols.tables import difference, metric, values
 from interplay.types import Array, Events, Requests, Run
 from interplay.worlds.pairlaws import KINDS, START, PairWorldConfig
 from interplay.worlds.pairs import PairWorld, first_of
@@ -175,10 +175,12 @@ def measured(begun: Beginning, parts: list[Events]) -> dict[str, float]:
 
 AGAINST = "ctr-greedy"
 PAIRED = ("clicks", "worth")
+METHOD, OTHER = "rliv-ua", ", other laws"
 
 
 def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: Path) -> str:
-    """Means over seeds, and differences from choosing by clicks alone, seed by seed, with intervals of 95 %."""
+    """Means over seeds, and differences seed by seed with intervals of 95 %: of every row from choosing by clicks
+    alone, and of the method from every row."""
     newest = list(held.values())[-1]
     seeds = sorted({seed for _, seed in held})
     head = ["row", *page.metrics, *(f"{m} against `{AGAINST}`" for m in PAIRED), "seeds"]
@@ -194,17 +196,32 @@ def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: 
             if own:
                 means = [float(np.mean([r[m] for r in own.values()])) for m in page.metrics]
                 told = [f"{mean:,.0f}" if mean >= 100 else f"{mean:.3g}" for mean in means]
-                other = {s: held[floor, s]["metrics"] for s in own if (floor, s) in held}
-                told += [_against(own, other, m) if entry.label != floor else "" for m in PAIRED]
+                told += [_against(held, entry.label, floor, m) if entry.label != floor else "" for m in PAIRED]
                 lines.append("| " + " | ".join([entry.shown, *told, str(len(own))]) + " |")
-    return "\n".join([*lines, "", page.note] if page.note else lines)
+    lines += ["", *([page.note, ""] if page.note else []), *_method(page, held)]
+    return "\n".join(lines)
 
 
-def _against(own: Mapping[int, Any], other: Mapping[int, Any], metric: str) -> str:
+def _method(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]]) -> list[str]:
+    """What the method has more than each other row, under the laws of its choosing and under others."""
+    head = [f"`{METHOD}` against", *PAIRED, *(f"{m}{OTHER}" for m in PAIRED)]
+    lines = [
+        "The same seeds, relative to the other row, with Student's interval at 95 % over the seeds:", "",
+        "| " + " | ".join(head) + " |", "|" + "|".join("---" for _ in head) + "|",
+    ]  # fmt: skip
+    for entry in page.entries:
+        if entry.label != METHOD and not entry.label.endswith(OTHER):
+            told = [_against(held, METHOD + laws, entry.label + laws, m) for laws in ("", OTHER) for m in PAIRED]
+            lines.append("| " + " | ".join([f"`{entry.label}`", *told]) + " |")
+    return lines
+
+
+def _against(held: Mapping[tuple[str, int], Mapping[str, Any]], own: str, other: str, name: str) -> str:
     """The relative difference of paired seeds, in per cent, with its interval."""
-    both = sorted(set(own) & set(other))
-    if len(both) < 2:
+    mine, theirs = (values(held, label, metric(name)) for label in (own, other))
+    told = difference(
+        {s: 100 * (v / theirs[s] - 1) for s, v in mine.items() if s in theirs}, dict.fromkeys(theirs, 0.0)
+    )
+    if told is None:
         return ""
-    share = np.array([100 * (own[s][metric] / other[s][metric] - 1) for s in both])
-    half = float(stdtrit(len(both) - 1, 0.975)) * share.std(ddof=1) / np.sqrt(len(both))
-    return f"{share.mean():+.1f} % ({share.mean() - half:+.1f} to {share.mean() + half:+.1f})"
+    return f"{told.mean:+.1f} % ({told.mean - told.half:+.1f} to {told.mean + told.half:+.1f})"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from interplay.learn.critics import Moves
 from interplay.models.longterm import LongTerm, LongTermConfig, vectors_of
 from interplay.ops.returning import returning
 from interplay.protocols.lasting import LOG, beginning
+from interplay.protocols.tables import Held, above, grid, metric, seconds, seeds, spread
 from interplay.types import Array, Run
 
 AFTER = 45  # days that the old policy goes on, so that hardly anything is left out of a sum
@@ -306,3 +308,15 @@ def foretold(said: Array, now: Cut) -> dict[str, float]:
         "calibration": float(said.sum() / now.future.sum()),
         "repeated": ranks_alike(said[again], now.future[again]),
     }
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Tables
+
+
+def table(page: Bench, held: Held, root: Path) -> str:
+    """Means and standard deviations over seeds, and how many there are."""
+    told = [(m.replace("_", " "), spread(held, metric(m))) for m in page.metrics]
+    lines = [*above(page, held), *grid(page, held, [*told, seeds(held), seconds(held)])]
+    lines += ["", "After ± stands the standard deviation over seeds."]
+    return "\n".join([*lines, "", page.note] if page.note else lines)

@@ -8,6 +8,7 @@ positions   pages of four films as language-model agents answered them (agent4re
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ import polars as pl
 import torch
 from scipy.stats import spearmanr
 
+from interplay.benches import Bench, Entry
 from interplay.data.gaze import Recordings, screens
 from interplay.data.pages import Pages
 from interplay.data.read import roots
@@ -25,6 +27,7 @@ from interplay.errors import BadData
 from interplay.learn.descend import Descent
 from interplay.models.clicks import Clicks, ClicksConfig
 from interplay.ops.stats import bootstrap
+from interplay.protocols.tables import Column, Held, above, figure, grid, mean, metric, seconds, seeds
 from interplay.types import Array, Run
 
 PEOPLE, FITTED = 87, 70
@@ -122,13 +125,17 @@ def recovery(entry: Any, seed: int) -> dict[str, Any]:
     look = spearmanr(fitted[name].examination().ravel(), true.examination().ravel()).statistic
     chance = np.corrcoef(fitted[name].click_probability(theirs).ravel(), true.click_probability(theirs).ravel())[0, 1]
     weights = np.corrcoef(_weights(fitted[name]), _weights(true))[0, 1]
+    config = ClicksConfig(model=name, attraction="about", descent=QUICK)
+    whole = Clicks(config).learn(pages, run=Run(seed=seed)).examination()
     cells = int((theirs.items >= 0).sum())
     return {
         "metrics": {
             "clicks": float(pages.clicked.sum(axis=(1, 2)).mean()), "true": float(true.log_likelihood(theirs).mean()),
             "own": float(told[name].mean()), "perplexity": float(np.exp(-told[name].sum() / cells)),
             "position": others["position"], "second": others[second], "margin": margin.mean, "low": margin.lo,
-            "high": margin.hi, "looks": float(look), "taste": float(weights), "chances": float(chance),
+            "high": margin.hi, "looks": float(look),
+            "looks_all": float(spearmanr(whole.ravel(), true.examination().ravel()).statistic),
+            "taste": float(weights), "chances": float(chance),
         },
         "protocol": {"people": f"{PEOPLE} made people on 40 real screens of 10 by 15 films, {FITTED} fitted"},
         "facts": {"second": second, "log_likelihood": {k: round(float(v.mean()), 5) for k, v in told.items()},
@@ -260,3 +267,47 @@ def _apart(rested: Array, looks: Array) -> float:
 
 
 JUDGES = {"recgaze": recovery, "positions": positions}
+
+# --------------------------------------------------------------------------------------------------------------------
+# Tables
+
+PLAIN = ("clicks", "true", "own", "position")
+
+
+def table(page: Bench, held: Held, root: Path) -> str:
+    """Means over seeds; of the recovery the nearest rival by its name, and one choice beside looks that are free."""
+    if page.name == "recgaze":
+        columns: list[Column] = [(m, mean(held, metric(m))) for m in PLAIN]
+        columns += [("second", lambda entry: _seconds(held, entry)), ("margin", lambda entry: _margin(held, entry))]
+        columns += [("against `pbm`", lambda entry: _beside(held, entry, "pbm"))]
+        columns += [(m.replace("_", " "), mean(held, metric(m))) for m in ("perplexity", "looks", "looks_all", "taste")]
+    else:
+        columns = [(m.replace("_", " "), mean(held, metric(m))) for m in page.metrics]
+    lines = [*above(page, held), *grid(page, held, [*columns, seeds(held), seconds(held)])]
+    return "\n".join([*lines, "", page.note] if page.note else lines)
+
+
+def _seconds(held: Held, entry: Entry) -> str:
+    """The mean of the best other model, and which it was in how many seeds."""
+    own = [r for (label, _), r in sorted(held.items()) if label == entry.label]
+    names = Counter(r["facts"]["second"] for r in own).most_common()
+    told = ", ".join(f"`{name}`" + (f" {n} of {len(own)}" if len(names) > 1 else "") for name, n in names)
+    return f"{figure(float(np.mean([r['metrics']['second'] for r in own])))} ({told})"
+
+
+def _margin(held: Held, entry: Entry) -> str:
+    """The mean over seeds and its interval; the people of one seed are others than those of the next."""
+    own = [r["metrics"] for (label, _), r in held.items() if label == entry.label]
+    middle = float(np.mean([m["margin"] for m in own]))
+    half = float(np.sqrt(np.sum([((m["high"] - m["low"]) / 2) ** 2 for m in own]))) / len(own)
+    return (
+        f"{figure(middle, signed=True)} ({figure(middle - half, signed=True)} to {figure(middle + half, signed=True)})"
+    )
+
+
+def _beside(held: Held, entry: Entry, other: str) -> str:
+    """What the row's own model has more than another on the row's data, seeds averaged."""
+    told = [r["facts"]["log_likelihood"] for (label, _), r in held.items() if label == entry.label]
+    if entry.label == other:
+        return ""
+    return figure(float(np.mean([t[entry.label] - t[other] for t in told])), signed=True)

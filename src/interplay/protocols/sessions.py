@@ -8,30 +8,43 @@ A session is left out when the ordinary feed shows the target already. Everybody
 seen and what the session has shown before. The targets are the last and the last but one event of a person, which no
 system was fitted on. Violations are counted by what was meant, not by what was understood: items shown that break an
 explicit must or never said since the last change of mind.
+
+With one seed every row plays the same sessions, so rows are compared session by session.
 """
 
 from __future__ import annotations
 
+import json
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 
 from interplay.cascade.cascade import Cascade
 from interplay.cascade.fuse import FusionConfig
 from interplay.cascade.parts import CascadeConfig, Manner, Source
 from interplay.cascade.rules import Catalogue, compile_rules
+from interplay.data.encode import english
 from interplay.dialogue.lexicon import Lexicon
-from interplay.dialogue.parse import reader
+from interplay.dialogue.parse import parse, reader
 from interplay.dialogue.state import Spoke, State, apply
 from interplay.dialogue.steer import Steer
 from interplay.errors import unknown
+from interplay.ops import stats
 from interplay.recipe import load_recipe
 from interplay.systems import system
-from interplay.types import Array, Dataset, Ragged, Requests, RuleSet, Run
+from interplay.types import Array, Dataset, Ragged, Requests, RuleSet, Run, Wish
+from interplay.worlds.market import market
 from interplay.worlds.talkers import Column, Said, Speech, Talkers
+
+if TYPE_CHECKING:
+    from interplay.benches.values import Bench
 
 SETTINGS: Mapping[str, tuple[int, int]] = {
     "SR": (1, -1),
@@ -41,6 +54,9 @@ SETTINGS: Mapping[str, tuple[int, int]] = {
 K = 10
 SESSIONS = 1000  # people of a bench
 BLOCK = 250  # sessions answered at once
+ALONE = 100  # turns that are timed one at a time
+SYSTEM = "recbot"  # the row that others are compared with
+COMPARED = ("pass_SR", "pass_MR", "pass_MRID")
 
 GENRES = {
     g: (g.lower(), p)
@@ -112,6 +128,7 @@ class Answerer:
     """One way to answer commands; `feed` gives the next page of every session."""
 
     reads = False  # whether commands are parsed into wishes
+    leans = True  # whether a sentence without a cue is read by its meaning
 
     def __init__(self, made: Scene, cascade: Cascade) -> None:
         self.scene, self.cascade = made, cascade
@@ -165,12 +182,24 @@ class Filtering(Answerer):
 
 
 class Steering(Answerer):
-    """The whole: filter, matcher, attenuator, aggregator."""
+    """The whole: filter, matcher, attenuator, aggregator; or without one of its tools.
+
+    `without`: "matcher" leaves out what is softly wanted, "attenuator" what is softly unwanted, "meaning" nothing, but
+    its cascade weighs no vectors and its sentences are read by cues alone.
+    """
 
     reads = True
 
+    def __init__(self, made: Scene, cascade: Cascade, *, without: str = "") -> None:
+        super().__init__(made, cascade)
+        self.without, self.leans = without, without != "meaning"
+
+    def _weighed(self, wish: Wish) -> bool:
+        return wish.hard or self.without != ("matcher" if wish.wanted else "attenuator")
+
     def feed(self, turns: Sequence[Turn]) -> list[list[int]]:
-        return _lists(self.cascade.retrieve(self.request(turns, wishes=[t.state.wishes for t in turns]), K))
+        wishes = [tuple(w for w in t.state.wishes if self._weighed(w)) for t in turns]
+        return _lists(self.cascade.retrieve(self.request(turns, wishes=wishes), K))
 
 
 def _lists(slates: Any) -> list[list[int]]:
@@ -192,11 +221,12 @@ def answerers(
             ).fit(made.dataset, run=run)
         return fitted[name]
 
-    def steered() -> Cascade:
-        if "recbot" not in fitted:
-            over: dict[str, Any] = {"source": {"taste": {"system": taste}}}
-            fitted["recbot"] = load_recipe("recbot.toml").build(over, settings or {}).fit(made.dataset, run=run)
-        return fitted["recbot"]
+    def steered(by: str = taste, *more: Mapping[str, Any]) -> Cascade:
+        key = f"recbot {by} {more}"
+        if key not in fitted:
+            over: dict[str, Any] = {"source": {"taste": {"system": by}}}
+            fitted[key] = load_recipe("recbot.toml").build(over, settings or {}, *more).fit(made.dataset, run=run)
+        return fitted[key]
 
     return {
         "ordinary": lambda: Answerer(made, one(taste)),
@@ -208,6 +238,12 @@ def answerers(
         "taste-filter": lambda: Filtering(made, one(taste), steered().steer, every=False),
         "taste-filter-all": lambda: Filtering(made, one(taste), steered().steer, every=True),
         "recbot": lambda: Steering(made, steered()),
+        "recbot-no-matcher": lambda: Steering(made, steered(), without="matcher"),
+        "recbot-no-attenuator": lambda: Steering(made, steered(), without="attenuator"),
+        "recbot-no-meaning": lambda: Steering(made, steered(taste, {"wishes": {"vectors": False}}), without="meaning"),
+        "sasrec": lambda: Answerer(made, one("sasrec")),
+        "sasrec-filter-all": lambda: Filtering(made, one("sasrec"), steered().steer, every=True),
+        "recbot-sasrec": lambda: Steering(made, steered("sasrec")),
     }
 
 
@@ -247,7 +283,7 @@ def play(
     frame = made.dataset.catalogue
     assert frame is not None
     talkers = Talkers(frame, made.speech, phrasings=phrasings, seed=seed)
-    read = reader(lexicon)
+    read = _reader(lexicon, answerer)
     n = len(made.users)
     feeds = [list(f) for f in first] if first is not None else ordinary(made, answerer)
     turns = [Turn(user=int(u), page=list(f), shown=list(f)) for u, f in zip(made.users, feeds, strict=True)]
@@ -321,22 +357,61 @@ def play(
     )  # fmt: skip
 
 
+def _reader(lexicon: Lexicon, answerer: Answerer) -> Callable[..., Any]:
+    """The parser as it is served, or by cues alone."""
+    words = english()
+    return (
+        reader(lexicon)
+        if answerer.leans
+        else partial(parse, lexicon=lexicon, known=words.__contains__ if words else None)
+    )
+
+
+def timed(made: Scene, answerer: Answerer, lexicon: Lexicon, *, phrasings: str = "test", seed: int = 0) -> Array:
+    """float[n]: milliseconds of one turn alone, from the sentence to the next feed, of the first ALONE people."""
+    frame = made.dataset.catalogue
+    assert frame is not None
+    talkers, read = Talkers(frame, made.speech, phrasings=phrasings, seed=seed), _reader(lexicon, answerer)
+    turns = [Turn(user=int(u)) for u in made.users[:ALONE]]
+    out = []
+    for turn, page, goal in zip(turns, Answerer.feed(answerer, turns), made.targets[:ALONE, 0], strict=True):
+        told, _ = talkers.say(turn.user, 0, int(goal), page)
+        begun = time.perf_counter()
+        parsed = read(told.text, shown=page)
+        turn.texts.append(told.text)
+        turn.state, _ = apply(turn.state, Spoke(event_id="e", at=1, parsed=parsed))
+        answerer.feed([turn])
+        out.append(1000 * (time.perf_counter() - begun))
+    return np.array(out)
+
+
 def judge(page: Any, entry: Any, seed: int) -> dict[str, Any]:
-    """One row of a bench of sessions: the figures of the three settings, on the test half of the phrasings."""
+    """One row of a bench of sessions: the figures of the three settings, on the test half of the phrasings.
+
+    The setting `n_items` makes a market of another size; such a row plays other sessions than the rest.
+    """
     from interplay.experiment import dataset
 
-    made = scene(dataset(page.data), SPEECHES[page.data], SESSIONS, seed=seed)
-    rows = answerers(made, settings=entry.settings)
+    large = entry.settings.get("n_items")
+    made = scene(
+        market(n_items=large).dataset if large else dataset(page.data), SPEECHES[page.data], SESSIONS, seed=seed
+    )
+    rows = answerers(made)
     lexicon = Lexicon.of(made.dataset)
     first = ordinary(made, rows["ordinary"]())
-    answerer = rows[entry.label]()
+    answerer = rows[entry.system]()
     figures: dict[str, float] = {}
     facts: dict[str, Any] = {}
+    columns: dict[str, Array] = {}
     for setting in SETTINGS:
         begun = time.perf_counter()
         played = play(made, answerer, lexicon, setting, seed=seed, first=first)
         spent = time.perf_counter() - begun
         figures |= played.figures(setting)
+        columns |= {
+            f"pass_{setting}": played.passed, f"rounds_{setting}": played.rounds,
+            f"broken_{setting}": played.broken, f"shown_{setting}": played.shown,
+        }  # fmt: skip
         turns = float(played.rounds.sum())
         facts[setting] = {
             "sessions": len(played.passed), "seconds_a_turn": spent / max(turns, 1),
@@ -344,13 +419,19 @@ def judge(page: Any, entry: Any, seed: int) -> dict[str, Any]:
             "broken": {k: [int(a), int(b)] for k, (a, b) in played.misread.items()}, "hidden": len(played.lost),
         }  # fmt: skip
     figures["recall_SR"] = figures["pass_SR"]
+    if answerer.reads:
+        alone = timed(made, answerer, lexicon, seed=seed)
+        facts["turn_milliseconds"] = {"median": float(np.median(alone)), "p90": float(np.quantile(alone, 0.9))}
     protocol = {
         "people": f"{SESSIONS} people drawn with seed {seed}, {facts['SR']['sessions']} of whom the ordinary feed "
         "does not satisfy already",
         "targets": "their last two events, new to them and left out of the fit (the last two of everybody)",
         "phrasings": "the test half of `worlds/sayings.py`, 3 % with a typing slip",
     }  # fmt: skip
-    return {"metrics": figures, "protocol": protocol, "facts": facts}
+    return {
+        "metrics": figures, "protocol": protocol, "facts": facts,
+        "rows": {k: np.asarray(v, np.float32) for k, v in columns.items()},
+    }  # fmt: skip
 
 
 def ordinary(made: Scene, answerer: Answerer) -> list[list[int]]:
@@ -360,3 +441,108 @@ def ordinary(made: Scene, answerer: Answerer) -> list[list[int]]:
     for lo in range(0, len(turns), BLOCK):
         out.extend(Answerer.feed(answerer, turns[lo : lo + BLOCK]))
     return out
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The table
+
+
+def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: Path) -> str:
+    """Rows of figures; the system against every row, session by session; what was broken, by kind; how long it took."""
+    first = next(iter(held.values()))
+    shown = {e.label: [r for (label, _), r in held.items() if label == e.label] for e in page.entries}
+    lines = [page.about, "", " ".join(f"{v}." for v in first["protocol"].values()), ""]
+    head = ["row", *(m.replace("_", " ") for m in page.metrics), "seeds", "test reads", "s"]
+    lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    reads = Counter(json.loads(line)["label"] for line in (root / f"{page.name}.jsonl").read_text().splitlines())
+    for group in page.columns():
+        if any(shown[e.label] for e in page.entries if e.column == group):
+            lines.append(f"| **{group}** |" + " |" * (len(head) - 1))
+        for entry in page.entries:
+            own = shown[entry.label]
+            if entry.column == group and own:
+                cells = [_told(float(np.mean([r["metrics"][m] for r in own]))) for m in page.metrics]
+                spent = f"{np.mean([r['seconds']['all'] for r in own]):.0f}"
+                lines.append(
+                    f"| `{entry.label}` | " + " | ".join([*cells, str(len(own)), str(reads[entry.label]), spent]) + " |"
+                )
+    return "\n".join([*lines, *_against(page, shown, root), *_broken(shown), *_times(shown), "", page.note])
+
+
+def _told(value: float) -> str:
+    return f"{value:.4f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.4f}"
+
+
+def _against(page: Bench, shown: Mapping[str, Sequence[Mapping[str, Any]]], root: Path) -> list[str]:
+    """The system's figure less that of each row over the same sessions of the same seeds, with its interval."""
+    kept = {
+        label: {r["seed"]: pl.read_parquet(root / r["users"]["file"]) for r in own if "users" in r}
+        for label, own in shown.items()
+        if not page.entry(label).settings
+    }
+    ours = kept.get(SYSTEM, {})
+    pairs = {
+        label: [(ours[s], theirs[s]) for s in sorted(ours.keys() & theirs.keys())]
+        for label, theirs in kept.items() if label != SYSTEM
+    }  # fmt: skip
+    pairs = {label: both for label, both in pairs.items() if both}
+    if not pairs:
+        return []
+    gaps = {
+        (label, m): np.concatenate([(a[m] - b[m]).to_numpy().astype(np.float64) for a, b in both])
+        for label, both in pairs.items() for m in COMPARED
+    }  # fmt: skip
+    p = dict(zip(gaps, stats.holm([stats.paired_t(g, np.zeros(len(g))) for g in gaps.values()]), strict=True))
+    lines = ["", f"`{SYSTEM}` less each row, session by session over the seeds that both have: mean, 95 % bootstrap "
+             "interval (10,000 draws of sessions), and the paired t test's p, Holm-corrected over this table.", "",
+             "| row | " + " | ".join(m.replace("_", " ") for m in COMPARED) + " | sessions |",
+             "|---|" + "---|" * (len(COMPARED) + 1)]  # fmt: skip
+    for label, both in pairs.items():
+        cells = []
+        for m in COMPARED:
+            e = stats.bootstrap(gaps[label, m])
+            cells.append(f"{e.mean:+.3f} [{e.lo:+.3f}, {e.hi:+.3f}], p {p[label, m]:.3f}")
+        lines.append(f"| `{label}` | " + " | ".join(cells) + f" | {sum(len(a) for a, _ in both)} |")
+    return [*lines, *_shares(ours)]
+
+
+def _shares(ours: Mapping[int, pl.DataFrame]) -> list[str]:
+    """The system's share of items that broke a word, with its interval over sessions."""
+    told = []
+    for setting in SETTINGS:
+        broken, shown = (
+            np.concatenate([f[f"{what}_{setting}"].to_numpy() for f in ours.values()]) for what in ("broken", "shown")
+        )
+        draws = stats.resampled(np.column_stack([broken, shown]).astype(np.float64))
+        e = stats.between(draws[:, 0] / np.maximum(draws[:, 1], 1e-9), broken.sum() / max(shown.sum(), 1), len(broken))
+        told.append(f"{setting} {100 * e.mean:.2f} % [{100 * e.lo:.2f}, {100 * e.hi:.2f}]")
+    return ["", f"Violations of `{SYSTEM}`, with 95 % intervals over sessions: {'; '.join(told)}."]
+
+
+def _broken(shown: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Items that broke a word of each kind, of those shown while one of the kind held: the system, all settings."""
+    counts: dict[str, list[int]] = {}
+    for record in shown.get(SYSTEM, ()):
+        for setting in SETTINGS:
+            for kind, (bad, of) in record["facts"].get(setting, {}).get("broken", {}).items():
+                held = counts.setdefault(kind, [0, 0])
+                held[0], held[1] = held[0] + bad, held[1] + of
+    if not counts:
+        return []
+    told = ", ".join(f"{kind} {bad:,} of {of:,}" for kind, (bad, of) in sorted(counts.items(), key=lambda c: -c[1][0]))
+    return ["", f"Items shown by `{SYSTEM}` that break a word, by the kinds of what was said (a sentence of two kinds "
+            f"counts under both): {told}."]  # fmt: skip
+
+
+def _times(shown: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """How long one turn took, where records tell it."""
+    lines = []
+    for label, own in shown.items():
+        told = [r["facts"]["turn_milliseconds"] for r in own if "turn_milliseconds" in r["facts"]]
+        if told and label.startswith(SYSTEM):
+            median, p90 = (float(np.median([t[k] for t in told])) for k in ("median", "p90"))
+            lines.append(f"`{label}` {median:.0f} ms ({p90:.0f})")
+    if not lines:
+        return []
+    return ["", f"One turn alone, from the sentence to the next feed of {K}, in the median (and 90 % of {ALONE} turns "
+            f"a seed within): {', '.join(lines)}."]  # fmt: skip

@@ -4,20 +4,23 @@ slates         a world of known taste over MovieLens-100K; every row learns from
                pages that come after, by true utilities, and by what people would choose from its own page
 slate-loop     the same world with 200 items: 30 rounds of showing, choosing and learning, by way of choosing
 market-regret  the built-in market with 300 things: 30 days of pages by a linear belief, by way of choosing
+slates-agents  real pages that language-model agents answered (slating_agents.py)
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.stats import rankdata
 
+from interplay.benches import Bench, Entry
 from interplay.data.pages import Pages
 from interplay.data.read import load
 from interplay.fitted import built
@@ -25,6 +28,8 @@ from interplay.learn.descend import Descent
 from interplay.metrics import judgeable, ndcg, recall
 from interplay.models.bandits import Bandits, BanditsConfig
 from interplay.models.slates import DynamicSlate, SlatesConfig
+from interplay.protocols.slating_agents import agents
+from interplay.protocols.tables import PAIRED, Held, Value, above, against, grid, mean, metric, seconds, seeds
 from interplay.types import EVERYTHING, Array, Dataset, Events, Ids, Ragged, Reply, Requests, Run, Slates
 from interplay.worlds.market import CLICK, market
 from interplay.worlds.slates import SlateWorld, SlateWorldConfig
@@ -347,4 +352,43 @@ def answered(page: Slates, requests: Requests, events: Events) -> Pages:
     return Pages(items=page.items[:, None], clicked=np.isin(mine, pair)[:, None], n_items=int(page.items.max()) + 1)
 
 
-JUDGES = {"slates": slates, "slate-loop": loop, "market-regret": regret}
+JUDGES = {"slates": slates, "slate-loop": loop, "market-regret": regret, "slates-agents": agents}
+
+# --------------------------------------------------------------------------------------------------------------------
+# Tables: paired by seed
+
+BESIDE = ("nll", "nll_choice", "order", "order_cold", "clicks", "popular", "hits")
+MARKS = (1, 5, 10, 20, 30)  # rounds after which regret is told
+
+
+def table(page: Bench, held: Held, root: Path) -> str:
+    """Means over seeds, and what each row has more than the bench's baseline, seed by seed."""
+    base = page.baseline
+    means = [(m.replace("_", " "), mean(held, metric(m))) for m in page.metrics]
+    lines = [
+        *above(page, held),
+        *grid(page, held, [*means, seeds(held), seconds(held)]),
+        "",
+        *([page.note, ""] if page.note else []),
+    ]
+    if page.name == "slates":
+        lines += [f"More than `{base}`, {PAIRED}:", ""]
+        beside = [(m.replace("_", " "), against(held, base, metric(m))) for m in BESIDE]
+        lines += grid(page, held, beside, settings=False)
+    elif page.name in ("slate-loop", "market-regret"):
+        lines += [f"Regret summed up to a round, and how much more than `{base}`, {PAIRED}:", ""]
+        marks = [(f"after {n}", both(held, base, summed(n))) for n in MARKS]
+        late = [(f"{m.replace('_', ' ')} more", against(held, base, metric(m))) for m in ("clicks", "clicks_last")]
+        lines += grid(page, held, [*marks, *late], settings=False)
+    return "\n".join(lines).rstrip("\n")
+
+
+def summed(n: int) -> Value:
+    """Regret of the first n rounds."""
+    return lambda record: float(np.sum(record["facts"]["regret"][:n]))
+
+
+def both(held: Held, base: str, value: Value) -> Callable[[Entry], str]:
+    """The mean over seeds, and in brackets the difference from the baseline."""
+    own, more = mean(held, value), against(held, base, value)
+    return lambda entry: own(entry) + (f" ({told})" if (told := more(entry)) else "")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -19,9 +18,11 @@ import interplay
 from interplay.data.store.keys import Keys
 from interplay.data.store.store import DEFAULT
 from interplay.errors import BadSetting, InterplayError
-from interplay.llm import Endpoint
+from interplay.llm import TextModel, configured
+from interplay.llm.recorded import remembering
 from interplay.serve import refusing
 from interplay.serve.beliefs import Beliefs
+from interplay.serve.describing import described
 from interplay.serve.editing import Editing
 from interplay.serve.engine import Engine
 from interplay.serve.guard import Door, Guard, GuardConfig
@@ -29,6 +30,7 @@ from interplay.serve.logs import Trail
 from interplay.serve.metrics import Measures
 from interplay.serve.operating import Recorder
 from interplay.serve.page import Page
+from interplay.serve.photos import Photos
 from interplay.serve.repeats import Repeats
 from interplay.serve.routes import (
     asking,
@@ -62,10 +64,12 @@ def create_app(
     *,
     keys: Keys | None = None,
     guard: GuardConfig = GuardConfig(),
+    photos: Photos = Photos(),
+    model: TextModel | None = None,
     spans: Spans | None = None,
 ) -> FastAPI:
     """The service over one engine, or over one for each tenant. From the first of `keys` on every request
-    but a probe needs one."""
+    but a probe needs one. `model` reads commands beside the rules: by default the one that the environment names."""
     engines = {DEFAULT: engine} if isinstance(engine, Engine) else dict(engine)
     if DEFAULT not in engines:
         raise BadSetting(f"no engine for the tenant {DEFAULT!r}, which is the operator's; found {sorted(engines)}")
@@ -92,11 +96,17 @@ def create_app(
         engines, engines[DEFAULT], measures, Door(keys), False
     )  # fmt: skip
     state.repeats = Repeats()
-    model = Endpoint.of_environment()
-    state.steering = {tenant: Steering(one, model=model).warm() for tenant, one in engines.items()}
+    spoken = configured() if model is None else None
+    speaks = {  # what a model of the environment answers is remembered among the tenant's own files
+        tenant: remembering(spoken, one.store.files("recordings")) if spoken is not None else model
+        for tenant, one in engines.items()
+    }
+    state.photos = photos
+    state.steering = {tenant: Steering(one, model=speaks[tenant]).warm() for tenant, one in engines.items()}
     state.beliefs = {tenant: Beliefs(one, state.steering[tenant]) for tenant, one in engines.items()}
     state.editing = {tenant: Editing(one) for tenant, one in engines.items()}
-    state.pages = {tenant: Page(pages.WEB, one) for tenant, one in engines.items()}
+    asked = spoken or model
+    state.pages = {tenant: Page(pages.WEB, one, photos=photos, model=asked) for tenant, one in engines.items()}
     state.works = {tenant: Workshop(one.store) for tenant, one in engines.items()}
     state.recorders, state.crowds = {tenant: Recorder(one, measures) for tenant, one in engines.items()}, {}
     app.add_middleware(Guard, config=guard, door=state.door, tenants=engines, measures=measures, repeats=state.repeats)
@@ -134,16 +144,3 @@ def create_app(
     app.mount("/web", pages.Web(directory=pages.WEB), name="web")
     app.openapi = lambda: described(app)  # type: ignore[method-assign]
     return app
-
-
-def described(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI description, with the two ways to send a key."""
-    if app.openapi_schema is None:
-        schema = FastAPI.openapi(app)
-        schema["components"]["securitySchemes"] = {
-            "bearer": {"type": "http", "scheme": "bearer"},
-            "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-        }
-        schema["security"] = [{"bearer": []}, {"key": []}, {}]
-        app.openapi_schema = schema
-    return app.openapi_schema

@@ -88,7 +88,7 @@ class Engine:
         self._begin(scene, traces=traces, clock=clock, shift=shift, inside=False)
 
     def _begin(self, scene: Scene, *, traces: int = 2000, clock: Callable[[], int], shift: int, inside: bool) -> None:
-        self.watch, self._clock, self._shift = Watch(self.store, scene), clock, shift
+        self.watch, self._clock, self._shift, self._latest = Watch(self.store, scene), clock, shift, 0
         self.between = Between(self.store, self.watch, self.now, inside=inside)
         self.watch.prepared = self.between.arrived
         self.answers, self.pasts, self.trials = Answers(self.store, traces), Pasts(self.store), Trials(self.store)
@@ -120,8 +120,16 @@ class Engine:
         return self
 
     def now(self) -> int:
-        """Microseconds UTC, on the log's own calendar when it ended more than a week ago."""
-        return self._clock() + self._shift
+        """Microseconds UTC, on the log's own calendar when it ended more than a week ago.
+
+        A clock that is set back by less than a day makes time stand still until it has caught up: what happened a
+        moment ago stays the past. One that is set back further was wrong before, and is followed.
+        """
+        said = self._clock() + self._shift
+        if 0 < self._latest - said < DAY:
+            return self._latest
+        self._latest = said
+        return said
 
     # ------------------------------------------------------------------------------------- what is served from just now
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from interplay.data.store.snapshot import NOBODY
 from interplay.dialogue.state import Standing, State, chip
 from interplay.serve.answers import Answer
 from interplay.serve.composing import compared, composition
@@ -60,18 +61,34 @@ def people(engine: Engine, n: int = 11) -> list[dict[str, Any]]:
     spread = order[np.unique(np.linspace(0, len(order) - 1, min(len(order), 6 * n)).astype(int))]
     out: list[dict[str, Any]] = []
     met: Counter[str] = Counter()
-    called: set[str] = set()
+    named: set[str] = set()
     for index in sorted(spread.tolist(), key=lambda i: zlib.crc32(str(engine.dataset.users[i]).encode())):
         liking = tastes(engine, index)
         who = person(engine, engine.dataset.users[index])
-        if len(out) < n and who["name"] not in called and (not liking or met[liking[0][0]] < 2):
+        if len(out) < n and who["name"] not in named and (not liking or met[liking[0][0]] < 2):
             met[liking[0][0] if liking else ""] += 1
-            called.add(who["name"])
-            liked = " and ".join(label for label, _ in liking[:2])
-            out.append({k: who[k] for k in ("user_id", "name", "face", "events")} | {
-                "about": f"{who['events']:,} events" + (f", {liked} most of all." if liked else ".")
-            })  # fmt: skip
+            named.add(who["name"])
+            out.append(_introduced(who, liking))
     return out
+
+
+def called(engine: Engine, prefix: str, n: int = 8) -> list[dict[str, Any]]:
+    """Persons whose id or name begins so, in the order of the log; whoever has that very id comes first."""
+    wanted, users, table = prefix.strip().lower(), engine.dataset.users, engine.dataset.people
+    names = table["name"].to_list() if table is not None and "name" in table.columns else []
+    found: list[int] = []
+    for index, user in enumerate(users):
+        known = str(user).lower(), str((names[index] if index < len(names) else None) or "").lower()
+        if any(text.startswith(wanted) for text in known) and not str(user).startswith(NOBODY):
+            found = [index, *found] if known[0] == wanted else [*found, index][:n]
+    return [_introduced(person(engine, users[i]), tastes(engine, i)) for i in found[:n]]
+
+
+def _introduced(who: Mapping[str, Any], liking: Sequence[tuple[str, float]]) -> dict[str, Any]:
+    """A person in a list to choose from."""
+    liked, events = " and ".join(label for label, _ in liking[:2]), who["events"]
+    said = f"{events:,} event{'s' * (events != 1)}" + (f", {liked} most of all." if liked else ".")
+    return {k: who[k] for k in ("user_id", "name", "face", "events")} | {"about": said}
 
 
 def feed(engine: Engine, user: Id | None, *, draw: int | None = None, arranged: bool = True) -> dict[str, Any]:
@@ -96,7 +113,8 @@ def feed(engine: Engine, user: Id | None, *, draw: int | None = None, arranged: 
     )  # fmt: skip
     rest = [card for card in rows if card not in heroes]
     rails = None if told is None else told.get("rails")
-    chosen = rails is not None and rails["by"] == "policy"
+    tried = rails is not None and any(rail["propensity"] < 1 for rail in rails["chosen"])  # also beside the rule's
+    chosen = rails is not None and (rails["by"] == "policy" or tried)
     shelves = shelving.chosen(rails, rest) if rails is not None and chosen else shelving.by_rule(rest)
     grid = engine.answer(user=user, k=GRID, exclude=shelving.used, draw=draw, arrangement=later)
     allowed = (lead.counts or {}).get("allowed", engine.dataset.n_items)

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from interplay.data.exports import labels
 from interplay.data.store.happened import SAID, Happened
 from interplay.errors import BadSetting
 from interplay.serve.bodies import gorse as bodies
@@ -23,7 +24,6 @@ from interplay.serve.keeping import columns, named
 from interplay.serve.scene import STOCK
 
 ZERO = "0001-01-01T00:00:00Z"  # what Gorse says where there is no moment
-OWN = ("categories", "comment", "timestamp", "labels", "labels_json", "labelled", "subscribe", STOCK)
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|ns)")
 _UNITS = {"h": 3600e6, "m": 60e6, "s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}  # microseconds
 
@@ -71,25 +71,6 @@ def delay(said: str) -> int:
 # ------------------------------------------------------------------------------------------------------- items, people
 
 
-def _labels(said: Any) -> dict[str, Any]:
-    """Labels as columns: an object's by their names, a list of texts as `labels`, anything else as JSON."""
-    if said is None or said == "" or said == []:
-        return {}
-    if isinstance(said, list) and all(isinstance(v, str) for v in said):
-        return {"labels": said, "labels_json": None, "labelled": None}
-    if not isinstance(said, Mapping):
-        return {"labels": None, "labels_json": json.dumps(said), "labelled": None}
-    plain = {str(k): v for k, v in said.items() if str(k) not in OWN and _is_plain(v)}
-    rest = {str(k): v for k, v in said.items() if str(k) not in plain}
-    return plain | {"labels": None, "labels_json": json.dumps(rest) if rest else None, "labelled": sorted(plain)}
-
-
-def _is_plain(value: Any) -> bool:
-    values = value if isinstance(value, list) else [value]
-    kinds = {type(v) for v in values}
-    return bool(values) and kinds <= {str, bool, int, float} and (kinds <= {int, float} or len(kinds) == 1)
-
-
 def _labels_of(held: Mapping[str, Any]) -> Any:
     """Labels as they were sent."""
     if held.get("labels") is not None:
@@ -104,7 +85,7 @@ def item_row(item: bodies.Item | bodies.ItemPatch) -> dict[str, Any]:
     said = item.model_dump(exclude_unset=isinstance(item, bodies.ItemPatch), exclude={"ItemId"})
     out: dict[str, Any] = {}
     if said.get("Labels") is not None:
-        out |= _labels(said["Labels"])
+        out |= labels(said["Labels"])
     if said.get("Comment"):
         out |= {"comment": said["Comment"]} | ({} if "title" in out else {"title": said["Comment"]})
     if said.get("Categories") is not None:
@@ -128,7 +109,7 @@ def item_of(name: Any, held: Mapping[str, Any]) -> dict[str, Any]:
 def user_row(user: bodies.User | bodies.UserPatch) -> dict[str, Any]:
     """The columns that a user says something about."""
     said = user.model_dump(exclude_unset=isinstance(user, bodies.UserPatch), exclude={"UserId"})
-    out = _labels(said.get("Labels"))
+    out = labels(said.get("Labels"))
     if said.get("Comment"):
         out["comment"] = said["Comment"]
     if said.get("Subscribe") is not None:

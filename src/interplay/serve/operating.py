@@ -196,7 +196,7 @@ def bench(name: str) -> dict[str, Any]:
     file = experiment.results_root() / f"{name}.jsonl"
     changed = file.stat().st_mtime if file.exists() else 0.0
     if name not in _TABLES or _TABLES[name][0] != changed:
-        _TABLES[name] = (changed, _read(name, experiment.table(name)))
+        _TABLES[name] = (changed, _read(name, experiment.table(name, beside=False)))
     return _TABLES[name][1]
 
 

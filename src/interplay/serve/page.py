@@ -18,9 +18,13 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from interplay.llm import TextModel
 from interplay.serve.engine import Engine
 from interplay.serve.feed import people, person, sayings, wishes_of
+from interplay.serve.photos import Photos
+from interplay.serve.run import local
 
 log = logging.getLogger(__name__)
 _TEMPLATE = re.compile(r'<template id="t-(\w+)">(.*?)</template>', re.DOTALL)
@@ -46,12 +50,14 @@ def fill(template: str, values: Mapping[str, Any]) -> str:
 class Page:
     """The served HTML."""
 
-    def __init__(self, web: Path, engine: Engine) -> None:
+    def __init__(self, web: Path, engine: Engine, *, photos: Photos = Photos(), model: TextModel | None = None) -> None:
+        """`photos` and `model` are what the foot of the page names: whom else a browser or the engine asks."""
         shell = (web / "index.html").read_text(encoding="utf-8")
         above, views, below = shell.partition(_VIEWS)
         self.top, self.rest = above + views, below
         self.templates = {name: body.strip() for name, body in _TEMPLATE.findall(shell)}
         self.engine = engine
+        self.foot = {"served": served(photos, model), "parser": reads(model)}
 
     @property
     def shift(self) -> int:
@@ -144,7 +150,7 @@ class Page:
             "capped": kinds.name if kinds else None, "kinds": sorts, "shift": self.shift,
         }  # fmt: skip
         drawn = {
-            "dock": "" if talks else "hidden", "parser": PARSER,
+            "dock": "" if talks else "hidden", **self.foot,
             "tries": "".join(fill(self.templates["try"], {"text": said}) for said in sayings(self.engine)),
             "wishes": "".join(map(self.wish, wishes)), "notes": "".join(map(self.note, feed["notes"] if feed else ())),
             "state": json.dumps(state, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
@@ -169,8 +175,29 @@ def face(who: Mapping[str, Any]) -> dict[str, Any]:
     return {"face": who["face"], "nobody": not who["face"]}
 
 
+def served(photos: Photos, model: TextModel | None) -> str:
+    """Who answers, and whether anything is asked of another machine."""
+    said = "Served by your own engine."
+    if photos.hosts:
+        return f"{said} Photographs come from {', '.join(photos.hosts)}."
+    return said if _host(model) else f"{said} No request leaves this machine."
+
+
+def reads(model: TextModel | None) -> str:
+    """What reads the commands."""
+    if model is None:
+        return "No text model is configured; the built-in parser reads what you say."
+    host = _host(model)
+    return f"A text model{f' at {host}' if host else ''} reads what you say, beside the built-in parser."
+
+
+def _host(model: TextModel | None) -> str:
+    """The other machine that a text model is asked on; empty where there is none."""
+    named = urlsplit(getattr(model, "address", "")).hostname or ""
+    return "" if local(named) else named
+
+
 _VIEWS = '<main id="main" tabindex="-1">'  # above it stands what is the same for every view
 _SLOT = re.compile(r"\[\[(\w+)\]\]")
 _MARKUP = frozenset(("state", "face", "heroes", "shelves", "wishes", "notes", "tries", "composed"))
 _BUTTON = '<button class="b slim" {}>{}</button>'
-PARSER = "No text model is configured; the built-in parser reads what you say."

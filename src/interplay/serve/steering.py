@@ -42,6 +42,7 @@ from interplay.dialogue.state import (
 )
 from interplay.errors import BadSetting
 from interplay.llm import TextModel
+from interplay.llm.recorded import about
 from interplay.serve.engine import Engine
 from interplay.serve.feed import feed
 from interplay.serve.wishes import INSTRUCTION, instructions
@@ -125,7 +126,7 @@ class Steering:
         parsed = self._by_rules(text, items, standing)
         if self.model is None or not parsed.text.strip():
             return parsed
-        return read_with(self.model, parsed, self.lexicon, shown=items, standing=standing)
+        return read_with(about(self.model, user), parsed, self.lexicon, shown=items, standing=standing)
 
     def _by_rules(self, text: str, shown: Sequence[int], standing: Sequence[Wish]) -> Parsed:
         """What the built-in parser reads, with the meaning that the engine weighs anyway."""

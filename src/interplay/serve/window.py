@@ -28,6 +28,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {  # what a person sees of an item -> col
     "price": ("price",),
     "kind": ("categories", "category", "kind", "genres", "genre", "type", "department"),
     "about": ("text", "about", "description", "summary", "abstract", "plot"),
+    "photo": ("photo", "photograph", "picture", "image", "image_url", "picture_url", "img", "thumbnail"),
 }
 _SORTS = ("kind", "categories", "category", "genres", "genre", "type", "department")
 _SAME = ("kind", "categories", "category", "type", "department")  # one of these is enough
@@ -112,7 +113,8 @@ class Window:
         name = self.dataset.items[item]
         price, kind, title = said("price"), _listed(said("kind")), said("title")
         quoted = quote(str(name), safe="")
-        address = f"/pictures/{VERSION}/{quoted}.svg"
+        photo = photo_of(said("photo"))
+        address = f"/photos/{quoted}" if photo else f"/pictures/{VERSION}/{quoted}.svg"
         return {
             "item_id": name, "title": str(title) if title else f"Item {name}", "by": str(said("by") or ""),
             "kind": ", ".join(kind), "about": _brief(str(said("about") or "")),
@@ -121,9 +123,14 @@ class Window:
             "picture": address, "wide": address + "?wide=1",
         }  # fmt: skip
 
+    def photo(self, item: int) -> str:
+        """What the catalogue names as the photograph of an item; empty where it names none."""
+        column = self.roles["photo"]
+        return photo_of(self.row(item).get(column)) if column else ""
+
     def properties(self, item: int) -> list[dict[str, str]]:
         """Name and value of the remaining columns, for the item's own page."""
-        shown = {self.roles[r] for r in ("title", "by", "price", "about", "kind")}
+        shown = {self.roles[r] for r in ("title", "by", "price", "about", "kind", "photo")}
         out = []
         for name, value in self.row(item).items():
             if name in shown or name in _SAME or HIDDEN.search(name) or value is None or value in ("", []):
@@ -142,7 +149,7 @@ class Window:
         if self.catalogue is None:
             return ()
         found: list[Facet] = []
-        skip = {self.roles[r] for r in ("title", "about", "price")} | {None}
+        skip = {self.roles[r] for r in ("title", "about", "price", "photo")} | {None}
         sorts = [c for c in (*_SORTS, *self.catalogue.columns) if c in self.catalogue.columns]
         for column in dict.fromkeys(sorts):
             if column in skip or HIDDEN.search(column):
@@ -259,6 +266,12 @@ class Window:
             shared = [set(first[m[: len(first)]].tolist()) for m in member]
             said = [str(s.pop()) if len(s) == 1 and None not in s else v for s, v in zip(shared, said, strict=True)]
         return [labels.get(v, v) for v in said]
+
+
+def photo_of(value: Any) -> str:
+    """The name of a photograph in a cell: a text, or the first of several."""
+    first = value[0] if isinstance(value, list) and value else value
+    return first.strip() if isinstance(first, str) else ""
 
 
 def _legend(column: str) -> str:

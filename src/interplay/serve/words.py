@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from interplay.serve.window import ROLES
 from interplay.types import Array, Dataset
 
 WORD = re.compile(r"\w+", re.UNICODE)
@@ -130,14 +131,14 @@ class Words:
 
 
 def told(dataset: Dataset) -> list[str]:
-    """One text per item from every text column, the ids where there is none."""
+    """One text per item from every text column but the names of photographs; the ids where there is none."""
     if dataset.catalogue is None:
         return [str(name) for name in dataset.items]
     columns = []
     for column in dataset.catalogue.iter_columns():
         if column.dtype == pl.List(pl.String):
             columns.append(column.list.join(" "))
-        elif column.dtype in (pl.String, pl.Categorical, pl.Enum) and column.name != "item_id":
+        elif column.dtype in (pl.String, pl.Categorical, pl.Enum) and column.name not in ("item_id", *ROLES["photo"]):
             columns.append(column.cast(pl.String))
     if not columns:
         return [str(name) for name in dataset.items]

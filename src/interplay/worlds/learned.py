@@ -19,6 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.special import expit, logit
 
+from interplay.configure import Count, PartShare, Positive, Share, Size
 from interplay.errors import BadData, unknown
 from interplay.ops.logistic import Logistic, logistic
 from interplay.ops.spectra import top_right_singular
@@ -35,14 +36,14 @@ SIMULATORS: Mapping[str, tuple[int, ...]] = {  # which features each knows
 class LearnedConfig:
     knows: str = "learned"  # a name in SIMULATORS
     liked: float = 4.0  # ratings from here on are likes
-    warm: float = 0.5
-    dim: int = 8
-    pause: float = 60.0  # minutes without a rating after which a visit is over
-    ridge: float = 1.0
-    attention: float = 0.85  # how likely each place is looked at, given the one above it was
-    places: int = 5
-    steps: int = 200
-    people: int = 0  # how many of the log's people come, by lot; 0 is all
+    warm: PartShare = 0.5
+    dim: Size = 8
+    pause: Positive = 60.0  # minutes without a rating after which a visit is over
+    ridge: Positive = 1.0
+    attention: Share = 0.85  # how likely each place is looked at, given the one above it was
+    places: Size = 5
+    steps: Size = 200
+    people: Count = 0  # how many of the log's people come, by lot; 0 is all
 
 
 @dataclass(eq=False)

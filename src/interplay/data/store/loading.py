@@ -1,10 +1,10 @@
 """Files into a store: events, impressions, items and users, streamed; what cannot be used goes to a file of its own.
 
-    ingest(store, ["events.csv", "items.parquet"])
+    ingest(store, ["events.csv", "items.parquet", "ml-1m/ratings.dat", "gorse-export/"])
 
-What a file holds is known by its columns: request_id, slot and item_id are impressions, user_id and item_id events,
-item_id alone describes items, user_id alone users. An event's id is its `event_id` column, or follows from its row, so
-that the same file counts once.
+What a file of ours holds is known by its columns: request_id, slot and item_id are impressions, user_id and item_id
+events, item_id alone describes items, user_id alone users. Other formats are read by data/formats.py, batch by batch as
+well. An event's id is its `event_id` column, or follows from its row, so that the same file counts once.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from typing import Any
 
 import polars as pl
 
-from interplay.data import checks
-from interplay.data.files import ROW, SUFFIXES, TEXTUAL, batches, column_names, typed
+from interplay.data import checks, formats
+from interplay.data.files import ROW, SUFFIXES, column_names
 from interplay.data.ingest import RefusedRows
+from interplay.data.parts import KEYS, Part, of_file, typed_cells
 from interplay.data.report import Report
 from interplay.data.store import impressions
 from interplay.data.store import schema as t
@@ -32,7 +33,6 @@ from interplay.errors import BadData
 
 ROWS = 20_000  # rows in one transaction
 Progress = Callable[[str, Mapping[str, Any]], None]
-KINDS = {"items": "item_id", "users": "user_id"}
 OWN = frozenset({*checks.KNOWN, "event_id", "undoes"})  # columns of an event; further ones are its payload
 
 
@@ -50,30 +50,34 @@ def ingest(
     files, named in the report. Errors: BadData for wrong columns, wrong time units and files that are cut off.
     """
     paths = [Path(files)] if isinstance(files, (str, Path)) else [Path(f) for f in files]
-    listed = sorted(_files(paths), key=lambda found: found[0] == "interactions")
+    parts = [part for path in paths for part in _parts(path, time_unit)]
+    if not parts:
+        raise BadData("nothing to ingest; name at least one file or dataset directory")
     report, name = Report(store.tenant), secrets.token_hex(6)
+    listed = sorted(_held(parts, report), key=lambda part: part.table == "interactions")
     target, repeated = store.files("refused", f"{name}.csv"), 0
     with ExitStack() as held:
         report.sink = RefusedRows(target, held)
-        for kind, path in listed:
-            for part in batches(path, report, rows=batch):
-                if kind == "interactions":
-                    repeated += _events(store, part, path, report, time_unit)
-                elif kind == "impressions":
-                    repeated += _shown(store, part, path, report, time_unit)
+        for part in listed:
+            for frame in part.read(report, batch):
+                if part.table == "interactions":
+                    repeated += _events(store, frame, part, report)
+                elif part.table == "impressions":
+                    repeated += _shown(store, frame, part, report)
                 else:
-                    _described(store, part, kind, path, report)
+                    _described(store, frame, part, report)
                 if progress is not None:
-                    c = report.counts(path.name)
-                    progress(f"ingest {path.name}", {"rows": c.rows, "kept": c.kept, "refused": c.refused})
+                    c = report.counts(part.name)
+                    progress(f"ingest {part.name}", {"rows": c.rows, "kept": c.kept, "refused": c.refused})
     report.sink = None
     if report.refused:
         report.note(f"refused rows are in {target}")
     if repeated:
-        said = "events or impressions" if any(kind == "impressions" for kind, _ in listed) else "events"
+        said = "events or impressions" if any(part.table == "impressions" for part in listed) else "events"
         report.note(f"{repeated:,} {said} were in the store already")
+    read = sorted({str(part.file) for part in listed})
     row = {
-        "tenant": store.tenant, "batch": name, "at": now(), "files": json.dumps([str(p) for _, p in listed]),
+        "tenant": store.tenant, "batch": name, "at": now(), "files": json.dumps(read),
         "rows": report.rows, "kept": report.kept - repeated, "repeated": repeated, "refused": report.refused,
         "refused_file": f"refused/{name}.csv" if report.refused else None,
     }  # fmt: skip
@@ -81,25 +85,30 @@ def ingest(
     return report
 
 
-def _files(paths: Sequence[Path]) -> Iterator[tuple[str, Path]]:
-    """(what it holds, file) of all files, those in directories included."""
-    if not paths:
-        raise BadData("nothing to ingest; name at least one file or dataset directory")
-    for path in paths:
-        if path.is_dir():
-            found = [p for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES and p.stem in _STEMS]
-            if not found:
-                raise BadData(f"{path} holds none of {', '.join(_STEMS)} as {', '.join(SUFFIXES)}; it is no data set")
-            yield from ((_STEMS[p.stem], p) for p in found)
-            continue
-        columns = set(column_names(path))
-        kind = _held(columns)
-        if kind is None:
+def _parts(path: Path, unit: str | None) -> list[Part]:
+    """What lies in a file, or in the files of a directory."""
+    if not path.exists():
+        raise BadData(f"nothing at {path}; expected a file or a dataset directory")
+    found = formats.recognised(path, alone=True)
+    if found is not None:
+        return list(found.parts)
+    if path.is_dir():
+        held = [p for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES and p.stem in _STEMS]
+        if not held:
             raise BadData(
-                f"{path.name} has columns {sorted(columns)}; expected user_id and item_id (events), request_id, slot "
-                "and item_id (impressions), item_id (items) or user_id (users)"
+                f"{path} holds none of {', '.join(_STEMS)} as {', '.join(SUFFIXES)}, and nothing that "
+                f"{', '.join(formats.FORMATS)} write; it is no data set"
             )
-        yield kind, path
+        return [of_file(_STEMS[p.stem], p, unit=unit) for p in held]
+    columns = set(column_names(path))
+    table = _table(columns)
+    if table is None:
+        raise BadData(
+            f"{path.name} has columns {sorted(columns)}; expected user_id and item_id (events), request_id, slot "
+            "and item_id (impressions), item_id (items) or user_id (users), or a file that "
+            f"{', '.join(formats.FORMATS)} write"
+        )
+    return [of_file(table, path, unit=unit)]
 
 
 _STEMS = {
@@ -108,18 +117,27 @@ _STEMS = {
 }  # fmt: skip
 
 
-def _held(columns: set[str]) -> str | None:
+def _table(columns: set[str]) -> str | None:
     if set(impressions.NEEDED) <= columns:
         return "impressions"
     if {"user_id", "item_id"} <= columns:
         return "interactions"
-    return next((kind for kind, key in KINDS.items() if key in columns), None)
+    return next((table for table, key in KEYS.items() if key in columns), None)
 
 
-def _events(store: Store, part: pl.DataFrame, path: Path, report: Report, unit: str | None) -> int:
+def _held(parts: Sequence[Part], report: Report) -> Iterator[Part]:
+    """The parts that a store has a place for; the others are noted."""
+    for part in parts:
+        if part.table in ("interactions", "impressions", *KEYS):
+            yield part
+        else:
+            report.note(f"{part.name}: {part.table} are for judging search (--data); a store holds none, left out")
+
+
+def _events(store: Store, frame: pl.DataFrame, part: Part, report: Report) -> int:
     """Keep one batch of events; how many were there already."""
     at = now()
-    kept = checks.interactions(part, path.name, report, unit).kept()
+    kept = checks.interactions(frame, part.name, report, part.unit).kept()
     more = [c for c in kept.columns if c not in OWN and c != ROW]
     events = []
     for row in kept.iter_rows(named=True):
@@ -136,24 +154,24 @@ def _events(store: Store, part: pl.DataFrame, path: Path, report: Report, unit: 
     return store.append(events).repeated
 
 
-def _shown(store: Store, part: pl.DataFrame, path: Path, report: Report, unit: str | None) -> int:
+def _shown(store: Store, frame: pl.DataFrame, part: Part, report: Report) -> int:
     """Keep one batch of impressions; how many were there already. A chance that is none is refused with its row."""
-    checked = checks.Checked(part, path.name, report)
+    checked = checks.Checked(frame, part.name, report)
     checked.ids("request_id")
     checked.ids("item_id")
-    if "user_id" in part.columns:
+    if "user_id" in frame.columns:
         checked.ids("user_id", optional=True)
-    if "timestamp" in part.columns:
-        checked.times("timestamp", unit)
-    if "propensity" in part.columns:
-        p = part["propensity"].cast(pl.Float64, strict=False)
+    if "timestamp" in frame.columns:
+        checked.times("timestamp", part.unit)
+    if "propensity" in frame.columns:
+        p = frame["propensity"].cast(pl.Float64, strict=False)
         checked.refuse(
-            ~((p > 0) & (p <= 1)) & part["propensity"].is_not_null(), "propensity",
+            ~((p > 0) & (p <= 1)) & frame["propensity"].is_not_null(), "propensity",
             lambda v: f"{v} is no chance; expected a number above 0, at most 1, or nothing where it is not known",
         )  # fmt: skip
         checked.set("propensity", p)
     kept = checked.kept()
-    return len(kept) - impressions.keep(store, kept.drop(ROW), policy=path.stem)
+    return len(kept) - impressions.keep(store, kept.drop(ROW), policy=part.file.stem)
 
 
 def _named(row: Mapping[str, Any]) -> str:
@@ -166,12 +184,12 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _described(store: Store, part: pl.DataFrame, kind: str, path: Path, report: Report) -> None:
-    key = KINDS[kind]
-    checked = checks.Checked(part, path.name, report)
+def _described(store: Store, frame: pl.DataFrame, part: Part, report: Report) -> None:
+    key = KEYS[part.table]
+    checked = checks.Checked(frame, part.name, report)
     checked.ids(key)
     kept = checked.kept().drop(ROW)
-    if path.suffix.lower() in TEXTUAL:
-        kept = kept.with_columns(typed(kept[c]) for c in kept.columns if c != key)
+    if part.untyped:
+        kept = typed_cells(kept, key)
     rows = [{k: spoken(v) for k, v in row.items() if v is not None} for row in kept.iter_rows(named=True)]
-    (store.put_items if kind == "items" else store.put_users)(rows)
+    (store.put_items if part.table == "items" else store.put_users)(rows)

@@ -1,9 +1,9 @@
 """People: everything that is held of one, two names that are one person, and erasing one for good.
 
-Erasing takes a person out of the log, the people table, impressions, traces, files of refused rows and the `users.*`
-files of every model version, leaves a tombstone, and then empties the write-ahead log and rebuilds the tables, so that
-no file of the store holds the name any longer. What a person left in shared item parameters of a model changes with the
-next training.
+Erasing takes a person out of the log, the people table, impressions, traces, files of refused rows, recordings of a
+text model and the `users.*` files of every model version, leaves a tombstone, and then empties the write-ahead log and
+rebuilds the tables, so that no file of the store holds the name any longer. What a person left in shared item
+parameters of a model changes with the next training.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from interplay.data.store import schema as t
 from interplay.data.store.happened import Happened
 from interplay.data.store.store import Store, now
 from interplay.errors import BadData, UnknownName
+from interplay.llm.recorded import recordings
 from interplay.types import Id
 
 Forget = Callable[[Path, Sequence[int]], None]  # a model directory without the per-user rows of these positions
@@ -36,6 +37,7 @@ class Erased(NamedTuple):
     traces: int
     models: int  # versions whose files were written anew
     refused: int  # rows of refused-rows files
+    recordings: int  # of what a text model answered
 
 
 def export_person(store: Store, user_id: Id) -> dict[str, Any]:
@@ -65,6 +67,7 @@ def export_person(store: Store, user_id: Id) -> dict[str, Any]:
     return {
         "user_id": user.name, "columns": dict(user.columns), "also_called": other, "events": events,
         "impressions": impressions, "traces": traces,
+        "recordings": [told for _, told in recordings(store.files("recordings"), {str(user_id), *other}) if told],
         "models": [m.version for m in store.models.list()],  # whose users.* files may hold a row of the person
     }  # fmt: skip
 
@@ -121,10 +124,12 @@ def erase_person(store: Store, user_id: Id, *, forget: Forget) -> Erased:
         asked = sa.select(u.name).where(store.mine(t.users), u.position.in_(at), u.name.is_not(None))
         names |= {row[0] for row in store.database.rows(asked)}
     models = _out_of_models(store, at, forget) if at else 0
-    refused = _out_of_refused(store, names)
+    refused, recorded = _out_of_refused(store, names), list(recordings(store.files("recordings"), names))
+    for path, _ in recorded:
+        path.unlink(missing_ok=True)
     counts = _out_of_tables(store, at, names) if at else {"events": 0, "impressions": 0, "traces": 0}
     store.database.compact()
-    return Erased(models=models, refused=refused, **counts)
+    return Erased(models=models, refused=refused, recordings=len(recorded), **counts)
 
 
 def _out_of_models(store: Store, at: Sequence[int], forget: Forget) -> int:

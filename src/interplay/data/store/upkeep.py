@@ -15,7 +15,7 @@ STRAY = 86_400.0  # seconds after which a directory that no version has is no tr
 
 
 def retain(store: Store, days: float) -> dict[str, int]:
-    """Drop events, impressions and traces that were kept more than so many days ago; how many of each.
+    """Drop events, impressions, traces and recordings that were kept more than so many days ago; how many of each.
 
     What models learnt from them stays until the next training.
     """
@@ -32,7 +32,12 @@ def retain(store: Store, days: float) -> dict[str, int]:
             out[table.name] = connection.execute(sa.delete(table).where(store.mine(table), moment < before)).rowcount
         return out
 
-    return store.database.write(work)
+    dropped = store.database.write(work)
+    folder = store.files("recordings")
+    old = [p for p in folder.glob("*") if p.stat().st_mtime < before / 1e6] if folder.is_dir() else []
+    for path in old:
+        path.unlink(missing_ok=True)
+    return dropped | {"recordings": len(old)}
 
 
 def compact(store: Store, *, keep: int | None = None) -> int:

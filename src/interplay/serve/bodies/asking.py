@@ -24,8 +24,8 @@ class Ask(Strict):
     """What somebody wants: a recommendation, or with a query a search."""
 
     model_config = example(
-        user_id="17", k=10, exclude=["lamp-3"], where="price < 20 and kind == 'lamp'",
-        boosts=[{"where": "maker == 'Hale Works'", "by": 1.5}], caps={"maker": 2}, diversity=0.3,
+        user_id="u17", k=10, exclude=["lamp-4"], where="price < 20 and kind == 'lamp'",
+        boosts=[{"where": "maker == 'Heron Works'", "by": 1.5}], caps={"maker": 2}, diversity=0.3,
     )  # fmt: skip
 
     user_id: ItemId | None = Field(None, description="Whose history to use; an unknown one is a stranger")
@@ -65,7 +65,7 @@ class AskSearch(Ask):
 class AskMany(Strict):
     """Several persons' recommendations in one call."""
 
-    model_config = example(requests=[{"user_id": "17", "k": 3}, {"user_id": "18", "k": 3, "where": "price < 20"}])
+    model_config = example(requests=[{"user_id": "u17", "k": 3}, {"user_id": "u18", "k": 3, "where": "price < 20"}])
 
     requests: list[Any] = Field(min_length=1, max_length=100, description="Bodies of POST /v1/recommendations")
 

@@ -11,7 +11,7 @@ from interplay.serve.bodies.common import Answered, ItemId, Strict, example
 LARGEST = 20_000  # characters of one text
 MOST = 2_000  # items in one batch
 _COLUMNS: dict[str, JsonValue] = {
-    "item_id": "lamp-3", "title": "Brass reading lamp", "text": "Bends where you want it.", "categories": ["Lamps"],
+    "item_id": "lamp-4", "title": "Brass reading lamp", "text": "Bends where you want it.", "categories": ["Lamps"],
     "price": 34.0, "maker": "Hale Works", "in_stock": True,
 }  # fmt: skip
 
@@ -41,7 +41,7 @@ class PatchItem(BaseModel):
 
 
 class DeleteItems(Strict):
-    model_config = example(item_ids=["lamp-3", "tea-1"])
+    model_config = example(item_ids=["lamp-4", "tea-1"])
 
     item_ids: list[ItemId] = Field(min_length=1, max_length=MOST)
 

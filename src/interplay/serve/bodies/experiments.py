@@ -27,7 +27,7 @@ class Plan(BaseModel):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [{
-                "name": "new-feed", "arms": [{"name": "now"}, {"name": "next", "model": 7}],
+                "name": "new-feed", "arms": [{"name": "now"}, {"name": "next", "model": 2}],
                 "guardrails": [{"event": "purchase", "margin": 0.01}],
             }]
         }
@@ -120,6 +120,8 @@ class Decision(BaseModel):
 
 
 class Shares(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"shares": {"now": 0.8, "next": 0.2}}]})
+
     shares: dict[str, float] | None = Field(
         default=None, description="Of every arm; by each arm's chance of being best where none are given"
     )

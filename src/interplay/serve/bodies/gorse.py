@@ -14,7 +14,14 @@ class Lenient(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
+def like(**values: Any) -> ConfigDict:
+    """A configuration that shows this body in the description."""
+    return ConfigDict(json_schema_extra={"examples": [values]})
+
+
 class Feedback(Lenient):
+    model_config = like(FeedbackType="star", UserId="u17", ItemId="lamp-4", Timestamp="2026-05-01T08:00:00Z", Value=1.0)
+
     FeedbackType: str = Field(min_length=1, max_length=64)
     UserId: str = Field(min_length=1, max_length=512)
     ItemId: str = Field(min_length=1, max_length=512)
@@ -24,6 +31,11 @@ class Feedback(Lenient):
 
 
 class Item(Lenient):
+    model_config = like(
+        ItemId="lamp-500", IsHidden=False, Categories=["Lamps"], Timestamp="2026-05-01T08:00:00Z",
+        Labels={"maker": "Hale Works", "price": 34}, Comment="Brass reading lamp",
+    )  # fmt: skip
+
     ItemId: str = Field(min_length=1, max_length=512)
     IsHidden: bool = False
     Categories: list[str] | None = None
@@ -33,6 +45,8 @@ class Item(Lenient):
 
 
 class ItemPatch(Lenient):
+    model_config = like(IsHidden=True, Comment="Brass reading lamp, last one")
+
     IsHidden: bool | None = None
     Categories: list[str] | None = None
     Timestamp: datetime | str | None = None
@@ -41,6 +55,8 @@ class ItemPatch(Lenient):
 
 
 class User(Lenient):
+    model_config = like(UserId="u500", Labels={"city": "Lyon"}, Comment="Ada")
+
     UserId: str = Field(min_length=1, max_length=512)
     Labels: Any = None
     Subscribe: list[str] | None = None
@@ -48,6 +64,8 @@ class User(Lenient):
 
 
 class UserPatch(Lenient):
+    model_config = like(Labels={"city": "Paris"})
+
     Labels: Any = None
     Subscribe: list[str] | None = None
     Comment: str | None = Field(default=None, max_length=20_000)

@@ -19,6 +19,10 @@ class Version(BaseModel):
     facts: dict[str, Any] = Field(description="Measures, the gate and how it was judged")
 
 
+class Listed(Version):
+    closed: str = Field(description="What would open its gate; empty where it is open")
+
+
 class Move(BaseModel):
     version: int
     at: int
@@ -26,7 +30,7 @@ class Move(BaseModel):
 
 
 class Models(Answered):
-    models: list[Version]
+    models: list[Listed]
     moves: list[Move] = Field(description="Every move of the live pointer, oldest first")
     serving: str = Field(description="What answers at this moment")
     trainings: list[Training] = Field(description="What is or was learnt over HTTP, the newest first")

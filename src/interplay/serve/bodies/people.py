@@ -14,7 +14,7 @@ MOST = 2_000  # people in one batch
 class PutUsers(Strict):
     """Rows of any columns; each is judged by itself."""
 
-    model_config = example(users=[{"user_id": "17", "name": "Ada", "age": 36, "city": "Lyon"}])
+    model_config = example(users=[{"user_id": "u17", "name": "Ada", "age": 36, "city": "Lyon"}])
 
     users: list[Any] = Field(min_length=1, max_length=MOST, description="People with their columns")
 
@@ -90,4 +90,5 @@ class Erased(Answered):
     traces: int
     models: int = Field(description="Model versions whose files were written anew")
     refused: int = Field(description="Rows taken out of refused-rows files")
+    recordings: int = Field(description="Recorded answers of a text model")
     said: str

@@ -13,7 +13,7 @@ class Say(Strict):
     """Something said to the engine, and what the person sees while saying it."""
 
     model_config = example(
-        user_id="17", text="no horror, something like the second one but under 20", shown=["lamp-3", "tea-1"]
+        user_id="u17", text="no horror, something like the second one but under 20", shown=["lamp-4", "tea-1"]
     )
 
     user_id: ItemId

@@ -14,7 +14,7 @@ MICROSECONDS = 1_000_000
 class Event(Strict):
     """One thing that happened. Sent twice with the same `event_id`, it counts once."""
 
-    model_config = example(event_id="5f1c", user_id="17", item_id="lamp-3", event_type="click")
+    model_config = example(event_id="5f1c", user_id="u17", item_id="lamp-4", event_type="click")
 
     event_id: str | None = Field(None, min_length=1, max_length=128)
     user_id: ItemId
@@ -77,8 +77,8 @@ class UbiEvent(BaseModel):
         extra="ignore",
         json_schema_extra={
             "examples": [{
-                "action_name": "item_click", "query_id": "7b21e0c4", "client_id": "17",
-                "timestamp": "2026-01-20T10:00:00Z", "event_attributes": {"object": {"object_id": "lamp-3"}},
+                "action_name": "item_click", "query_id": "7b21e0c4", "client_id": "u17",
+                "timestamp": "2026-01-20T10:00:00Z", "event_attributes": {"object": {"object_id": "lamp-4"}},
             }]
         },
     )  # fmt: skip
@@ -99,7 +99,7 @@ class UbiQuery(BaseModel):
         extra="ignore",
         json_schema_extra={
             "examples": [{
-                "query_id": "7b21", "client_id": "17", "user_query": "lamp", "query_response_hit_ids": ["lamp-3"],
+                "query_id": "7b21", "client_id": "u17", "user_query": "lamp", "query_response_hit_ids": ["lamp-4"],
             }]
         },
     )  # fmt: skip

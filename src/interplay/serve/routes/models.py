@@ -23,9 +23,11 @@ Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
 @router.get("", response_model=bodies.Models)
 def models(engine: Asked, works: Works, request_id: RequestId) -> dict[str, Any]:
     """All versions, oldest first, every move of the live pointer, and what is being learnt."""
-    listed = [told(model) for model in engine.store.models.list()]
+    moves = engine.store.models.moves()
+    served = {move["version"] for move in moves}
+    listed = [told(model) | {"closed": closed(model, model.version in served)} for model in engine.store.models.list()]
     return {
-        "request_id": request_id, "models": listed, "moves": engine.store.models.moves(), "serving": engine.name,
+        "request_id": request_id, "models": listed, "moves": moves, "serving": engine.name,
         "trainings": [common.told(e) for e in works.errands.list("train")],
         "choices": [asdict(choice) for choice in choices()],
     }  # fmt: skip
@@ -56,6 +58,19 @@ def promote(engine: Asked, request_id: RequestId, version: Version) -> dict[str,
         raise NotHere(str(wrong)) from None
     engine.look()
     return {"request_id": request_id, "live": told(live)}
+
+
+def closed(model: Model, served: bool) -> str:
+    """What would open the gate of a version; empty where it is open: it served before, or was judged and is not worse.
+    The gate binds the page alone: whoever promotes by number, here or on the command line, knows why."""
+    verdict = model.facts.get("verdict", "not judged")
+    if served or verdict in ("better", "cannot tell"):
+        return ""
+    said = "It was judged worse" if verdict == "worse" else "It was not judged"
+    return (
+        f"{said}. What opens the gate: an experiment that keeps it, or a test that it passes when it is learnt again. "
+        f"By force: `interplay models promote {model.version}`, or POST /v1/models/{model.version}/promote."
+    )
 
 
 def told(model: Model) -> dict[str, Any]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 
 from interplay.serve import views
 from interplay.serve.answers import NotHere
 from interplay.serve.bodies import asking, reading
 from interplay.serve.editing import Editing
-from interplay.serve.feed import person
+from interplay.serve.feed import called, person
 from interplay.serve.routes.common import REFUSALS, Asked, Facets, Limit, RequestId, needs, part, place
 from interplay.serve.routes.straight import Straight
 
 router = APIRouter(prefix="/v1", tags=["read"], responses=REFUSALS, dependencies=[needs("read")], route_class=Straight)
+Prefix = Annotated[str, Query(max_length=128)]
 
 
 @router.get("/items", response_model=reading.Items)
@@ -67,10 +68,11 @@ def edits(request: Request, request_id: str, body: asking.EditStage) -> dict[str
 
 
 @router.get("/people", response_model=reading.People)
-def demo_people(engine: Asked, request: Request, request_id: RequestId) -> dict[str, Any]:
-    """Some persons of the log, to look through the eyes of."""
+def demo_people(engine: Asked, request: Request, request_id: RequestId, prefix: Prefix = "") -> dict[str, Any]:
+    """Some persons of the log, to look through the eyes of; with a prefix those whose id or name begins so."""
     page = request.app.state.pages[request.state.caller.tenant]
-    return {"request_id": request_id, "people": page.people, "invented": engine.dataset.name == "market"}
+    found = called(engine, prefix) if prefix else page.people
+    return {"request_id": request_id, "people": found, "invented": engine.dataset.name == "market"}
 
 
 @router.get("/people/{user_id:path}")

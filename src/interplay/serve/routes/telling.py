@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Header, HTTPException, Response
 from pydantic import BaseModel, ValidationError
 
+from interplay.data.exports import ACTIONS
 from interplay.data.store.keys import Key
 from interplay.serve.bodies import telling as bodies
 from interplay.serve.engine import Engine
@@ -18,13 +19,6 @@ from interplay.serve.telling import tell
 
 router = APIRouter(prefix="/v1", tags=["tell"], responses=REFUSALS, dependencies=[needs("write")])
 MOST = 5000  # events in one batch
-ACTIONS = {  # UBI's usual action names -> event type
-    "click": "click", "item_click": "click", "result_click": "click", "product_click": "click", "select": "click",
-    "view": "view", "item_view": "view", "product_view": "view", "page_view": "view", "details": "view",
-    "save": "keep", "bookmark": "keep", "wishlist": "keep", "add_to_wishlist": "keep", "like": "keep",
-    "add_to_cart": "cart", "cart": "cart", "basket": "cart", "purchase": "purchase", "buy": "purchase",
-    "order": "purchase", "conversion": "purchase", "rating": "rate", "rate": "rate", "dislike": "less",
-}  # fmt: skip
 Repeatable = Annotated[
     str | None,
     Header(max_length=200, description="The same call with the same key is done once, over restarts and replicas too"),

@@ -1,8 +1,8 @@
 /* The engine over HTTP. Every call goes to the host that sent the page. */
 
-export const state = JSON.parse(document.getElementById('state').textContent);   // user, engine, person, feed, wishes, kinds, demo
-export const kept = new Map(), basket = new Map();                                // item -> the event that kept it, or put it in the basket
-export let told = 0;                                                             // events since the feed was drawn
+export const state = JSON.parse(document.getElementById('state').textContent);
+export const kept = new Map(), basket = new Map(); // item -> its event
+export let told = 0; // events since the feed was drawn
 export const heard = () => { told = 0; };
 
 /** The engine said no, in a sentence. */
@@ -19,7 +19,7 @@ async function call(path, options) {
   return body;
 }
 
-/** One question. It waits for events on their way, so that its answer knows them. */
+/** One question, after the events on their way, so that its answer knows them. */
 export async function ask(path, params = {}, signal) {
   if (waiting.length) await send();
   const query = new URLSearchParams();
@@ -27,7 +27,7 @@ export async function ask(path, params = {}, signal) {
   return call(query.size ? `${path}?${query}` : path, { signal });
 }
 
-/** One change: POST, PATCH or DELETE, after the events on their way. */
+/** One change, after the events on their way. */
 export async function change(method, path, body) {
   if (waiting.length) await send();
   return call(path, { method, ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }) });
@@ -37,12 +37,12 @@ export async function change(method, path, body) {
 export const mine = (what, user = state.user) => `/v1/users/${encodeURIComponent(user)}${what ? `/${what}` : ''}`;
 
 const KEEP = 'interplay.waiting';
-const waiting = (() => { try { return JSON.parse(sessionStorage.getItem(KEEP)) ?? []; } catch { return []; } })();   // told, and not yet acknowledged
-const remember = () => { try { sessionStorage.setItem(KEEP, JSON.stringify(waiting)); } catch { /* a private window without storage: they wait in memory only */ } };
+const waiting = (() => { try { return JSON.parse(sessionStorage.getItem(KEEP)) ?? []; } catch { return []; } })(); // told, and not yet acknowledged
+const remember = () => { try { sessionStorage.setItem(KEEP, JSON.stringify(waiting)); } catch { /* no storage: they wait in memory */ } };
 let sending = null;
 const fresh = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('');
 
-/** Put an event on its way; its id. What cannot be sent now is sent before the next question, outlives a reload, and counts once. */
+/** Put an event on its way; its id. What cannot be sent now goes before the next question, outlives a reload, counts once. */
 export function tell(event_type, item_id, more = {}) {
   const event = { event_id: fresh(), user_id: state.user, event_type, item_id, surface: 'page', ...more };
   waiting.push(Object.fromEntries(Object.entries(event).filter(([, value]) => value)));
@@ -57,7 +57,7 @@ function send() {
     while (waiting.length) {
       const batch = waiting.slice(0, 100), body = JSON.stringify({ events: batch });
       try { await call('/v1/events', { method: 'POST', headers: { 'content-type': 'application/json' }, body, keepalive: true }); } catch (wrong) {
-        if (!(wrong instanceof Refused) || wrong.status !== 422) throw wrong;   // refused for good: sending again would not help
+        if (!(wrong instanceof Refused) || wrong.status !== 422) throw wrong; // refused for good
       }
       waiting.splice(0, batch.length);
       remember();
@@ -66,7 +66,7 @@ function send() {
   return sending;
 }
 
-/** What is kept and in the basket: as the engine knows it, and as it will when it has heard what waits. */
+/** What is kept and in the basket: as the engine knows it, and with what waits. */
 export function hold(person) {
   for (const [place, known, type] of [[kept, person.kept, 'keep'], [basket, person.basket ?? {}, 'cart']]) {
     place.clear();

@@ -1,24 +1,7 @@
-/* Charts in plain SVG, drawn at the width they get: direct labels, a second sign beside every colour, the figures in the name. */
-import { $$, count, esc } from './parts.js';
+/* Charts in plain SVG at the width they get: direct labels, a second sign beside every colour, the figures in the name. */
+import { $$, count, esc, figure, signed } from './parts.js';
 
-export const svg = (w, h, inner, label) => `<svg viewBox="0 0 ${w} ${h}" width="${w}" height="${h}" role="img" aria-label="${esc(label)}">${inner}</svg>`;
-export const figure = (v) => Number.isInteger(v) ? count(v) : Math.abs(v) < 1 ? Math.abs(v).toFixed(Math.abs(v) < 0.1 ? 3 : 2).slice(1) : Math.abs(v).toFixed(2);
-export const minus = (v) => (v < 0 ? '−' : '');
-
-/** Rows of [name, number, kind]: '' learnt, 'said-bar' said by the person, 'minus' taken away. */
-export function bars(rows) {
-  if (!rows.length) return '';
-  const max = Math.max(...rows.map(([, v]) => Math.abs(v)), 1e-9);
-  return `<div class="bars">${rows.map(([name, v, kind = '', text]) => `<span>${esc(name)}</span><div class="track"><i class="${kind}" style="width:${v ? Math.max(1, Math.abs(v) / max * 100) : 0}%"></i></div><span class="n">${text ?? minus(v) + figure(v)}</span>`).join('')}</div>`;
-}
-
-/** A ribbon that thins as the candidates do; its thickness is the logarithm of their number. */
-export function ribbon(counts, w) {
-  const names = ['items', 'allowed', 'found', 'ranked', 'shown'], n = names.map((k) => counts[k] ?? 0);
-  const xs = n.map((_, i) => 2 + (w - 8) * i / 4), t = n.map((c) => 5 + 67 * Math.log1p(c) / Math.log1p(n[0] || 1)), mid = 40;
-  const edge = (sign) => (i, j) => { const m = (xs[i] + xs[j]) / 2; return `C${m} ${mid + sign * t[i] / 2} ${m} ${mid + sign * t[j] / 2} ${xs[j]} ${mid + sign * t[j] / 2}`; }, up = edge(-1), down = edge(1);
-  return `<svg class="narrow" width="${w}" height="118" viewBox="0 0 ${w} 118" role="img" aria-label="${n.map((c, i) => `${count(c)} ${names[i]}`).join(', ')}"><path d="M${xs[0]} ${mid - t[0] / 2}${[0, 1, 2, 3].map((i) => up(i, i + 1)).join('')}V${mid + t[4] / 2}${[4, 3, 2, 1].map((i) => down(i, i - 1)).join('')}z" fill="var(--engine-wash)" stroke="var(--engine)" stroke-width="1.5"/>${xs.map((x, i) => { const at = ['start', 'middle', 'middle', 'middle', 'end'][i], tx = i ? i === 4 ? w : x : 0; return `<path d="M${x} ${mid - t[i] / 2}v${t[i]}" stroke="var(--engine)" stroke-width="2"/><text x="${tx}" y="96" text-anchor="${at}" font-size="15" fill="var(--ink)" font-weight="700">${count(n[i])}</text><text x="${tx}" y="113" text-anchor="${at}" font-size="13" fill="var(--ink-2)">${names[i]}</text>`; }).join('')}<circle cx="${xs[4]}" cy="${mid}" r="6" fill="var(--you)"/></svg>`;
-}
+const svg = (w, h, inner, label) => `<svg viewBox="0 0 ${w} ${h}" width="${w}" height="${h}" role="img" aria-label="${esc(label)}">${inner}</svg>`;
 
 /** Round figures from 0 to at least `most`. */
 function ticks(most, n = 4) {
@@ -27,41 +10,42 @@ function ticks(most, n = 4) {
 }
 const short = (v) => v >= 10_000 ? `${count(+(v / 1000).toFixed(1))}k` : count(v);
 
-/** Rows of {name, low, mid, high, top, strong, faint} on one scale: dot the median, line the 5th to the 95th, tick the 99th. */
+const grid = (x, low, text) => `<path d="M${x} 6V${low}" stroke="var(--line)"/><text x="${x}" y="${low + 20}" text-anchor="middle">${text}</text>`;
+
+/** Rows of {name, low, mid, high, top, strong, faint}: dot the value, line its range, tick the `top`. */
+const dots = (rows, x) => rows.map((r, k) => {
+  const y = 24 + k * 36, c = r.strong ? 'var(--ink)' : r.faint ? 'var(--edge)' : 'var(--engine)';
+  return `<text x="0" y="${y + 5}"${r.strong ? ' class="strong"' : ''}>${esc(r.name)}</text><path d="M${x(r.low)} ${y}H${x(r.high)}" stroke="${c}" stroke-width="5" stroke-linecap="round" opacity=".35"/>${r.top === undefined ? '' : `<path d="M${x(r.top)} ${y - 9}v18" stroke="${c}" stroke-width="2.5"/>`}<circle cx="${x(r.mid)}" cy="${y}" r="6.5" fill="${c}"/>`;
+}).join('');
+
+/** Times: dot the median, line the 5th to the 95th percentile, tick the 99th, dashed the target. */
 export function spans(w, rows, unit, target) {
   const left = Math.min(118, w * .32), right = w - 30, marks = ticks(Math.max(target ?? 0, ...rows.map((r) => r.top)) * 1.02), max = marks.at(-1), x = (v) => left + (right - left) * v / max, low = rows.length * 36 + 4;
-  const lines = marks.map((v) => `<path d="M${x(v)} 6V${low}" stroke="var(--line)"/><text x="${x(v)}" y="${low + 20}" text-anchor="middle">${short(v)}${v === max ? ` ${unit}` : ''}</text>`).join('')
-    + (target && target <= max ? `<path d="M${x(target)} 6V${low}" stroke="var(--stop)" stroke-width="2" stroke-dasharray="5 4"/>` : '');
-  return svg(w, low + 28, lines + rows.map((r, k) => {
-    const y = 24 + k * 36, c = r.strong ? 'var(--ink)' : r.faint ? 'var(--edge)' : 'var(--engine)';
-    return `<text x="0" y="${y + 5}"${r.strong ? ' class="strong"' : ''}>${esc(r.name)}</text><path d="M${x(r.low)} ${y}H${x(r.high)}" stroke="${c}" stroke-width="5" stroke-linecap="round" opacity=".35"/><path d="M${x(r.top)} ${y - 9}v18" stroke="${c}" stroke-width="2.5"/><circle cx="${x(r.mid)}" cy="${y}" r="6.5" fill="${c}"/>`;
-  }).join(''), `${rows.map((r) => `${r.name}: median ${r.mid}, 99th percentile ${r.top} ${unit}`).join('; ')}${target ? `; target ${target} ${unit}` : ''}`);
+  return svg(w, low + 28, marks.map((v) => grid(x(v), low, `${short(v)}${v === max ? ` ${unit}` : ''}`)).join('')
+    + (target && target <= max ? `<path d="M${x(target)} 6V${low}" stroke="var(--stop)" stroke-width="2" stroke-dasharray="5 4"/>` : '') + dots(rows, x),
+  `${rows.map((r) => `${r.name}: median ${r.mid}, 99th percentile ${r.top} ${unit}`).join('; ')}${target ? `; target ${target} ${unit}` : ''}`);
 }
 
-/** Rows of {name, low, mid, high, strong, faint}: dot the value, line its interval; `mark` is [value, what it means]. */
+/** Values with their intervals; `mark` is [value, what it means], dashed. */
 export function intervals(w, rows, unit, mark) {
   const left = Math.min(132, w * .34), right = w - 24, ends = [mark[0], ...rows.flatMap((r) => [r.low, r.high])], pad = Math.max(1e-9, (Math.max(...ends) - Math.min(...ends)) * .06), from = Math.min(...ends) - pad, to = Math.max(...ends) + pad, x = (v) => left + (right - left) * (v - from) / (to - from), low = rows.length * 36 + 4, at = x(mark[0]);
-  const lines = [from + pad, to - pad].filter((v) => Math.abs(x(v) - at) > 90).map((v) => `<path d="M${x(v)} 6V${low}" stroke="var(--line)"/><text x="${x(v)}" y="${low + 20}" text-anchor="middle">${minus(v)}${figure(v)}</text>`).join('')
-    + `<path d="M${at} 6V${low}" stroke="var(--ink-2)" stroke-dasharray="5 4"/><text x="${Math.min(Math.max(at, left + 40), right - 40)}" y="${low + 20}" text-anchor="middle">${mark[1]}</text>`;
-  return svg(w, low + 28, lines + rows.map((r, k) => {
-    const y = 24 + k * 36, c = r.strong ? 'var(--ink)' : r.faint ? 'var(--edge)' : 'var(--engine)';
-    return `<text x="0" y="${y + 5}"${r.strong ? ' class="strong"' : ''}>${esc(r.name)}</text><path d="M${x(r.low)} ${y}H${x(r.high)}" stroke="${c}" stroke-width="5" stroke-linecap="round" opacity=".35"/><circle cx="${x(r.mid)}" cy="${y}" r="6.5" fill="${c}"/>`;
-  }).join(''), rows.map((r) => `${r.name}: ${minus(r.mid)}${figure(r.mid)} ${unit}, between ${minus(r.low)}${figure(r.low)} and ${minus(r.high)}${figure(r.high)}`).join('; '));
+  return svg(w, low + 28, [from + pad, to - pad].filter((v) => Math.abs(x(v) - at) > 90).map((v) => grid(x(v), low, signed(v))).join('')
+    + `<path d="M${at} 6V${low}" stroke="var(--ink-2)" stroke-dasharray="5 4"/><text x="${Math.min(Math.max(at, left + 40), right - 40)}" y="${low + 20}" text-anchor="middle">${mark[1]}</text>` + dots(rows, x),
+  rows.map((r) => `${r.name}: ${signed(r.mid)} ${unit}, between ${signed(r.low)} and ${signed(r.high)}`).join('; '));
 }
 
-/** A time that has passed. */
 export const spent = (minutes) => minutes < 100 ? `${+minutes.toFixed(1)} min` : minutes < 4320 ? `${+(minutes / 60).toFixed(1)} h` : `${+(minutes / 1440).toFixed(1)} days`;
 
-/** A difference over time with its interval as a band around it. `points` are [minutes, low, difference, high]. */
+/** A difference over time in the band of its interval. `points` are [minutes, low, difference, high]. */
 export function band(w, h, points, unit, name) {
   const last = points.at(-1), half = Math.max(Math.abs(last[1]), Math.abs(last[3]), 1e-9) * 2, most = Math.max(half, Math.max(...points.map((p) => Math.abs(p[2]))) * 1.1), held = (v) => Math.min(Math.max(v, -most), most);
   const left = 52, end = last[0] || 1, x = (t) => left + (w - left - 8) * t / end, y = (v) => 8 + (h - 38) * (most - held(v)) / (2 * most), way = (rows, k) => rows.map((p) => `${x(p[0]).toFixed(1)} ${y(p[k]).toFixed(1)}`).join('L');
-  const lines = [most / 2, 0, -most / 2].map((v) => `<path d="M${left} ${y(v)}H${w}" stroke="${v ? 'var(--line)' : 'var(--ink-2)'}"${v ? '' : ' stroke-dasharray="5 4"'}/><text x="${left - 8}" y="${y(v) + 5}" text-anchor="end">${v ? minus(v) + figure(v) : '0'}</text>`).join('');
+  const lines = [most / 2, 0, -most / 2].map((v) => `<path d="M${left} ${y(v)}H${w}" stroke="${v ? 'var(--line)' : 'var(--ink-2)'}"${v ? '' : ' stroke-dasharray="5 4"'}/><text x="${left - 8}" y="${y(v) + 5}" text-anchor="end">${v ? signed(v) : '0'}</text>`).join('');
   return svg(w, h, `${lines}<path d="M${way(points, 3)}L${way([...points].reverse(), 1)}z" fill="var(--engine)" opacity=".18"/><path d="M${way(points, 2)}" fill="none" stroke="var(--engine)" stroke-width="2.4"/><circle cx="${x(last[0])}" cy="${y(last[2])}" r="5" fill="var(--engine)"/><text x="${left}" y="${h - 6}">start</text><text x="${w}" y="${h - 6}" text-anchor="end">${spent(end)}</text>`,
-    `${name}, over ${spent(end)}: now ${minus(last[2])}${figure(last[2])} ${unit}, between ${minus(last[1])}${figure(last[1])} and ${minus(last[3])}${figure(last[3])}; dashed: no difference`);
+    `${name}, over ${spent(end)}: now ${signed(last[2])} ${unit}, between ${signed(last[1])} and ${signed(last[3])}; dashed: no difference`);
 }
 
-/** Shares over time as steps. Rows of [name, [[minutes, share]...]]; each line has its own dashes and its name at the end. */
+/** Shares over time. Rows of [name, [[minutes, share]...]]; each line has its own dashes. */
 export function steps(w, h, rows, end, unit) {
   const right = w - 110, x = (t) => 46 + (right - 46) * t / (end || 1), y = (v) => 10 + (h - 40) * (1 - v / 100), dashes = ['', '7 4', '2 4', '10 3 2 3'];
   return svg(w, h, [0, 50, 100].map((v) => `<path d="M46 ${y(v)}H${right}" stroke="var(--line)"/><text x="38" y="${y(v) + 5}" text-anchor="end">${v}</text>`).join('')
@@ -69,7 +53,7 @@ export function steps(w, h, rows, end, unit) {
     + `<text x="46" y="${h - 6}">start</text><text x="${right}" y="${h - 6}" text-anchor="end">${spent(end)}</text>`, `${unit}: ${rows.map(([name, points]) => `${name} ${points.map((p) => Math.round(p[1])).join(', then ')}`).join('; ')}`);
 }
 
-/** A line over time, filled to the ground; gaps where nothing was measured. `points` are [seconds since 1970, value or null]. */
+/** A line over time with gaps. `points` are [seconds since 1970, value or null]. */
 export function line(w, h, points, unit, label, target) {
   const left = 46, known = points.filter(([, v]) => v !== null), marks = ticks(Math.max(target ?? 0, ...known.map(([, v]) => v), 1e-3) * 1.05), max = marks.at(-1);
   const x = (t) => left + (w - left - 8) * (t - points[0][0]) / Math.max(points.at(-1)[0] - points[0][0], 1), y = (v) => 10 + (h - 40) * (1 - v / max);
@@ -100,7 +84,7 @@ export function pairs(w, rows, label) {
   return svg(w, rows.length * 32 + 6, rows.map(([name, a, b], k) => { const y = 18 + k * 32; return `<text x="0" y="${y + 5}">${esc(name)}</text><path d="M${left} ${y}H${w - 6}" stroke="var(--line)" stroke-width="2"/><path d="M${x(a)} ${y}H${x(b)}" stroke="var(--edge)" stroke-width="2"/><path d="M${x(a)} ${y - 9}v18" stroke="var(--ink)" stroke-width="3"/><circle cx="${x(b)}" cy="${y}" r="6.5" fill="var(--engine)"/>`; }).join(''), `${label}: ${rows.map(([n, a, b]) => `${n} ${figure(a)} and ${figure(b)}`).join('; ')}`);
 }
 
-/** Rows of cells {row, place, examination}, shaded by how often they are looked at; long rows go on in the next line. */
+/** Rows of cells {row, place, examination}, shaded by how often they are looked at. */
 export function heat(w, grid) {
   const left = grid.length > 1 ? 52 : 0, wide = Math.max(...grid.map((r) => r.length)), n = Math.max(1, Math.min(wide, Math.floor((w - left) / 46))), size = Math.min(96, (w - left) / n), tall = 50;
   const lines = grid.flatMap((row, r) => Array.from({ length: Math.ceil(row.length / n) }, (_, k) => ({ r, first: !k, cells: row.slice(k * n, (k + 1) * n) }))), full = (v) => Math.round(100 * v);

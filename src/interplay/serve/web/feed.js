@@ -3,7 +3,7 @@ import { ask, heard, hold, kept, state, told } from './api.js';
 import { $, $$, awaited, cards, fill, many, note, rise, say, shelf } from './parts.js';
 import { show } from './wishes.js';
 
-const EAGER = 3;                       // stretches of the grid that come by themselves; then a button, so that the foot can be reached
+const EAGER = 3; // stretches that come by themselves; then a button, so that the foot can be reached
 let queue = [], cursor = null, stretches = 0, busy = false, whose = null;
 
 /** Take a feed as the person's own: who looks, what is kept, what waits below. */
@@ -23,10 +23,9 @@ export function who(person) {
   $('#who-face').innerHTML = fill('face', { face: person.face, nobody: !person.face });
 }
 
-/** Who composed the page, and the page as it stands without; nothing where the recipe has no arranger. */
+/** Who composed the page; nothing where the recipe has no arranger. */
 const composed = (c) => { $('#composed').innerHTML = c ? fill('composed', c) : ''; if (c?.both) $('#uncomposed').checked = !c.on; };
 
-/** The same page with or without the arranger, and what is said of it. */
 export async function arranged(on) {
   const feed = await awaited($('#shelves'), ask('/v1/feed', { user_id: state.user, arranged: on }), () => arranged(on));
   if (!feed) return;
@@ -35,14 +34,12 @@ export async function arranged(on) {
   say(on ? feed.composed.said : 'This is the page without the arranger.');
 }
 
-/** The feed that came inside the page. */
 export function found() {
   take(state.feed, 1);
-  $$('[data-keep]').forEach((b) => b.setAttribute('aria-pressed', String(kept.has(b.dataset.keep))));   // kept a moment before the reload
+  $$('[data-keep]').forEach((b) => b.setAttribute('aria-pressed', String(kept.has(b.dataset.keep)))); // kept a moment before the reload
   watch();
 }
 
-/** Ask for the feed as it is now, and draw it. */
 export async function load() {
   if (whose !== state.user) clear();
   const feed = await awaited($('#shelves'), ask('/v1/feed', { user_id: state.user }), load);
@@ -60,7 +57,6 @@ function clear() {
   $('#further').hidden = true;
 }
 
-/** Draw a feed in the place of the one that stands. */
 export function draw(feed) {
   show(feed.wishes);
   $('#feed-h').textContent = feed.title;
@@ -106,10 +102,10 @@ export async function further(asked) {
     const from = cursor;
     try {
       const more = await ask('/v1/recommendations', { user_id: state.user, cursor });
-      if (cursor !== from) return;                               // another feed was drawn meanwhile
+      if (cursor !== from) return; // another feed was drawn meanwhile
       const before = $('#rest').children.length, items = more.items.filter(obeys);
       $('#rest').insertAdjacentHTML('beforeend', cards(items));
-      cursor = items.length === more.items.length ? more.next : null; stretches += 1;   // what obeys is used up: the page ends
+      cursor = items.length === more.items.length ? more.next : null; stretches += 1; // what obeys is used up: the page ends
       if (asked) { say(`${many(items.length, 'more thing')}.`); $('#rest').children[before]?.querySelector('a').focus({ preventScroll: true }); }
     } catch (wrong) { $('#feed-note').innerHTML = note({ tone: 'care', text: wrong.message }); cursor = null; } finally { busy = false; }
   } else return;

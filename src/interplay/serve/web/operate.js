@@ -1,30 +1,36 @@
-/* For whoever keeps it running: latency, ingestion, models, experiments, estimates, looks, benches, the market's people. */
+/* For whoever keeps it running. */
 import { ask, change } from './api.js';
 import * as charts from './charts.js';
-import { $, $$, asked, awaited, count, esc, icon, many, ms, note, say } from './parts.js';
+import { $, $$, asked, awaited, count, esc, figure, icon, many, ms, note, say, signed } from './parts.js';
 
 const PANELS = { live: 'Live', ingestion: 'Ingestion', models: 'Models', experiments: 'Experiments', earned: 'Would have earned', looks: 'Looks', benches: 'Benches', people: 'People' };
-let panel = null, made = {}, again = 0, turn = 0;                     // the panel shown, its charts, the timer that renews it, the answer awaited
+let panel = null, made = {}, again = 0, turn = 0; // the panel shown, its charts, the timer that renews it, the answer awaited
 
 /* ---- what panels are made of ---- */
 const head = (title, text) => `<header class="head"><h1 tabindex="-1">${title}</h1><p>${text}</p></header>`;
 const figures = (rows) => `<dl class="facts">${rows.map(([name, value, unit]) => `<div><dt>${name}</dt><dd>${value}${unit ? ` <small>${unit}</small>` : ''}</dd></div>`).join('')}</dl>`;
 const chart = (name, title, text) => `<figure class="chart"><figcaption><b>${title}</b>${text}</figcaption><div data-chart="${name}"></div></figure>`;
-const table = (name, caption, columns, rows) => `<div class="wide" tabindex="0" role="region" aria-label="${esc(name)}"><table><caption><span>${caption}</span></caption><thead><tr>${columns.map(([label, kind]) => `<th scope="col"${kind ? ` class="${kind}"` : ''}>${label}</th>`).join('')}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
+
+/** A table. A column is its label, after `#` where it holds figures and `~` where times; a row is its cells, or its markup. */
+function table(name, caption, columns, rows, none) {
+  const kinds = columns.map((c) => ({ '#': ' class="num"', '~': ' class="n"' }[c[0]] ?? '')), labels = columns.map((c) => c.replace(/^[#~]/, ''));
+  const row = (cells) => `<tr>${cells.map((c, i) => i ? `<td${kinds[i]}>${c}</td>` : `<th scope="row"${kinds[0]}>${c}</th>`).join('')}</tr>`;
+  return `<div class="wide" tabindex="0" role="region" aria-label="${esc(name)}"><table><caption><span>${caption}</span></caption><thead><tr>${labels.map((l, i) => `<th scope="col"${columns[i][0] === '#' ? kinds[i] : ''}>${l}</th>`).join('')}</tr></thead><tbody>${rows.map((r) => typeof r === 'string' ? r : row(r)).join('') || `<tr><td colspan="${columns.length}">${none}</td></tr>`}</tbody></table></div>`;
+}
 const date = (t) => new Date(typeof t === 'number' ? t / 1000 : t).toLocaleString('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 const percent = (share) => (100 * share).toFixed(share && share < 0.01 ? 2 : 1);
 const gate = (kind, text) => `<span class="gate ${kind === 'yes' ? '' : kind}">${icon(kind)}${esc(text)}</span>`;
 const pills = (label, path, key, rows, chosen) => `<nav class="pills" aria-label="${label}">${rows.map(([id, text]) => `<a class="b slim${id === chosen ? ' solid' : ''}" href="${path}?${key}=${encodeURIComponent(id)}"${id === chosen ? ' aria-current="true"' : ''}>${esc(text)}</a>`).join('')}</nav>`;
 const here = (key) => new URLSearchParams(location.search).get(key);
 
-/** A form of the panel; `name` is what is done with it, `back` where one goes without doing it. */
+/** A form: `name` is what is done with it, `back` where one goes otherwise. */
 const form = (name, fields, yes, back) => `<form class="plan" data-form="${name}" novalidate>${fields.join('')}<div data-said role="alert"></div><div class="row"><button class="b solid">${yes}</button><a class="b" href="${back}">Leave it</a></div></form>`;
 const field = (label, control, hint = '') => `<label><b>${label}</b> ${control}${hint ? ` <small>${hint}</small>` : ''}</label>`;
 const group = (label, inner, hint = '') => `<fieldset><legend><b>${label}</b></legend>${hint ? `<p class="small quiet">${hint}</p>` : ''}${inner}</fieldset>`;
 const input = (name, more = '') => `<input name="${name}" autocomplete="off" ${more}>`;
 const select = (name, rows, chosen, more = '') => `<select name="${name}" ${more}>${rows.map(([value, text]) => `<option value="${esc(value)}"${value === chosen ? ' selected' : ''}>${esc(text)}</option>`).join('')}</select>`;
 
-/** Something to learn: a version, a recipe or a system by name, or a recipe that is pasted. */
+/** Something to learn: a version, a recipe or system by name, or a pasted one. */
 async function chooser(versions) {
   const m = await ask('/v1/models');
   const rows = [...(versions ? [...m.models].reverse().map((v) => [`model ${v.version}`, `Version ${v.version}, ${v.name}${v.live ? ', live' : ''}`]) : []), ...m.choices.map((c) => [c.name, c.name]), ['', 'One that I paste']];
@@ -32,17 +38,15 @@ async function chooser(versions) {
     + `<div data-pasted hidden>${field('Its name', input('name', 'maxlength="200" value="mine.toml"'))}${field('Its text', '<textarea name="text" rows="9" spellcheck="false" maxlength="64000"></textarea>', 'As in docs/cascade.md.')}</div>`;
 }
 
-/** What was chosen there, as the API has it. */
 const chosen = (said) => said.get('policy') === '' ? { name: said.get('name'), text: said.get('text') } : said.get('policy').startsWith('model ') ? { model: +said.get('policy').slice(6) } : { name: said.get('policy') };
 const ago = (seconds) => seconds < 90 ? [Math.round(seconds), 's'] : seconds < 5400 ? [Math.round(seconds / 60), 'min'] : seconds < 172_800 ? [Math.round(seconds / 3600), 'h'] : [Math.round(seconds / 86_400), 'days'];
 const clock = (iso) => new Date(iso).toLocaleTimeString('en-GB');
 
 /* ---- experiments on people ---- */
 const TRIALS = '/operate/experiments', EARNED = '/operate/earned', LOOKS = '/operate/looks', at = (name, deed = '') => `/v1/experiments/${encodeURIComponent(name)}${deed}`;
-const number = (v) => v === null ? '–' : charts.minus(v) + charts.figure(v), span = (s) => s ? `${number(s[0])} to ${number(s[1])}` : '–';
+const number = (v) => v === null ? '–' : signed(v), span = (s) => s ? `${number(s[0])} to ${number(s[1])}` : '–';
 const ARMS = 3, RAILS = 2;
 
-/** The form that plans one. */
 async function plan() {
   const m = await ask('/v1/models'), { events } = await ask('/v1/experiments'), kinds = events.map((e) => [e, e]);
   const versions = [['0', `What is live${m.models.length ? '' : `, ${m.serving}`}`], ...[...m.models].reverse().map((v) => [`${v.version}`, `Version ${v.version}, ${v.name}${v.live ? ', live now' : ''}`])];
@@ -73,17 +77,17 @@ async function trials(made) {
     if (points.length) made[`course${i}`] = (w) => charts.band(w, 230, points.map(([t, g]) => [t, g.interval[0], g.difference, g.interval[1]]), `${p.reward}s a page more`, arm.name);
   });
   if (p.moves.length) made.shares = (w) => charts.steps(w, 170, p.arms.map((a) => [a.name, p.moves.map((m) => [minutes(m.at), 100 * m.shares[a.name]])]), Math.max(last, minutes(p.moves.at(-1).at)), '% of people');
-    const button = (op, text, more = '') => `<button class="b${op === 'start' ? ' solid' : ''}" data-op="${op}" data-name="${esc(p.name)}" ${more}>${text}</button>`;
+  const button = (op, text, more = '') => `<button class="b${op === 'start' ? ' solid' : ''}" data-op="${op}" data-name="${esc(p.name)}" ${more}>${text}</button>`;
   const deeds = p.state === 'made' ? button('start', 'Start it') : running ? p.arms.map((a) => button('decide', `Keep “${esc(a.name)}”`, `data-arm="${esc(a.name)}"`)).join('') + (mixed ? '' : button('move', 'Move traffic to what does better')) + button('stop', 'Stop it') : '';
   const bad = e.guardrails.some((g) => g.state === 'breached') || e.said.includes('not filled as planned');
   return top + pills('Experiments', TRIALS, 'name', rows.map((x) => [x.name, x.name]), name)
     + note({ tone: bad ? 'stop' : 'plain', strong: `${p.name} is ${p.state}.`, text: `${e.said}.` })
-    + `<div><div class="gates">${running ? gate(e.may_stop ? bad ? 'no' : 'yes' : 'wait', e.stop_said) : ''}${e.sample_ratio === null || !p.started_at ? '' : gate(e.sample_ratio < 0.001 ? 'no' : 'yes', e.sample_ratio < 0.001 ? 'arms not filled as planned' : `arms filled as planned (chance ${charts.figure(e.sample_ratio)})`)}</div>`
+    + `<div><div class="gates">${running ? gate(e.may_stop ? bad ? 'no' : 'yes' : 'wait', e.stop_said) : ''}${e.sample_ratio === null || !p.started_at ? '' : gate(e.sample_ratio < 0.001 ? 'no' : 'yes', e.sample_ratio < 0.001 ? 'arms not filled as planned' : `arms filled as planned (chance ${figure(e.sample_ratio)})`)}</div>`
     + `<p class="small quiet">${mixed ? 'Both arms fill each page in turns; whose things are clicked more is preferred' : 'Each person sees one arm'}; ${+percent(p.traffic)} % of people take part${last ? `, for ${charts.spent(last)} now` : ''}.</p></div>`
     + (deeds ? `<div class="row">${deeds}</div>` : '')
     + p.arms.slice(1).map((a, i) => made[`course${i}`] ? chart(`course${i}`, `${esc(a.name)} against ${esc(p.arms[0].name)}, over time`, `${esc(p.reward)}s a page more. Line: the difference as it was then. Band: 95 %, at all times at once; where it leaves the dashed line, a difference is known.`) : '').join('')
-    + table('Arms', `${e.moved && !mixed ? `${many(e.moved, 'person', 'people')} saw more than one arm and are left out. ` : ''}${mixed ? 'A click is a win of the arm whose choice the thing was.' : ''}`, [['Arm', ''], ['Model', 'num'], ['People', 'num'], ['Pages', 'num'], [mixed ? 'Wins' : `${esc(p.reward)}s`, 'num'], ['A page', 'num'], ['More than the first', 'num'], ['95 %, at all times', 'num'], ['So it is', '']], e.arms.map((a, i) => { const g = e.gaps.find((x) => x.arm === a.name); return `<tr><th scope="row">${esc(a.name)}</th><td class="num">${a.model || 'live'}</td><td class="num">${count(a.persons)}</td><td class="num">${count(a.pages)}</td><td class="num">${count(a.rewards)}</td><td class="num">${number(a.rate)}</td><td class="num">${g ? number(g.difference) : ''}</td><td class="num">${g ? span(g.interval) : ''}</td><td>${i ? esc(g?.verdict ?? '') : 'the first'}</td></tr>`; }))
-    + (e.guardrails.length ? table('Guardrails', 'What must not suffer by more than a margin.', [['Event', ''], ['Arm', ''], ['State', ''], ['Difference a page', 'num'], ['95 %, at all times', 'num'], ['Margin', 'num']], e.guardrails.map((g) => `<tr><th scope="row">${esc(g.event)}</th><td>${esc(g.arm)}</td><td>${gate({ held: 'yes', breached: 'no', open: 'wait' }[g.state], g.state)}</td><td class="num">${number(g.difference)}</td><td class="num">${span(g.interval)}</td><td class="num">${g.higher_is_better ? '−' : '+'}${charts.figure(g.margin)}</td></tr>`)) : '')
+    + table('Arms', `${e.moved && !mixed ? `${many(e.moved, 'person', 'people')} saw more than one arm and are left out. ` : ''}${mixed ? 'A click is a win of the arm whose choice the thing was.' : ''}`, ['Arm', '#Model', '#People', '#Pages', `#${mixed ? 'Wins' : `${esc(p.reward)}s`}`, '#A page', '#More than the first', '#95 %, at all times', 'So it is'], e.arms.map((a, i) => { const g = e.gaps.find((x) => x.arm === a.name); return [esc(a.name), a.model || 'live', count(a.persons), count(a.pages), count(a.rewards), number(a.rate), g ? number(g.difference) : '', g ? span(g.interval) : '', i ? esc(g?.verdict ?? '') : 'the first']; }))
+    + (e.guardrails.length ? table('Guardrails', 'What must not suffer by more than a margin.', ['Event', 'Arm', 'State', '#Difference a page', '#95 %, at all times', '#Margin'], e.guardrails.map((g) => [esc(g.event), esc(g.arm), gate({ held: 'yes', breached: 'no', open: 'wait' }[g.state], g.state), number(g.difference), span(g.interval), `${g.higher_is_better ? '−' : '+'}${figure(g.margin)}`])) : '')
     + (p.moves.length ? chart('shares', 'Shares of the people', 'As they were moved.') : '');
 }
 
@@ -110,10 +114,9 @@ async function question() {
     ], 'Ask', EARNED);
 }
 
-/** How far a piece of work is. */
 const going = (e) => `<ol class="going" aria-label="What was done so far">${e.steps.map((s, i) => `<li${i === e.steps.length - 1 ? ' aria-current="step"' : ''}>${esc(s.stage)}${s.said ? `: ${esc(s.said)}` : ''}${s.total ? `, ${count(s.done ?? 0)} of ${count(s.total)}` : ''}</li>`).join('') || '<li aria-current="step">starting</li>'}</ol>`;
 
-/** A panel of answers that are worked out beside the service: what was asked, how far it is, a refusal, or what `answered` makes of it. */
+/** Answers that are worked out beside the service: how far one is, a refusal, or what `answered` makes of it. */
 async function worked(made, { of, path, title, text, button, called, goes, answered }) {
   const listed = (await ask(`/v1/${of}`))[of], id = here('id') ?? listed[0]?.errand_id, e = listed.find((x) => x.errand_id === id);
   const top = head(title, text) + `<div class="row"><a class="b${e ? '' : ' solid'}" href="${path}?new=1">${button}</a>${e ? `<button class="b" data-op="forget" data-of="${of}" data-id="${esc(e.errand_id)}">${e.ended_at ? 'Forget this answer' : 'Stop it'}</button>` : ''}</div>`;
@@ -137,13 +140,12 @@ function earnings(e, made) {
     return `<section class="panel"><h2>${esc(a.policy)}${a.chosen ? ' <span class="tag live">recommended</span>' : ''}</h2>`
       + note({ tone: 'plain', sign: { better: 'yes', worse: 'no' }[a.verdict] ?? 'note', strong: { better: 'It would have earned more.', worse: 'It would have earned less.' }[a.verdict] ?? 'It cannot be told apart from what was shown.', text: `${a.said}.` })
       + chart(`values${k}`, `${esc(a.reward)} on ${where}`, 'Dot: what an estimator says. Line: 95 %. The first is the answer.')
-      + table(`Estimators for ${a.policy}`, 'Where they part ways, the belief matters.', [['Estimator', ''], ['A page', 'num'], ['95 %', 'num'], ['A reward depends', '']], a.estimates.map((s, i) => `<tr${i ? '' : ' class="ours"'}><th scope="row">${esc(s.name)}</th><td class="num">${number(s.value)}</td><td class="num">${s.interval.map(number).join(' to ')}</td><td>${esc(s.belief)}</td></tr>`))
-      + chart(`support${k}`, 'How far down the log carries', `What ${many(a.pages, 'logged page')} are worth for it, place by place; ${count(Math.ceil(a.support[0].needed))} are needed. Hollow: the log cannot tell. The heaviest page weighs ${charts.figure(a.largest)}.`)
+      + table(`Estimators for ${a.policy}`, 'Where they part ways, the belief matters.', ['Estimator', '#A page', '#95 %', 'A reward depends'], a.estimates.map((s) => [esc(s.name), number(s.value), span(s.interval), esc(s.belief)]))
+      + chart(`support${k}`, 'How far down the log carries', `What ${many(a.pages, 'logged page')} are worth for it, place by place; ${count(Math.ceil(a.support[0].needed))} are needed. Hollow: the log cannot tell. The heaviest page weighs ${figure(a.largest)}.`)
       + `<ul class="small quiet">${a.notes.map((n) => `<li>${esc(n)}.</li>`).join('')}</ul></section>`;
   }).join('');
 }
 
-/** A filled form, sent; where to go then. */
 async function sent(said) {
   const [what, n] = said.get('window').split(' '), window = what === 'share' ? { share: +n } : { days: +n };
   const { estimate } = await change('POST', '/v1/estimates', { policies: [chosen(said)], reward: said.get('reward'), places: said.get('places') ? +said.get('places') : null, window });
@@ -165,7 +167,7 @@ function seen(e, made) {
   return note({ tone: 'plain', sign: { better: 'yes', worse: 'no' }[a.verdict] ?? 'note', strong: { better: 'It says more than click rates.', worse: 'Click rates say more.' }[a.verdict] ?? 'It may say no more than click rates.', text: sentence(a.said) })
     + a.notes.map((n) => note({ tone: 'care', text: sentence(n) })).join('')
     + chart('heat', 'How often each place is looked at', `In % of the place that is looked at most; the small figure is the place${several ? ' in its row' : ''}. Darker: more. Model: ${esc(a.model)}.`)
-    + table('Places', 'Looks beside what was counted. The model takes away what stood there; click rates do not.', [...(several ? [['Row', 'num']] : []), ['Place', several ? 'num' : ''], ['Looked at', 'num'], [`${esc(a.kind)}s a showing`, 'num'], ['95 %', 'num'], ['Shown', 'num']], cells.map((c) => `<tr>${several ? `<th scope="row" class="num">${c.row}</th><td class="num">${c.place}</td>` : `<th scope="row">${c.place}</th>`}<td class="num">${full(c.examination)}</td><td class="num">${number(c.rate)}</td><td class="num">${span(c.interval)}</td><td class="num">${count(c.shown)}</td></tr>`))
+    + table('Places', 'Looks beside what was counted. The model takes away what stood there; click rates do not.', [...(several ? ['#Row', '#Place'] : ['Place']), '#Looked at', `#${esc(a.kind)}s a showing`, '#95 %', '#Shown'], cells.map((c) => [...(several ? [c.row] : []), c.place, full(c.examination), number(c.rate), span(c.interval), count(c.shown)]))
     + (a.rows.length ? `<section><h2>Why each row stands there</h2><p class="quiet">The order of rows of the average page that would be clicked most: ${esc(a.rows_said)}.</p><ol>${a.rows.map((r) => `<li>${esc(sentence(r.said))}</li>`).join('')}</ol></section>` : '');
 }
 async function watched(said) {
@@ -174,13 +176,13 @@ async function watched(said) {
   return `${LOOKS}?id=${look.errand_id}`;
 }
 
-/* ---- a version to try: learnt beside the service, never made live by itself ---- */
+/* ---- a version to try ---- */
 async function learning() {
-  return head('Learn another version', 'It is fitted on the whole log and kept. Nobody sees it before it is live or an arm of an experiment.')
-    + form('learn', [await chooser(false)], 'Learn it', '/operate/models');
+  return head('Learn another version', 'It is fitted on the whole log. Nobody sees it before it is live or an arm of an experiment.')
+    + form('learn', [await chooser(false), field('Then', select('gate', [['never', 'keep it, to be tried'], ['not worse', 'test it, and let it serve unless it is worse'], ['better', 'test it, and let it serve if it is better']]), 'The test is on the newest part of the log. What fails it is not kept.')], 'Learn it', '/operate/models');
 }
 async function learnt(said) {
-  await change('POST', '/v1/models', chosen(said));
+  await change('POST', '/v1/models', { ...chosen(said), gate: said.get('gate') });
   say('It is being learnt.');
   return '/operate/models';
 }
@@ -198,7 +200,7 @@ const SHOW = {
       + figures([['p99, all stages', all ? all.top.toFixed(1) : '–', 'ms'], ['answers a second', l.a_second], ['answered in part', percent(l.part), '%'], ['since the newest event learnt from', ...ago(l.model_age)], ['events not yet learnt from', count(l.since_fit)]])
       + l.missing.map((m) => note({ tone: 'care', sign: 'wait', strong: `Source “${m.source}” was missing ${m.n === 1 ? 'once' : `${m.n} times`}`, text: `and was left out of those answers (${m.why}). Their traces say so.`, button: `<button class="b slim" data-trace="${esc(m.request_id)}">Open one</button>` })).join('')
       + (all ? chart('stages', 'Where the time goes', 'Dot: median. Line: 5th to 95th percentile. Tick: 99th. Dashed: the target.') + chart('p99', `In all, 99th percentile, last ${l.minutes} minutes`, 'One point for each 10 seconds; a gap where nobody asked.') + chart('rate', 'Answers a second', 'Feeds ask for several answers each.')
-        + table('Slowest answers', `The slowest answers of the last ${l.minutes} minutes. Each opens its trace.`, [['When', ''], ['Kind', ''], ['In all', 'num'], ['Request', '']], l.slowest.map((s) => `<tr><th scope="row" class="n">${clock(s.at)}</th><td>${esc(s.kind)}</td><td class="num">${ms(s.milliseconds)}</td><td><button class="b slim n" data-trace="${esc(s.request_id)}" aria-label="Open the trace of ${esc(s.request_id)}">${esc(s.request_id)}</button></td></tr>`))
+        + table('Slowest answers', `The slowest answers of the last ${l.minutes} minutes. Each opens its trace.`, ['~When', 'Kind', '#In all', 'Request'], l.slowest.map((s) => [clock(s.at), esc(s.kind), ms(s.milliseconds), `<button class="b slim n" data-trace="${esc(s.request_id)}" aria-label="Open the trace of ${esc(s.request_id)}">${esc(s.request_id)}</button>`]))
         : '<p class="quiet">Nobody has asked for anything in this time.</p>');
   },
 
@@ -208,26 +210,31 @@ const SHOW = {
     return head('Ingestion', `Events in the log of ${esc(g.database)}: what was kept, seen before, refused. Nothing is dropped silently.`)
       + figures([['kept in the last hour', count(g.hour)], ['told over HTTP since the start', count(g.taken.accepted)], ['seen before', count(g.taken.repeated)], ['refused', count(g.taken.refused)], ['in the log', count(g.rows)], ['not yet learnt from', count(g.since_fit)]])
       + chart('line', 'Durable events a minute, last hour', 'Counted when they were written down, not when they are said to have happened.')
-      + table('Events by type', `Last hour. The log knows ${many(g.people, 'person', 'people')} and ${many(g.items, 'item')}.`, [['Type', ''], ['Events', 'num']], g.types.length ? g.types.map((r) => `<tr><th scope="row">${esc(r.event_type)}</th><td class="num">${count(r.n)}</td></tr>`) : ['<tr><td colspan="2">Nothing came in.</td></tr>'])
-      + table('Refused rows', 'Refused rows since the start, by reason. What was quoted in a reason is left out here; the answer to the sender has it.', [['Reason', ''], ['Rows', 'num'], ['Last', '']], g.refused.length ? g.refused.map((r) => `<tr><td>${esc(r.reason)}</td><td class="num">${count(r.n)}</td><td class="n">${clock(r.last)}</td></tr>`) : ['<tr><td colspan="3">No row was refused.</td></tr>']);
+      + table('Events by type', `Last hour. The log knows ${many(g.people, 'person', 'people')} and ${many(g.items, 'item')}.`, ['Type', '#Events'], g.types.map((r) => [esc(r.event_type), count(r.n)]), 'Nothing came in.')
+      + table('Refused rows', 'Refused rows since the start, by reason. What was quoted in a reason is left out here; the answer to the sender has it.', ['Reason', '#Rows', '~Last'], g.refused.map((r) => [esc(r.reason), count(r.n), clock(r.last)]), 'No row was refused.');
   },
 
   async models(made) {
     if (here('new')) return learning();
     const m = await ask('/v1/models'), rows = [...m.models].reverse(), before = m.moves.map((v) => v.version).filter((v, i, all) => v !== all.at(-1)).at(-1);
+    const told = { better: ['yes', 'better than'], worse: ['no', 'worse than'], 'cannot tell': ['wait', 'cannot be told from'] };
     const gates = ({ facts: f }) => {
-      const out = [];
-      if (f.verdict) out.push([f.verdict === 'worse' ? 'no' : f.verdict === 'better' ? 'yes' : 'wait', f.verdict === 'not judged' ? 'not judged' : `${f.verdict} than what served`]);
-      for (const [name, v] of Object.entries(f.metrics ?? {})) out.push(['yes', `${name} ${charts.figure(v)}${f.baseline?.[name] === undefined ? '' : `, before it ${charts.figure(f.baseline[name])}`}`]);
-      return out.map(([kind, text]) => gate(kind, text)).join('');
+      const [sign, than] = told[f.verdict] ?? ['wait'], judged = than ? Object.entries(f.metrics) : [];
+      return judged.map(([name, v]) => {
+        const [gap, ...ends] = f.paired?.[name] ?? [];
+        return gate(sign, `${than} what served: ${name} ${figure(v)}, before it ${figure(f.baseline[name])}${ends.length ? `, ${gap < 0 ? '' : '+'}${number(gap)} [${ends.map(number).join(', ')}]` : ''}`);
+      }).join('') || gate(sign, 'not judged');
     };
+    const button = (v) => v.live ? `<button class="b slim" data-op="rollback"${before === undefined ? ' disabled' : ''}>${before === undefined ? 'Nothing to go back to' : `Go back to ${before}`}</button>`
+      : `<button class="b slim" data-op="promote" data-version="${v.version}"${v.closed ? ' disabled' : ''}>Make live</button>`;
+    const version = (v) => `<li class="model"><div class="what"><h2>${esc(v.name)}, version ${v.version}</h2><span class="tag ${v.live ? 'live' : ''}">${v.live ? 'live' : v.closed ? 'kept' : 'ready'}</span><span class="small quiet">made ${date(v.made_at)}${v.last_row ? `, learnt ${many(v.last_row, 'event')} of the log` : ''}</span></div><div class="gates">${gates(v)}${[v.facts.said, v.closed].filter(Boolean).map((text) => `<p class="small quiet">${esc(text)}</p>`).join('')}</div>${button(v)}</li>`;
     const last = m.trainings[0], on = last && !last.ended_at && last.state !== 'failed';
     if (on) made.again = 2000;
     return head('Models', 'A model goes live when its gate is open. One pointer moves; the old model stays ready.') + '<div class="row"><a class="b" href="/operate/models?new=1">Learn another</a></div>'
-      + (on ? note({ tone: 'plain', sign: 'wait', strong: `${last.asked.name} is being learnt.`, text: 'It is kept when it is ready.' }) + going(last) : last && last.state !== 'done' ? note({ tone: 'stop', strong: `${last.asked.name} could not be learnt.`, text: `${last.said}.` }) : '')
-      + (rows.length ? `<ol>${rows.map((v) => `<li class="model"><div class="what"><h2>${esc(v.name)}, version ${v.version}</h2><span class="tag ${v.live ? 'live' : ''}">${v.live ? 'live' : 'ready to return'}</span><span class="small quiet">made ${date(v.made_at)}${v.last_row ? `, learnt ${many(v.last_row, 'event')} of the log` : ''}</span></div><div class="gates">${gates(v)}${v.facts.said ? `<p class="small quiet" style="flex-basis:100%;margin-top:6px">${esc(v.facts.said)}</p>` : ''}</div>${v.live ? `<button class="b slim" data-op="rollback"${before === undefined ? ' disabled' : ''}>${before === undefined ? 'Nothing to go back to' : `Go back to ${before}`}</button>` : `<button class="b slim" data-op="promote" data-version="${v.version}">Make live</button>`}</li>`).join('')}</ol>`
+      + (on ? note({ tone: 'plain', sign: 'wait', strong: `${last.asked.name} is being learnt.`, text: 'You may leave this page.' }) + going(last) : last && last.state !== 'done' ? note({ tone: 'stop', strong: `${last.asked.name} could not be learnt.`, text: `${last.said}.` }) : last && !last.answers.length ? note({ tone: 'care', strong: `${last.asked.name} was not kept.`, text: sentence(last.said.replace(/^not kept. /, '')) }) : '')
+      + (rows.length ? `<ol>${rows.map(version).join('')}</ol>`
         : note({ tone: 'plain', strong: `${m.serving} serves, from memory.`, text: 'It was not put into a store, so there is no other version to go to. `interplay train --store` keeps versions and moves between them.' }))
-      + (m.moves.length ? table('Moves', 'Every move of the pointer, newest first.', [['When', ''], ['To version', 'num'], ['Why', '']], [...m.moves].reverse().map((v) => `<tr><th scope="row" class="n">${date(v.time ?? v.moved_at ?? v.at)}</th><td class="num">${v.version}</td><td>${esc(v.why ?? '')}</td></tr>`)) : '');
+      + (m.moves.length ? table('Moves', 'Every move of the pointer, newest first.', ['~When', '#To version', 'Why'], [...m.moves].reverse().map((v) => [date(v.at), v.version, esc(v.why)])) : '');
   },
 
   experiments: trials,
@@ -248,7 +255,7 @@ const SHOW = {
     b.rows.forEach((row, i) => { if (row.group && row.group !== b.rows[i - 1]?.group) rows.push(`<tr><th scope="rowgroup" colspan="${b.columns.length}" class="small">${esc(row.group)}</th></tr>`); rows.push(`<tr>${row.cells.map((c, k) => cell(row, c, k)).join('')}</tr>`); });
     return head('Benches', 'Every row is rendered from a record and can be run again with the command in it.')
       + pills('Benches', '/operate/benches', 'name', benches.map((x) => [x.name, x.name]), chosen)
-      + table(`Bench ${chosen}`, `${esc(b.about[0] ?? '')} ${many(about?.records ?? 0, 'record')}, the newest of ${esc((about?.date ?? '').slice(0, 10))}. Line: 95 % bootstrap interval over people.`, b.columns.map((c, i) => [esc(c || 'figure'), b.rows.every((r) => /^[\d.,]*$/.test(r.cells[i] ?? '')) ? 'num' : '']), rows)
+      + table(`Bench ${chosen}`, `${esc(b.about[0] ?? '')} ${many(about?.records ?? 0, 'record')}, the newest of ${esc((about?.date ?? '').slice(0, 10))}. Line: 95 % bootstrap interval over people.`, b.columns.map((c, i) => (b.rows.every((r) => /^[\d.,]*$/.test(r.cells[i] ?? '')) ? '#' : '') + esc(c || 'figure')), rows)
       + b.about.slice(1).map((text) => `<p class="quiet small">${esc(text)}</p>`).join('');
   },
 
@@ -277,7 +284,7 @@ let who = null;
 
 const draw = () => charts.drawn($('#panel'), made);
 
-const EVERY = { live: 5000, ingestion: 5000, experiments: 10000, people: 2000 };   // milliseconds until a panel is renewed
+const EVERY = { live: 5000, ingestion: 5000, experiments: 10000, people: 2000 }; // milliseconds
 
 /** How the thing that has the focus is found again. */
 function mark(held) {
@@ -289,13 +296,15 @@ async function show(quiet) {
   clearTimeout(again);
   const place = $('#panel'), name = panel, fresh = {}, asking = here('new'), mine = ++turn;
   const markup = quiet ? await SHOW[name](fresh).catch(() => null) : await awaited(place, SHOW[name](fresh), () => open(name));
-  if (panel !== name || asking !== here('new') || mine !== turn) return;  // an older answer never covers a newer one
+  if (panel !== name || asking !== here('new') || mine !== turn) return; // an older answer never covers a newer one
   if (markup) {
     const held = document.activeElement, found = held && place.contains(held) ? mark(held) : null;
     if (!quiet || document.activeElement?.tagName !== 'SELECT') {
       made = fresh;
       place.innerHTML = markup;
       draw();
+      const pill = $('.pills [aria-current]', place);
+      if (pill) pill.parentNode.scrollLeft = pill.offsetLeft - pill.parentNode.offsetLeft - 80;
       if (found) $(found, place)?.focus({ preventScroll: true });
     }
   }
@@ -303,7 +312,6 @@ async function show(quiet) {
   if (wait) again = setTimeout(() => { if (!document.hidden && panel === name && !$('dialog[open]')) show(true); else if (panel === name) again = setTimeout(() => show(true), 2000); }, wait);
 }
 
-/** Show one panel; its title. */
 export async function open(name = 'live') {
   panel = PANELS[name] ? name : 'live';
   const place = $('#operate');
@@ -316,16 +324,14 @@ export async function open(name = 'live') {
   return PANELS[panel];
 }
 
-/** Nobody looks here any more. */
 export function close() { clearTimeout(again); panel = null; }
 
-/** An answer's trace as a list of its items; each opens its own reason. */
 async function trace(id) {
   const why = await import('./why.js'), told = await ask(`/v1/traces/${encodeURIComponent(id)}`);
   if (told.items.length) why.open(id, told.items[0].item_id); else say('Nothing was shown in that answer.');
 }
 
-/** What the buttons ask, say and do: title, words, the button's word, the call, what is said then. */
+/** Of a button: title, words, the button's word, the call, what is said then. */
 const DEEDS = {
   start: ({ name }) => [`Let people into ${name}?`, 'From now on people are answered by its arms.', 'Start it', () => change('POST', at(name, '/start')), 'It runs.'],
   stop: ({ name }) => [`Stop ${name}?`, 'The live model answers everybody again. It cannot be started a second time.', 'Stop it', () => change('POST', at(name, '/stop')), 'It is stopped.'],
@@ -333,7 +339,7 @@ const DEEDS = {
   move: ({ name }) => ['Move traffic to what does better?', 'Each arm gets people by its chance of being the best, 5 % at least. Who changes arms is left out of the results.', 'Move it', () => change('POST', at(name, '/shares'), {}), 'Traffic has moved.'],
   forget: ({ id, of }) => ['Forget it?', 'What goes on is stopped. The log can be asked again.', 'Forget it', async () => { await change('DELETE', `/v1/${of}/${encodeURIComponent(id)}`); history.replaceState(history.state, '', location.pathname); }, 'Forgotten.'],
   walk: ({ walking }) => ['', '', '', () => change('POST', '/v1/operate/crowd', { walking: walking === 'true' }), walking === 'true' ? 'They are in.' : 'They went home.'],
-  promote: ({ version }) => [`Make version ${version} live?`, 'The pointer moves at once; its gate is not asked again. No request fails, and the present model stays ready.', 'Make it live', () => change('POST', `/v1/models/${version}/promote`), `Version ${version} is live.`],
+  promote: ({ version }) => [`Make version ${version} live?`, 'The pointer moves at once. No request fails, and the present model stays ready.', 'Make it live', () => change('POST', `/v1/models/${version}/promote`), `Version ${version} is live.`],
   rollback: () => ['Go back to the model before?', 'No request fails, and the present model stays ready.', 'Go back', () => change('POST', '/v1/models/rollback'), 'The version before is live.'],
 };
 const FORMS = { plan: planned, estimate: sent, looks: watched, learn: learnt };

@@ -10,6 +10,8 @@ export const many = (n, one, more = one + 's') => `${count(n)} ${n === 1 ? one :
 export const list = (words) => words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 export const nth = (n) => n + (n % 100 > 10 && n % 100 < 14 ? 'th' : ({ 1: 'st', 2: 'nd', 3: 'rd' }[n % 10] ?? 'th'));
 export const ms = (v) => `${v < 0.1 ? v.toFixed(2) : v < 100 ? v.toFixed(1) : Math.round(v)} ms`;
+export const figure = (v) => Number.isInteger(v) ? count(v) : Math.abs(v) < 1 ? Math.abs(v).toFixed(Math.abs(v) < 0.1 ? 3 : 2).slice(1) : Math.abs(v).toFixed(2);
+export const signed = (v) => (v < 0 ? '−' : '') + figure(v);
 
 const templates = Object.fromEntries($$('template').map((t) => [t.id.slice(2), t.innerHTML.trim()]));
 
@@ -18,7 +20,7 @@ export const fill = (name, values) => templates[name]
   .replace(/\{\{\?(\w+)\}\}([\s\S]*?)\{\{\/\1\}\}/g, (_, key, inner) => values[key] ? inner : '')
   .replace(/\{\{(\*?)(\w+)\}\}/g, (_, raw, key) => { const v = values[key] ?? '', text = v === false ? '' : String(v); return raw ? text : esc(text); });
 
-/** Which wishes a thing meets and which it goes against; space is kept while any wish stands. The server's `meets` draws the same. */
+/** Which wishes a thing meets and which it goes against, as the server draws it; space is kept while any wish stands. */
 export function meets(row) {
   if (!row.meets) return '';
   const said = (rows) => rows.map((w) => w.text).join(', '), yes = said(row.meets), no = said(row.against ?? []);
@@ -48,7 +50,7 @@ export function say(text) {
 
 const BONES = `<div class="state" aria-busy="true"><p class="unseen">Loading</p><div class="bones" aria-hidden="true">${'<i></i>'.repeat(9)}</div></div>`;
 
-/** Wait for an answer; bones after 150 ms only, and a sentence with a way on where there is none. */
+/** Wait for an answer: bones after 150 ms, a sentence with a way on where there is none. */
 export async function awaited(place, answer, again) {
   const inside = (markup) => { place.innerHTML = /^[OU]L$/.test(place.tagName) ? `<li class="whole">${markup}</li>` : markup; };
   const late = setTimeout(() => inside(BONES), 150);

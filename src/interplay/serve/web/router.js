@@ -1,16 +1,14 @@
 /* Which view is shown, and what every button does. */
-import { basket, become, kept, state, tell } from './api.js';
+import { basket, kept, state, tell } from './api.js';
 import { $, $$, fill, say } from './parts.js';
-import * as dock from './dock.js';
 import * as feed from './feed.js';
 import * as wishes from './wishes.js';
 
-// Views beyond the first are fetched when they are first wanted.
-const load = { item: () => import('./item.js'), search: () => import('./search.js'), why: () => import('./why.js'), people: () => import('./people.js'), you: () => import('./you.js'), operate: () => import('./operate.js') };
+const load = { things: () => import('./things.js'), why: () => import('./why.js'), you: () => import('./you.js'), operate: () => import('./operate.js') };
 const viewOf = (path) => path.startsWith('/item/') ? 'item' : path.startsWith('/operate') ? 'operate' : { '/search': 'search', '/people': 'people', '/you': 'you', '/you/history': 'history' }[path] ?? 'feed';
 const TITLES = { feed: 'Feed', search: 'Search', item: 'Item', people: 'Who is looking?', you: 'You', history: 'History', operate: 'Operate' };
-const TALKING = ['feed', 'search', 'item'];                          // the views that one talks to
-let here = null, drawn = null;                                       // the view shown; the person whose feed is drawn
+const TALKING = ['feed', 'search', 'item']; // the views that one talks to
+let here = null, drawn = null; // the view shown; the person whose feed is drawn
 
 /** Show the view that the address names. `how`: start, go (a link) or back. */
 async function show(how, from) {
@@ -27,12 +25,12 @@ async function show(how, from) {
     else if (how === 'back' && drawn === state.user) feed.back();
     else { drawn = state.user; await feed.load(); }
   }
-  if (view === 'search') { await (await load.search()).open(); if (how === 'go') return $('#q').focus(); }
-  if (view === 'people') await (await load.people()).open();
+  if (view === 'search') { await (await load.things()).search(); if (how === 'go') return $('#q').focus(); }
+  if (view === 'people') await (await load.you()).people();
   if (view === 'you') await (await load.you()).open();
   if (view === 'history') await (await load.you()).history();
   if (view === 'operate') { const panel = await (await load.operate()).open(location.pathname.split('/')[2]); if (panel && here === 'operate') document.title = `${panel} · Interplay`; }
-  if (view === 'item') { const title = await (await load.item()).open(from); if (title && here === 'item') document.title = `${title} · Interplay`; }
+  if (view === 'item') { const title = await (await load.things()).item(from); if (title && here === 'item') document.title = `${title} · Interplay`; }
   if (how === 'back') scrollTo(0, history.state?.top ?? 0);
   if (!first && here === view) $(`[data-view="${view}"] h1`)?.focus({ preventScroll: true });
   return null;
@@ -48,15 +46,15 @@ function go(path, from) {
 wishes.follow(async (fresh) => {
   if (here === 'feed') { drawn = state.user; scrollTo(0, 0); return fresh ? feed.draw(fresh) : feed.load(); }
   drawn = null;
-  if (here === 'search') return (await load.search()).again();
-  return here === 'item' ? (await load.item()).again() : null;
+  if (here === 'search') return (await load.things()).find();
+  return here === 'item' ? (await load.things()).again() : null;
 });
 document.addEventListener('person', () => { drawn = null; feed.who(state.person); });
 
 const DEEDS = {
   further: () => feed.further(true), redraw: () => { scrollTo(0, 0); feed.load(); }, strict: () => feed.nothing(),
-  compare: async () => (await import('./compare.js')).open(state.feed.composed),
-  untick: async () => (await load.search()).untick(), 'more-hits': async () => (await load.search()).more(),
+  compare: async () => (await load.why()).compare(state.feed.composed),
+  untick: async () => (await load.things()).untick(), 'more-hits': async () => (await load.things()).more(),
 };
 
 const pressed = (name, id, on) => $$(`[data-${name}]`).filter((b) => b.dataset[name] === id).forEach((b) => b.setAttribute('aria-pressed', String(on)));
@@ -101,13 +99,13 @@ document.addEventListener('click', async (e) => {
   }
   if (d.scroll) { const rail = $('.rail', t.closest('.shelf')); rail.scrollBy({ left: d.scroll * rail.clientWidth * 0.8, behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' }); }
   if (d.do) DEEDS[d.do]?.();
-  if (d.query) (await load.search()).query(d.query);
+  if (d.query) (await load.things()).query(d.query);
   if (d.wish) wishes.edit(d.wish);
   if (d.pin) wishes.pin(d.pin);
   if (d.drop) wishes.drop(d.drop);
-  if ('try' in d) dock.utter(t.textContent);
-  if (d.say) dock.utter(d.say);
-  if ('person' in d) wishes.tried(async () => { await (await load.people()).enter(d.person || null, $('b', t).textContent); drawn = null; go('/'); });
+  if ('try' in d) wishes.utter(t.textContent);
+  if (d.say) wishes.utter(d.say);
+  if ('person' in d) wishes.tried(async () => { await (await load.you()).enter(d.person || null, $('b', t).textContent); drawn = null; go('/'); });
 });
 document.addEventListener('change', (e) => { if (e.target.id === 'uncomposed') feed.arranged(!e.target.checked); });
 $('#reply-undo').addEventListener('click', () => wishes.undo());

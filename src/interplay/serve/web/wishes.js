@@ -1,4 +1,4 @@
-/* Standing wishes: the chips, what their buttons change, and the sentence that the box answers with. */
+/* Standing wishes: the chips, what their buttons change, and the box that is talked to. */
 import { change, mine, state } from './api.js';
 import { $, $$, asked, count, esc, fill, quoted, say } from './parts.js';
 
@@ -16,10 +16,10 @@ export function show(wishes) {
   [...place.children].forEach((el, k) => { if (!before.has(wishes[k].wish_id)) el.classList.add('come'); });
 }
 
-/** The box answers: a sentence with the person's words in their ink, near words, and whether it can be undone. */
-export function reply(text, { words = [], near = [], undo = true } = {}) {
+/** The box answers: a sentence with the person's words in their ink, what two readers read otherwise, near words, a way back. */
+export function reply(text, { words = [], near = [], undo = true, doubts = [] } = {}) {
   $('#reply').hidden = false;
-  $('#reply-text').innerHTML = quoted(text, words, 'b');
+  $('#reply-text').innerHTML = quoted(text, words, 'b') + (doubts.length ? ` <small>${esc(doubts.join(' '))}</small>` : '');
   $('#reply-near').innerHTML = near.slice(0, 3).map((w) => `<button class="b slim" type="button" data-say="more ${esc(w)}">More ${esc(w)}</button>`).join('');
   $('#reply-undo').hidden = !undo;
   say($('#reply-text').textContent);
@@ -30,8 +30,7 @@ let obeyed = async () => {};
 /** What shall happen to the view when an answer changed the wishes. */
 export const follow = (then) => { obeyed = then; };
 
-/** A change of the wishes, and what followed from it. */
-export async function obey(answer) {
+async function obey(answer) {
   if (answer.wishes) show(answer.wishes);
   await obeyed(answer.feed);
 }
@@ -68,7 +67,6 @@ export const undo = () => tried(async () => {
 
 const later = (days) => { const t = new Date(Date.now() + state.shift); t.setDate(t.getDate() + days); t.setHours(23, 59, 59, 0); return t.toISOString(); };
 
-/** How strict, where, until when. */
 export async function edit(id) {
   const w = standing(id), held = w.pinned || !w.until ? 'always' : /this visit/.test(w.says) ? 'visit' : w.until;
   const radio = (name, rows, now) => rows.map(([value, label]) => `<label><input type="radio" name="${name}" value="${esc(value)}"${value === now ? ' checked' : ''}>${esc(label)}</label>`).join('');
@@ -94,3 +92,37 @@ export async function edit(id) {
     $$('#wishes [data-wish]').find((b) => b.dataset.wish === id)?.focus();
   });
 }
+
+/* ---- the box ---- */
+const TOLD = 60; // things that "the second one" may mean
+
+const shown = () => $$('[data-view]:not([hidden]) [data-card]').slice(0, TOLD).map((card) => card.dataset.card);
+
+async function speak(text) {
+  const dock = $('#dock'), view = $('[data-view]:not([hidden])').dataset.view;
+  const item = $('#item [data-keep]')?.dataset.keep;
+  dock.setAttribute('aria-busy', 'true');
+  await tried(async () => {
+    const answer = await change('POST', '/v1/chat', {
+      user_id: state.user, text, shown: shown(), view, ...(view === 'search' ? { q: $('#q').value } : {}), ...(view === 'item' && item ? { item_id: item } : {}),
+    });
+    if (answer.understood || answer.changes.length) await obey(answer);
+    const words = answer.changes.flatMap((c) => [c.text, c.replaced]).concat((answer.relaxed ?? []).map((r) => state.wishes.find((w) => w.wish_id === r.wish_id)?.text));
+    reply(answer.said, { words, near: answer.near ?? [], doubts: answer.doubts, undo: answer.changes.some((c) => c.did !== 'kept') });
+  });
+  dock.removeAttribute('aria-busy');
+}
+
+export function utter(text) {
+  $('#cmd').value = text;
+  $('#say').requestSubmit();
+}
+
+$('#say').addEventListener('submit', (e) => {
+  e.preventDefault();
+  const text = $('#cmd').value.trim();
+  if (!text || $('#dock').hasAttribute('aria-busy')) return;
+  $('#cmd').value = '';
+  $('#cmd').focus();
+  speak(text);
+});

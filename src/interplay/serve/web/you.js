@@ -1,19 +1,18 @@
-/* What Interplay believes about the person, what it saw of them, and how both are taken along or erased. */
+/* What is believed about the person, what was seen of them, how both are taken along or erased; and who is looking. */
 import { ask, become, change, heard, mine, state, tell } from './api.js';
-import { $, $$, asked, awaited, esc, icon, list, many, say } from './parts.js';
+import { $, $$, asked, awaited, esc, fill, icon, list, many, say } from './parts.js';
 import { said, show } from './wishes.js';
 
 const sure = (s) => s.source !== 'guessed' && s.confidence >= 1 ? 'you said so' : s.confidence > 0.8 ? 'quite sure' : s.confidence > 0.6 ? 'fairly sure' : s.confidence > 0.45 ? 'unsure' : 'a hunch';
 const agreed = (s) => s.source !== 'guessed';
 const sized = (n) => n < 1000 ? `${n} bytes` : n < 1e6 ? `${Math.round(n / 1000)} KB` : `${(n / 1e6).toFixed(1)} MB`;
 
-/** A half circle, filled as far as the engine is sure. */
 function dial(s) {
   const p = Math.min(Math.max(s.confidence, 0), 1), a = Math.PI * (1 - p), x = 42 + 36 * Math.cos(a), y = 40 - 36 * Math.sin(a);
   return `<svg viewBox="0 0 84 44" role="img" aria-label="Confidence ${Math.round(p * 100)} %"><path d="M6 40A36 36 0 0 1 78 40" fill="none" stroke="var(--line)" stroke-width="7"/>${p > 0 ? `<path d="M6 40A36 36 0 0 1 ${x.toFixed(1)} ${y.toFixed(1)}" fill="none" stroke="var(--${agreed(s) ? 'both' : 'engine'})" stroke-width="7"/>` : ''}<text x="42" y="39" text-anchor="middle" font-size="17" font-weight="700" fill="var(--ink)">${Math.round(p * 100)}</text></svg>`;
 }
 
-let statements = [], writing = null;                                  // the statement that is being written: its id, 'new', or none
+let statements = [], writing = null; // the statement that is being written: its id, 'new', or none
 
 const form = (id, text) => `<form data-save="${esc(id)}"><label class="unseen" for="claim">Say it your way</label><input id="claim" value="${esc(text)}" maxlength="400" required><button class="b you">Save</button><button type="button" class="b" data-you="leave">Leave it</button></form>`;
 function row(s) {
@@ -30,7 +29,6 @@ function draw() {
 }
 const focus = (deed, id) => ($$(`#beliefs [data-you="${deed}"]`).find((b) => b.dataset.id === String(id)) ?? $('#you-h')).focus();
 
-/** Statements on the left; what is the person's own on the right. */
 export async function open() {
   const place = $('#you');
   const got = await awaited(place, Promise.all([ask(mine('statements')), ask(mine('instructions')), ask(mine('history'), { limit: 6 })]), open);
@@ -110,7 +108,7 @@ $('#you').addEventListener('submit', async (e) => {
 const MANNERS = { changed: 'changed a wish', removed: 'took a wish back', undone: 'undid the last change of a wish', pin: 'pinned a statement', agree: 'agreed to a statement', drop: 'deleted a statement' };
 const DID = { click: 'looked at', look: 'looked at', view: 'looked at', keep: 'kept', cart: 'put in the basket', purchase: 'bought', buy: 'bought', rate: 'rated', less: 'wanted less like', undo: 'took back', instruction: 'said', statement: 'wrote', edit: 'tried an edit', merge: 'brought along' };
 const GROUPS = { All: null, Looked: ['click', 'look', 'view'], Kept: ['keep'], Bought: ['purchase', 'buy', 'cart'], Said: ['instruction', 'less', 'statement', 'edit'] };
-const when = (t) => new Date(t / 1000 - state.shift);                // on the reader's own calendar
+const when = (t) => new Date(t / 1000 - state.shift); // on the reader's own calendar
 const time = (t) => when(t).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
 const did = (e) => MANNERS[e.manner] ?? DID[e.event_type] ?? e.event_type;
 const phrase = (e) => `${esc(did(e))} ${e.item_id ? `<a href="/item/${encodeURIComponent(e.item_id)}">${esc(e.title || e.item_id)}</a>` : e.said ? `<span class="said">${esc(e.said)}</span>` : ''}`;
@@ -118,7 +116,6 @@ const phrase = (e) => `${esc(did(e))} ${e.item_id ? `<a href="/item/${encodeURIC
 let events = [], group = 'All', next = null, total = 0;
 const part = (cursor) => ask(mine('history'), { limit: 100, cursor });
 
-/** Everything that was seen of the person, by day, with what can be taken back. */
 export async function history() {
   const place = $('#history'), answer = await awaited(place, part(), history);
   if (!answer) return;
@@ -149,3 +146,37 @@ $('#history').addEventListener('click', (e) => {
     say(`Taken back: ${did(event)} ${event.title || ''}.`);
   }
 });
+
+/* ---- who is looking ---- */
+/** People of the log to look through the eyes of: some, or those whose id or name begins as typed; and a stranger. */
+export async function people() {
+  const place = $('#people'), typed = $('#other').value.trim(), answer = await awaited(place, ask('/v1/people', { prefix: typed }), people);
+  if (!answer || typed !== $('#other').value.trim()) return;
+  $('#people-sim').hidden = !answer.invented || !answer.people.length;
+  $('#nobody').textContent = typed && !answer.people.length ? `Nobody known here is called “${typed}”. Whoever is new is a stranger.` : '';
+  place.innerHTML = answer.people.map((p) => fill('person', { ...p, now: String(String(p.user_id) === state.user), initial: p.face ? '' : p.name.replace(/^Person /, '').slice(0, 3) })).join('')
+    + `<li><button class="stranger" data-person="" aria-pressed="${state.person.stranger}"><i class="blank"></i><b>A stranger</b><span>Nothing is known of a stranger but what they do from now on.</span></button></li>`;
+}
+
+let typing = 0;
+$('#other').addEventListener('input', () => { clearTimeout(typing); typing = setTimeout(people, 150); });
+$('#else').addEventListener('submit', async (e) => {
+  e.preventDefault();
+  clearTimeout(typing);
+  await people();
+  if ($('#other').value.trim()) $('#people [data-person]:not([data-person=""])')?.click();
+});
+
+/** Step into somebody; a visitor is asked whether what they did shall come along. */
+export async function enter(user, name) {
+  const before = state.user;
+  if (user && before !== user && before.startsWith('visitor-')) {
+    const visitor = await ask(`/v1/people/${encodeURIComponent(before)}`), wishes = (await ask(mine('instructions'))).wishes.length;
+    if (visitor.events || wishes) {
+      const brought = [visitor.events && many(visitor.events, 'event'), wishes && many(wishes, 'wish', 'wishes')].filter(Boolean).join(' and ');
+      const yes = await asked(`Take what you did along to ${name}?`, `<p>${esc(brought[0].toUpperCase() + brought.slice(1))} of this visit would join ${esc(name)}. Left behind, they stay with the stranger you were.</p>`, 'Take it along', 'Leave it behind', 'you');
+      if (yes) await change('POST', mine('merge', user), { from: before });
+    }
+  }
+  become(user);
+}

@@ -1,18 +1,18 @@
-/* Search as you type, with facets. What is asked stands in the address. */
-import { ask, state } from './api.js';
-import { $, $$, awaited, cards, esc, fill, many, note, say } from './parts.js';
+/* Things: search as you type, with facets; and one of them, with what is near it. What is asked stands in the address. */
+import { ask, basket, kept, state, tell } from './api.js';
+import { $, $$, awaited, cards, esc, fill, many, meets, note, say, shelf } from './parts.js';
 
 let facets = new Set(), typing = 0, speaking = 0, asked = null, cursor = null;
 
-/** Read the address, then ask. */
-export function open() {
+export function search() {
   const given = new URLSearchParams(location.search);
   facets = new Set(given.getAll('facet'));
   $('#q').value = given.get('q') ?? '';
   return find();
 }
 
-async function find() {
+/** Ask, and draw the answer; again where the wishes are others. */
+export async function find() {
   const q = $('#q').value.trim(), query = new URLSearchParams([...(q ? [['q', q]] : []), ...[...facets].map((f) => ['facet', f])]);
   history.replaceState(history.state, '', `/search${query.size ? `?${query}` : ''}`);
   asked?.abort();
@@ -21,7 +21,7 @@ async function find() {
   if (!answer) return;
   draw(q, answer);
   clearTimeout(speaking);
-  speaking = setTimeout(() => { if (!$('[data-view="search"]').hidden) say($('#found').textContent); }, 300);
+  speaking = setTimeout(() => { $('#found-said').textContent = $('#found').textContent; }, 300);
 }
 
 function draw(q, answer) {
@@ -36,7 +36,6 @@ function draw(q, answer) {
   $('#more-hits').hidden = !cursor;
 }
 
-/** The next results, after those shown. */
 export async function more() {
   const answer = await ask('/v1/search', { q: $('#q').value.trim(), user_id: state.user, cursor });
   const before = $('#hits').children.length;
@@ -46,9 +45,6 @@ export async function more() {
   $('#hits').children[before]?.querySelector('a').focus({ preventScroll: true });
   say(`${many(answer.items.length, 'more result')}.`);
 }
-
-/** The same question under other wishes. */
-export const again = () => find();
 
 export function untick() { facets.clear(); find(); }
 export function query(text) { $('#q').value = text; find(); $('#q').focus(); }
@@ -61,3 +57,36 @@ $('#facets').addEventListener('change', (e) => {
   if (e.target.checked) facets.add(facet); else facets.delete(facet);
   find();
 });
+
+/* ---- one of them ---- */
+let from = '';
+
+/** Draw the item that the address names; opening it is an event, with the answer it was found in. */
+export async function item(found) {
+  from = found;
+  const place = $('#item'), name = location.pathname.slice('/item/'.length);
+  const one = await awaited(place, ask(`/v1/items/${name}`, { user_id: state.user }), () => item(found));
+  if (!one) return null;
+  const id = String(one.item_id);
+  place.innerHTML = fill('thing', {
+    ...one, from, kept: String(kept.has(id)), meets: meets(one), sold: Boolean(one.price_said), bought: String(basket.has(id)), basket: basket.has(id) ? 'In your basket' : 'Put in basket',
+    properties: [...one.properties, { name: 'Touched by', value: many(one.people, 'person', 'people') }].map((p) => `<dt>${esc(p.name)}</dt><dd>${esc(p.value)}</dd>`).join(''),
+  }) + '<div id="nearby"></div>';
+  tell('click', id, { request_id: from });
+  near(id);
+  return one.title;
+}
+
+async function near(id) {
+  const place = $('#nearby');
+  const answer = await awaited(place, ask('/v1/similar', { item_id: id, user_id: state.user, k: 12 }), () => near(id));
+  if (answer) place.innerHTML = answer.items.length ? shelf({ title: 'Similar', because: answer.because, items: answer.items }) : '';
+}
+
+/** What the item meets, and what is near it, once the wishes are others. */
+export async function again() {
+  const id = $('#item [data-keep]')?.dataset.keep;
+  if (!id) return;
+  $('#item-meets').innerHTML = meets(await ask(`/v1/items/${encodeURIComponent(id)}`, { user_id: state.user }));
+  await near(id);
+}
