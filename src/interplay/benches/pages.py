@@ -74,7 +74,7 @@ add(
                     system="pagellm",
                     label=name,
                     seeds=seeds,
-                    settings={"data": f"amazon-{name}", "moments": 12_000} | more,
+                    settings={"data": f"amazon-{name}", "moments": 40_000} | more,
                 )
                 for name, seeds, more in (
                     ("beauty", (0, 1, 2), {"families": True}),

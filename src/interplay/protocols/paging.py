@@ -162,8 +162,8 @@ def _stirred(
     that stays the same."""
     told, same = [], []
     for draw in range(STIRS):
-        key = np.random.default_rng([draw, 41]).random(candidates.items.shape)
-        key[:, POOL:] = 1  # only the pool is stirred
+        drawn = np.random.default_rng([draw, 41]).random(candidates.items.shape)
+        key = np.where(np.arange(candidates.items.shape[1]) < POOL, drawn, 1.0)  # only the pool is stirred
         order = np.argsort(np.where(candidates.items >= 0, key, 2.0), axis=1, kind="stable")
         mixed = Slates(
             items=np.take_along_axis(candidates.items, order, 1), scores=np.take_along_axis(candidates.scores, order, 1)
