@@ -230,7 +230,7 @@ def test_recordings_of_a_person_are_found_by_whom_they_are_about_and_by_what_the
     kept = Recorded(Scripted(by=lambda _: {"yes": True}), tmp_path)
     about(kept, "ada").reply("t", {"command": "no horror"}, Answer)
     about(kept, "bo").reply("t", {"command": "as bo said"}, Answer)
-    kept.reply("t", {"shown": "a book for ada"}, Answer)
+    kept.reply("t", {"shown": "a lamp for ada"}, Answer)
     kept.reply("t", {"shown": "a lamp"}, Answer)
     (tmp_path / "x.0a1b").write_text('{"person": "a')  # cut off: it might be hers
     assert len(list(recordings(tmp_path, {"ada"}))) == 3 and len(list(recordings(tmp_path, {"bo"}))) == 2

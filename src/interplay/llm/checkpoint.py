@@ -24,7 +24,8 @@ from pydantic import BaseModel
 from interplay.errors import BadSetting, extra
 from interplay.llm import NoReply, Shape, read, told
 
-LONGEST = 200  # tokens of one text of a reply
+WORDY = 400  # tokens that the model may choose in one reply; then texts and lists end
+LONGEST = 60  # tokens of one text of a reply
 DIGITS = 12  # tokens of one number
 MANY = 12  # entries of one list, where the schema sets no other bound
 
@@ -101,7 +102,7 @@ class _Pen:
 
         self.torch, self.model, self.tokens = torch, model, tokens
         self.said, self.until, self.seconds = "", until, seconds
-        self.cache, self.size = DynamicCache(config=model.config), 0
+        self.cache, self.size, self.chosen = DynamicCache(config=model.config), 0, 0
         self.draws = torch.Generator().manual_seed(seed) if seed else None
         most = getattr(model.config, "max_position_embeddings", None)
         if most is not None and len(prompt) >= most:
@@ -158,6 +159,11 @@ class _Pen:
         """Which option the model would rather begin, by the option's first token; nothing is written."""
         return self._drawn(self.torch.tensor([float(self.logits[self.ids(o)[0]]) for o in options]))
 
+    @property
+    def spent(self) -> bool:
+        """Whether the model has said enough."""
+        return self.chosen >= WORDY
+
     def _drawn(self, scores: Any) -> int:
         if self.draws is None:
             return int(scores.argmax())
@@ -166,7 +172,8 @@ class _Pen:
     def grown(self, ends: Callable[[str], bool], most: int) -> str:
         """What the model goes on with until `ends` says so of the text, then taken back."""
         size, logits, ids, text = self.size, self.logits, list[int](), ""
-        while len(ids) < most and not ends(text):
+        while len(ids) < most and not self.spent and not ends(text):
+            self.chosen += 1
             ids.append(self._drawn(self.logits))
             text = self.tokens.decode(ids)
             self.logits = self._fed([ids[-1]])
@@ -180,7 +187,8 @@ def _written(pen: _Pen, schema: Mapping[str, Any], whole: Mapping[str, Any]) -> 
         schema = whole["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
     if "anyOf" in schema:
         kinds = [s for s in schema["anyOf"] if s.get("type") != "null"]
-        if len(kinds) < len(schema["anyOf"]) and pen.begins(["null", _opening(kinds[0])]) == 0:
+        may_lack = len(kinds) < len(schema["anyOf"])
+        if may_lack and (pen.spent or pen.begins(["null", _opening(kinds[0])]) == 0):
             pen.write("null")
             return
         _written(pen, kinds[0], whole)
@@ -199,7 +207,7 @@ def _written(pen: _Pen, schema: Mapping[str, Any], whole: Mapping[str, Any]) -> 
         _number(pen, schema)
     elif schema.get("type") == "string":
         text = pen.grown(lambda so_far: '"' in so_far.replace('\\"', "") or "\n" in so_far, LONGEST)
-        pen.write(json.dumps(_closed(text)[: schema.get("maxLength", 4 * LONGEST)], ensure_ascii=False))
+        pen.write(json.dumps(_closed(text)[: schema.get("maxLength", 10 * LONGEST)], ensure_ascii=False))
     else:
         pen.write("null")
 
@@ -216,7 +224,7 @@ def _listed(pen: _Pen, schema: Mapping[str, Any], whole: Mapping[str, Any]) -> N
     pen.write("[")
     for n in range(most):
         more = ", " if n else _opening(schema.get("items", {}))
-        if n >= fewest and pen.begins(["]", more]) == 0:
+        if n >= fewest and (pen.spent or pen.begins(["]", more]) == 0):
             break
         pen.write(", " if n else "")
         _written(pen, schema.get("items", {}), whole)

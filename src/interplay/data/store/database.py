@@ -331,7 +331,7 @@ class Database:
             return wrong if isinstance(wrong, InterplayError) else None
         said, kind = str(wrong.orig).splitlines()[0] if str(wrong.orig) else "", type(wrong.orig).__name__
         if "disk is full" in said or kind == "DiskFull" or "No space left" in said:
-            return InterplayError(
+            return Unavailable(
                 f"no room left to write {self.said}; nothing of this was kept. Make room, and send it again"
             )
         if "is not a database" in said or "malformed" in said:
