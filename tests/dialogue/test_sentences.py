@@ -39,6 +39,13 @@ horror again? No thanks. After 1990 | -! horror; +! year > 1990
 1983 and no later | +! year <= 1983
 2 hours and no more | +! runtime <= 120
 comedies, no horror, under 2 hours, after 1980 | +! comedy; -! horror; +! runtime < 120; +! year > 1980
+nothing over 95 minutes, and the 70s or earlier | -! runtime > 95; +! year <= 1979
+nothing over 95 minutes or before 1970 | -! runtime > 95; -! year < 1970
+no comedies, and noir please | -! comedy; +! film-noir
+no comedies or noir please | -! comedy; -! film-noir
+only noir, and horror - no | +! film-noir; -! horror
+horror? nah, but more noir | -! horror; +~ film-noir
+films from before 1967 bore me but noir is fine | -! year < 1967; +~ film-noir
 no horror, under 2 hours, before 1999 and no noir | -! horror; +! runtime < 120; +! year < 1999; -! film-noir
 """
 

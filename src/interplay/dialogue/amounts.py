@@ -76,6 +76,7 @@ _OF = (
 )
 _TOP = rf"(?P<most>{_MOST})(?: [\w']+){{0,6}}?(?:(?: (?:is|be|being|are|was)|'s)(?: only| just| about)?|:)"
 _LIMIT = r"(?:budget|limit|spend|pay|cost|afford|maximum)"
+_ANEW = r"(?!\s+(?:the )?[€$£'\d])"  # "over 20 or before 1990" are two
 _SIDELESS = re.compile(r"(?:is|'s|being) .*\blimit")  # of years: which side is said elsewhere, if at all
 
 
@@ -160,8 +161,8 @@ def amounts(plain: str, lexicon: Lexicon) -> list[Amount]:
         rf"(?: (?:only|just|about|around|roughly|maybe))*)\s+{amount(1)}",
         rf"(?P<pre>{_BELOW}|{_ABOVE})[\s-]+(?:(?:is|be|being|should be|i(?:'d| would)? (?:go|watch|take) is) )?"
         rf"(?:(?:from|of|in) )?(?:the )?(?:year )?{amount(1)}"
-        rf"(?:\s*(?P<post>{_AFTER_BELOW}|{_AFTER_ABOVE})(?!\w))?",
-        rf"{amount(1)}\s*(?P<post>{_AFTER_BELOW}|{_AFTER_ABOVE})(?!\w)",
+        rf"(?:\s*(?P<post>{_AFTER_BELOW}|{_AFTER_ABOVE})(?!\w){_ANEW})?",
+        rf"{amount(1)}\s*(?P<post>{_AFTER_BELOW}|{_AFTER_ABOVE})(?!\w){_ANEW}",
         rf"(?P<about>about|around|roughly|approximately|circa|some|~|close to|near)\s*{amount(1)}",
         amount(1),
     )  # fmt: skip
@@ -356,7 +357,7 @@ def _decade_bound(
         or re.search(r"\b(?:i'm|i am|we're|so|get) $", before[: said.start()])
     ):
         said = None  # "I'm over the 80s" is no bound
-    after = re.match(rf"\s*(?P<post>{_AFTER_BELOW}|{_AFTER_ABOVE})(?!\w)", plain[end:])
+    after = re.match(rf"\s*(?P<post>{_AFTER_BELOW}|{_AFTER_ABOVE})(?!\w){_ANEW}", plain[end:])
     if after and not said:
         up = re.fullmatch(_AFTER_ABOVE, after["post"]) is not None
         return Amount(start, end + after.end(), year, low if up else None, None if up else high)

@@ -148,16 +148,17 @@ def _govern(clauses: list[Clause], sentence: Marked) -> None:
                 pending.append(mark)
         _behind(clause, current, used, pending, sentence)
         if not clause.things and current is not None:
-            _points_back(current, clause, before, last, sentence)
+            disgust = current if _disgusted(clause) and (not before or clause.joined == "but") else None
+            if disgust is None:
+                _points_back(current, clause, before, last, sentence)
             _if_there_is(clause, last, sentence)
-            disgust = current if not before and any(m.what == "yuck" for m in clause.marks) else None
         if not any(m.kind == "cue" for m in clause.marks):
             bare = _bare(clause, sentence)
             for mark in pending:
                 mark.linked = clause.joined == "list" and bool(before)
                 if disgust is not None:  # "ugh, horror"
                     mark.cue, mark.governor = "no", disgust
-                elif carried is not None and bare and _carries(carried, before, mark, clause.comma):
+                elif carried is not None and bare and _carries(carried, before, mark, clause, sentence):
                     mark.cue, mark.governor, mark.inherited = str(carried.what), carried, True
             if any(not m.inherited for m in pending):
                 carried = None  # the list has ended: "no war, under 2 hours, after 1990"
@@ -177,16 +178,21 @@ def _bare(clause: Clause, sentence: Marked) -> bool:
     return all(w in PLAINLY or w == THING or w in texts for w in rest)
 
 
-def _carries(carried: Mark, before: list[Mark], mark: Mark, comma: bool) -> bool:
+def _carries(carried: Mark, before: list[Mark], mark: Mark, clause: Clause, sentence: Marked) -> bool:
     """Whether a list goes on: "no war or westerns" does, "no war, under 20" does not, and nor does "no red, lamps"."""
     if not before or (before[-1].kind == "amount") != (mark.kind == "amount"):
         return False
-    if carried.what == "forget" and comma:
+    other, gap = before[-1], sentence.plain[before[-1].end : mark.start]
+    parted = "," in gap and not re.search(r"\bn?or\b", gap)
+    if carried.what == "forget" and clause.comma:
         return False  # "never mind the price, lamps"
-    other = before[-1]
+    if parted and mark.kind == other.kind == "amount" and mark.what.number.column != other.what.number.column:
+        return False  # "nothing over 20, and from 1990 on"
+    if parted and re.search(r"\band\b", gap) and re.search(r"\bplease\b", sentence.plain[mark.end : clause.end]):
+        return False  # "no war, and comedies please"
     if mark.kind == "direction" and mark.what[2] and other.kind != "direction":
         return False  # "no red, cheaper"
-    return not (comma and mark.kind == other.kind == "value" and mark.what[0].column != other.what[0].column)
+    return not (clause.comma and mark.kind == other.kind == "value" and mark.what[0].column != other.what[0].column)
 
 
 def _stacked(current: Mark | None, used: bool, mark: Mark, sentence: Marked) -> Mark:
@@ -241,7 +247,7 @@ def _points_back(
         return
     said = sentence.plain[clause.start : clause.end]
     pointed = THEM.search(said) is not None or _alone(current, clause, sentence)
-    loose = [m for m in before if m.cue is None or m.cue in ("observe", "seen")]
+    loose = [m for m in before if m.cue is None or m.cue in ("observe", "seen") or (m.inherited and m in last)]
     loose = [m for m in loose if m.cue == "observe"] or [m for m in loose if m.kind != "amount" or m in last]
     if NO.match(sentence.plain, current.start):  # an answer: to a question of one's own it is a no, else a reply
         loose = [m for m in loose if m.cue != "seen" and not is_question(sentence.plain, m.start, m.end)]
@@ -324,6 +330,10 @@ def _echoed(clauses: list[Clause], sentence: Marked) -> None:
 
 def _era(mark: Mark) -> bool:
     return mark.kind == "amount" and decade(mark.what)
+
+
+def _disgusted(clause: Clause) -> bool:
+    return any(m.what == "yuck" for m in clause.marks)
 
 
 def _cued(clause: Clause) -> bool:

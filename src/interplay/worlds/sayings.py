@@ -290,8 +290,8 @@ HALVES = ("validation", "test")
 def half(which: str) -> dict[str, tuple[str, ...]]:
     """The phrasings of one half, by group.
 
-    >>> half("test")["decade"][0]
-    'I miss the {d}'
+    >>> half("validation")["decade"][0]
+    'from the {d}'
     """
     start = HALVES.index(which)
     return {name: lines[start::2] for name, lines in GROUPS.items()}
