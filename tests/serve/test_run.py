@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import httpx
 import pytest
 
 from interplay.errors import BadSetting
+from interplay.ops.threads import one_thread_a_request
 from interplay.serve.run import guarded, local, run
 
 SERVING = """
@@ -111,3 +113,16 @@ def test_a_port_that_is_taken_is_said_in_a_sentence():
         taken.listen()
         with pytest.raises(BadSetting, match="is taken"):
             run(None, "127.0.0.1", taken.getsockname()[1], lines=False)  # type: ignore[arg-type]
+
+
+def test_a_serving_process_computes_each_answer_on_one_thread(monkeypatch):
+    import torch
+
+    before = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    try:
+        torch.set_num_threads(2)
+        one_thread_a_request()
+        assert torch.get_num_threads() == 1 and os.environ["OMP_NUM_THREADS"] == "1"
+    finally:
+        torch.set_num_threads(before)

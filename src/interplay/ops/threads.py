@@ -7,6 +7,7 @@ cores from those that work.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -32,6 +33,14 @@ def one_blas_thread() -> Iterator[None]:
     """Inside, every call into BLAS runs on the thread that makes it."""
     with _blas().limit(limits=1, user_api="blas"):
         yield
+
+
+def one_thread_a_request() -> None:
+    """For a process that answers many at once: networks compute on the thread that asks them. What a second thread
+    saves one small answer it takes from the others, which wait for it by spinning."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # for a library that is loaded later
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(1)
 
 
 def spread(work: Callable[[int, int], None], n: int, chunk: int) -> None:

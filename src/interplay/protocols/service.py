@@ -51,6 +51,7 @@ RANKER = """
 system = "dcn-v2"
 serves = "feed"
 order = 1.0
+first = 200
 tasks = { like = ">=4" }
 descent = { epochs = 1, batch = 8192 }
 """
@@ -273,16 +274,14 @@ async def _spoken(server: Served) -> None:
 async def _composed(server: Served) -> None:
     """One answer, looked at: that a policy made its page is what this row is about."""
     connection = await Connection.open(server)
-    status, told = await connection.ask("/v1/recommendations?user_id=u0&k=20")
+    status, told = await connection.ask("/v1/recommendations?user_id=u1&k=20")
     request_id = json.loads(told)["request_id"] if status == 200 else ""
     status, told = await connection.ask(f"/v1/traces/{request_id}")
     connection.writer.close()
     stages = json.loads(told).get("stages", ()) if status == 200 else ()
-    by = next((stage["facts"].get("by", "base") for stage in stages if stage["name"] == "page"), "base")
-    if by != "policy":
-        raise BadData(
-            f"the page of u0 was made by {by!r}, not by the arranger's policy; its trace: {told.decode()[:400]}"
-        )
+    page = next((stage for stage in stages if stage["name"] == "page"), {"said": told.decode()[:400], "facts": {}})
+    if page["facts"].get("by") != "policy":
+        raise BadData(f"the page of u1 was not made by the arranger's policy: {page['said']}")
 
 
 async def _asked(server: Served, n_users: int, rate: int, seconds: int) -> dict[str, float]:

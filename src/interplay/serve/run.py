@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from interplay.errors import BadSetting
 from interplay.ops.garbage import walk_once
+from interplay.ops.threads import one_thread_a_request
 from interplay.serve.logs import structured
 
 GRACE = 20  # seconds
@@ -57,6 +58,7 @@ def run(app: FastAPI, host: str, port: int, *, lines: bool = True, grace: int = 
             server_header=False, h11_max_incomplete_event_size=64 << 10, limit_concurrency=2000,
         )  # fmt: skip
         named = f"[{host}]" if ":" in host else host
+        one_thread_a_request()
         walk_once()
         listening.listen(2048)  # whoever reads the address and comes at once waits; nobody is turned away
         print(f"http://{named}:{listening.getsockname()[1]}", flush=True)

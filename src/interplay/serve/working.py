@@ -23,7 +23,7 @@ class Workshop:
         self._working: dict[str, subprocess.Popen[bytes]] = {}
 
     def begin(self, errand: Errand) -> None:
-        """Start a process for an errand that was put; returns at once."""
+        """Start a process for an errand that was put; returns at once. Like the service it computes on one thread."""
         command = [sys.executable, "-m", "interplay.cli", "errand", errand.errand_id, "--tenant", self.store.tenant]
         said = tempfile.TemporaryFile()  # noqa: SIM115 (the thread that waits closes it)
         process = subprocess.Popen(

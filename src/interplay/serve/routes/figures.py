@@ -68,7 +68,10 @@ async def crowd(people: Crowded, request_id: RequestId) -> dict[str, Any]:
 
 @router.post("/crowd")
 async def walk(
-    people: Crowded, request: Request, request_id: RequestId, walking: Annotated[bool, Body(embed=True, examples=[True])]
+    people: Crowded,
+    request: Request,
+    request_id: RequestId,
+    walking: Annotated[bool, Body(embed=True, examples=[True])],
 ) -> dict[str, Any]:
     """Let the simulated people in, or send them home. They ask over HTTP with the key of whoever let them in."""
     if request.app.state.closing:
