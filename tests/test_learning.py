@@ -195,7 +195,7 @@ def test_a_kill_at_any_point_of_a_training_leaves_a_model_that_serves_and_the_ne
             run.stdin.flush()
             assert int(run.stdout.readline()) == signal.SIGKILL, point
             live = full.models.live()
-            assert live is not None and Fitted.load(full.models.path(live)).recommend(["u1"])
+            assert live is not None and Fitted.load(full.models.path(live)).recommend(["u1"], k=3).height == 3
             if point == "registered":
                 assert live.name == "item-knn" and [m["version"] for m in full.models.moves()] == [1, 2]
             else:
@@ -203,10 +203,18 @@ def test_a_kill_at_any_point_of_a_training_leaves_a_model_that_serves_and_the_ne
             if point == "half of the files":
                 assert any(p.name.startswith(".item-knn-") for p in full.models.strays())
         run.stdin.close()
-    with pytest.raises(BadSetting, match="is given up 60 seconds after its last sign of life"):
-        train(full, "item-knn", learning=LearningConfig(gate="always"))  # the killed one's lease has not run out
-    time.sleep(1.1)
+    time.sleep(1.1)  # the killed one's lease
     assert train(full, "item-knn", learning=LearningConfig(gate="always")).promoted
+
+
+def test_a_training_that_was_killed_holds_up_the_next_one_for_a_minute_at_most(full, monkeypatch):
+    at = 1_700_000_000_000_000
+    monkeypatch.setattr("interplay.data.store.store.now", lambda: at)
+    assert full.lease("train", "dead", learning.SILENT) and learning.SILENT == 60
+    with pytest.raises(BadSetting, match="is given up 60 seconds after its last sign of life"):
+        train(full, "popular", learning=LearningConfig(gate="always"))
+    at += 60_000_001
+    assert train(full, "popular", learning=LearningConfig(gate="always")).promoted
 
 
 def test_a_training_keeps_its_lease_as_long_as_it_lives_and_stops_where_it_lost_it(full, monkeypatch):
@@ -299,13 +307,16 @@ def test_a_schedule_outlives_a_database_that_is_down_and_a_training_that_fails(f
     assert len(turns.ran) == 1 and "was left out" in caplog.text and "ended with status 1" in caplog.text
 
 
-def test_a_recipe_sets_the_schedule_and_its_command_trains(full, place, tmp_path, monkeypatch):
+def test_a_recipe_sets_the_schedule_and_its_command_trains(people, tmp_path):
+    full = Store.open(tmp_path / "shop.db")
+    load(full, people)
     (tmp_path / "shop.toml").write_text(COOKED.replace("slice = 0.2", 'slice = 0.2\nevery = 12\ngate = "always"'))
     train(full, str(tmp_path / "shop.toml"))
     assert Engine.over(full).scene.learning.every == 12
-    schedule = learning.Schedule(full, place, 12)
+    schedule = learning.Schedule(full, str(tmp_path / "shop.db"), 12)
     done = schedule.run(schedule.command, env=schedule.environment, check=False, capture_output=True, text=True)
     assert done.returncode == 0 and "model 2 (shop.toml) is live" in done.stdout, done.stderr
+    full.close()
 
 
 def test_promoting_is_seen_whole_by_everybody(full):

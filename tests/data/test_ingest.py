@@ -69,6 +69,31 @@ def test_a_context_column_that_changes_its_kind_is_refused_row_by_row(tmp_path: 
     assert report.refused == 1 and (report.problems[0].row, report.problems[0].column) == (20_001, "page")
 
 
+def test_a_catalogue_comes_along_and_its_bad_rows_are_refused_like_others(tmp_path: Path):
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    (shop / "interactions.csv").write_text("user_id,item_id\nann,tea\nbob,jam\n")
+    (shop / "items.csv").write_text("item_id,price\ntea,2\n,3\ntea,4\njam,nan\n")
+    (shop / "users.csv").write_text("user_id,city\nann,Oslo\n")
+    (shop / "notes.txt").write_text("a\n")
+    with pytest.raises(BadData, match=r"interplay ingest FILES --out DIR"):
+        read_directory(shop)
+    for given, out in (([shop], "a"), ([shop / f"{n}.csv" for n in ("items", "users", "interactions")], "b")):
+        report = ingest(given, tmp_path / out)
+        told = read_directory(tmp_path / out)
+        assert (report.kept, report.refused) == (5, 2) and "1 NaN or infinite values of price" in str(report)
+        assert told.catalogue is not None and told.people is not None and len(told.events) == 2
+        assert pl.read_csv(tmp_path / out / "refused.csv").select("file", "row", "column").rows() == [
+            ("items.csv", 2, "item_id"),
+            ("items.csv", 3, "item_id"),
+        ]
+    assert "notes.txt is not taken over" in str(ingest(shop, tmp_path / "c"))
+    ingest(shop / "items.csv", tmp_path / "words")
+    assert read_directory(tmp_path / "words").n_items == 2
+    with pytest.raises(BadData, match="one file can"):
+        ingest([shop / "items.csv", shop], tmp_path / "d")
+
+
 @pytest.mark.parametrize(
     ("files", "said"),
     [

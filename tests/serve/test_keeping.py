@@ -12,6 +12,8 @@ from serving import NOW, shop
 from interplay.cascade.cascade import Cascade
 from interplay.cascade.parts import Source
 from interplay.data.store.store import Store
+from interplay.llm import Scripted
+from interplay.llm.recorded import Recorded
 from interplay.models.counts import Popular
 from interplay.models.lexical import Bm25
 from interplay.serve.app import create_app
@@ -170,6 +172,21 @@ def test_an_export_holds_everything_and_an_erasure_leaves_nothing(client, tmp_pa
     assert b"zelda-77" not in kept and b"Quint" not in kept
     again = client.post("/v1/events", json=told, headers={"Idempotency-Key": "z"})
     assert "idempotency-replayed" not in again.headers
+
+
+def test_what_a_text_model_said_of_a_person_is_recorded_and_erased_with_them(client, tmp_path, monkeypatch):
+    monkeypatch.setenv("INTERPLAY_TEXT_MODEL_URL", "http://127.0.0.1:9/v1")
+    store = Store.open(tmp_path / "other.db")
+    with TestClient(create_app(Engine(DATA, client.app.state.engine.cascade, clock=lambda: NOW, store=store))) as app:
+        held = app.app.state.steering["default"].model
+        assert isinstance(held, Recorded)
+        held.model = Scripted(by=lambda _: {"wishes": []})
+        for _ in range(2):
+            app.post("/v1/chat", json={"user_id": "zelda-77", "text": "no tea please"})
+        assert len(held.model.asked) == 1 and len(list(held.folder.glob("*.json"))) == 1
+        assert app.get("/v1/users/zelda-77/export").json()["recordings"][0]["data"]["command"] == "no tea please"
+        assert app.delete("/v1/users/zelda-77").json()["recordings"] == 1 and not list(held.folder.iterdir())
+    store.close()
 
 
 def test_somebody_of_the_data_set_can_be_erased_too(client):

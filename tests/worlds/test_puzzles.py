@@ -45,9 +45,20 @@ def test_events_are_sorted_by_person_and_time(name):
 
 @pytest.mark.parametrize("name", PUZZLES)
 @pytest.mark.parametrize("seed", [0, 1])
-def test_popularity_solves_none_of_them(name, seed):
+def test_popularity_solves_none_of_them_but_the_one_that_is_about_it(name, seed):
     puzzle = PUZZLES[name](seed)
-    assert hit(Popular().fit(puzzle.dataset).retrieve(puzzle.requests, puzzle.n), puzzle) <= 0.5
+    share = hit(Popular().fit(puzzle.dataset).retrieve(puzzle.requests, puzzle.n), puzzle)
+    assert (share <= 0.5) == (puzzle.floor == "popular"), share
+    assert puzzle.chance <= 0.5
+
+
+def test_chance_is_the_share_of_lists_drawn_by_lot_that_hold_an_answer():
+    puzzle = PUZZLES["fame"](0)
+    rng, found = np.random.default_rng(0), []
+    for i in range(len(puzzle.requests)):
+        free = np.setdiff1d(np.arange(puzzle.dataset.n_items), puzzle.requests.history.row(i)["item"])
+        found += [rng.choice(free) in puzzle.truth.row(i)["item"] for _ in range(50)]
+    assert np.mean(found) == pytest.approx(puzzle.chance, abs=0.03)
 
 
 def test_counts_that_fade_solve_the_fashion_puzzle():

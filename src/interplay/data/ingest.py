@@ -1,6 +1,7 @@
 """Logs larger than memory: CSV, Parquet, Arrow or JSON lines stream into a dataset directory, batch by batch.
 
-Nothing is sorted or numbered here (reading does that), so memory is bounded by the batch whatever the log's size.
+Nothing is sorted or numbered here (reading does that), so memory is bounded by the batch whatever the log's size; what
+describes items and users is read whole.
 Rows that cannot be used go to `refused.csv` with file, row, column, reason and what stood there; nothing is lost.
 """
 
@@ -24,13 +25,15 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from interplay.data import checks
-from interplay.data.files import ROW, TEXTUAL, batches, typed, written_whole
+from interplay.data.files import ROW, SUFFIXES, TEXTUAL, batches, column_names, typed, written_whole
 from interplay.data.report import Report
+from interplay.data.tables import described
 from interplay.errors import BadData
 from interplay.types import TEST, TRAIN, VALID
 
 Progress = Callable[[str, Mapping[str, Any]], None]
 TYPES = {"timestamp": pl.Int64, "order": pl.Float64, "value": pl.Float32, "event_type": pl.String, "split": pl.String}
+KEYS = {"items": "item_id", "users": "user_id"}
 SPOKEN = {TRAIN: "train", VALID: "valid", TEST: "test"}
 
 
@@ -46,23 +49,29 @@ def ingest(
 ) -> Report:
     """Stream files of interactions into the dataset directory `out`; returns the counts of every file.
 
-    All files have the same columns. Good rows are written in the order of the files; refused ones to `refused` (by
-    default OUT/refused.csv, made only when needed). `batch` rows are held at once. A failure leaves no `out`.
-    Errors: BadData for wrong columns, wrong time units and files that are cut off.
+    What has item_id and no user_id describes items, the other way round users; a directory stands for its files of the
+    three kinds. All files of interactions have the same columns. Good rows are written in the order of the files;
+    refused ones to `refused` (by default OUT/refused.csv, made only when needed). `batch` rows are held at once. A
+    failure leaves no `out`. Errors: BadData for wrong columns, wrong time units and files that are cut off.
     """
     listed = [Path(files)] if isinstance(files, (str, Path)) else [Path(f) for f in files]
     if not listed:
         raise BadData("nothing to ingest; name at least one file of interactions")
-    names, schema = _schema(listed, batch)
     report, began = Report(Path(out).name), time.perf_counter()
+    found = _found(listed, report)
+    names, schema = _schema(found["interactions"], batch)
     with written_whole(Path(out), replace=replace) as fresh, ExitStack() as open_files:
         report.sink = RefusedRows(Path(refused) if refused else fresh / "refused.csv", open_files)
-        writer = open_files.enter_context(
-            pa.parquet.ParquetWriter(
-                fresh / "interactions.parquet", _empty(schema).to_arrow().schema, compression="zstd"
+        for kind, key in KEYS.items():
+            for path in found[kind]:
+                described(path, key, report).write_parquet(fresh / f"{kind}.parquet")
+        if found["interactions"]:
+            writer = open_files.enter_context(
+                pa.parquet.ParquetWriter(
+                    fresh / "interactions.parquet", _empty(schema).to_arrow().schema, compression="zstd"
+                )
             )
-        )
-        for path in listed:
+        for path in found["interactions"]:
             for part in batches(path, report, rows=batch):
                 kept = _checked(part.select(*names, ROW), path.name, report, schema, time_unit)
                 if len(kept):
@@ -70,8 +79,8 @@ def ingest(
                 if progress is not None:
                     c = report.counts(path.name)
                     progress(f"ingest {path.name}", {"rows": c.rows, "kept": c.kept, "refused": c.refused})
-        if not report.kept:
-            report.note("no event was kept; the data set is empty")
+        if found["interactions"] and not sum(report.counts(p.name).kept for p in found["interactions"]):
+            report.note("no event was kept; nothing can be learnt from behaviour")
         report.sink = None
     if report.refused:
         report.note(f"refused rows are in {refused or Path(out) / 'refused.csv'}")
@@ -80,8 +89,36 @@ def ingest(
     return report
 
 
+def _found(paths: Sequence[Path], report: Report) -> dict[str, list[Path]]:
+    """interactions, items, users -> their files, told apart by their columns."""
+    found: dict[str, list[Path]] = {"interactions": [], **{kind: [] for kind in KEYS}}
+    for path in paths:
+        inside = [path]
+        if path.is_dir():
+            inside = [p for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES and p.stem in found]
+            if not inside:
+                raise BadData(
+                    f"{path} holds none of {', '.join(found)} as {', '.join(SUFFIXES)}; what other tools write goes "
+                    "into a store (--store)"
+                )
+            for other in sorted(set(path.iterdir()) - set(inside)):
+                report.note(f"{other.name} is not taken over: a directory is made of {', '.join(found)}")
+        for file in inside:
+            have = set(column_names(file))
+            alone = [kind for kind, key in KEYS.items() if key in have and not {"user_id", "item_id"} <= have]
+            found[alone[0] if alone else "interactions"].append(file)
+    if not found["interactions"] and not found["items"]:  # people alone are no data set: told as a log without items
+        found["interactions"], found["users"] = found["users"], []
+    for kind in KEYS:
+        if len(found[kind]) > 1:
+            raise BadData(f"{' and '.join(p.name for p in found[kind])} describe {kind}; one file can, so join them")
+    return found
+
+
 def _schema(files: list[Path], batch: int) -> tuple[list[str], dict[str, pl.DataType]]:
     """The columns that all files share, and the type that each is written with."""
+    if not files:
+        return [], {}
     heads = [next(iter(batches(f, Report(f.name), rows=min(batch, 65_536))), pl.DataFrame()).drop(ROW, strict=False)
              for f in files]  # fmt: skip
     names = heads[0].columns

@@ -112,5 +112,6 @@ class Report:
             first = f"; the first: {self.problems[0]}" if self.problems else ""
             raise BadData(
                 f"{self.name}: {self.refused:,} of {self.rows:,} rows cannot be used{first}. Mend them, or ingest the "
-                "file: that keeps the good rows and writes the refused ones to a file of their own"
+                "files (interplay ingest FILES --out DIR): that keeps the good rows and writes the refused ones to a "
+                "file of their own"
             )

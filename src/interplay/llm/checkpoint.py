@@ -78,7 +78,7 @@ class Local:
             except ImportError as missing:
                 raise extra("transformers", "text") from missing
             tokens = AutoTokenizer.from_pretrained(self.path, local_files_only=True)
-            model = AutoModelForCausalLM.from_pretrained(self.path, local_files_only=True, trust_remote_code=False)
+            model: Any = AutoModelForCausalLM.from_pretrained(self.path, local_files_only=True, trust_remote_code=False)
             self._held = model.to(self.device).eval(), tokens
         return self._held
 

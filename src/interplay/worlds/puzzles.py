@@ -1,9 +1,11 @@
 """Tiny worlds with one known answer each.
 
 A system claims puzzles in its row (`System.solves`); a claimed puzzle is solved when at least eight in ten requests
-find an item of `truth` among their first `n`, and popularity does worse. Every world has at most 200 people and 60
-items, is drawn from its seed alone, and is built in milliseconds. Items are shuffled, so that no index means anything.
+find an item of `truth` among their first `n`, and popularity (in `fame`: chance) does worse. Every world has at most
+200 people and 60 items, is drawn from its seed alone, and is built in milliseconds. Items are shuffled, so that no
+index means anything.
 
+fame     everybody likes the same few things            counting; what reads more into histories finds noise
 groups   people of one group like one shelf             anything that learns from who touched what
 cycle    the next item follows the last one             anything that learns order
 fashion  what was liked is no longer liked              anything that weighs by age
@@ -40,6 +42,33 @@ class Puzzle:
     requests: Requests
     truth: Ragged  # column item: any of them will do
     n: int
+    floor: str = "popular"  # what a claimant does better than: popularity, or "chance"
+
+    @property
+    def chance(self) -> float:
+        """How often one of `n` things drawn by lot from those that may be shown is an answer."""
+        past = self.requests.history
+        free = self.dataset.n_items - np.array([len(np.unique(past.row(i)["item"])) for i in range(len(past))])
+        return float(np.mean(1 - (1 - self.truth.lengths / free) ** self.n))
+
+
+def fame(seed: int) -> Puzzle:
+    """Six things of forty that everybody likes alike; each person takes half of them by lot, and now and then another.
+
+    Answer to strangers and to those who lack some: one of the six. What goes with what is chance.
+    """
+    rng = np.random.default_rng([seed, 11])
+    people, n_items, liked = 120, 40, 6
+    place = rng.permutation(n_items)
+    taken = rng.random((people, n_items)) < np.where(np.arange(n_items) < liked, 0.5, 0.05)
+    user, item = np.nonzero(taken)
+    order = np.lexsort((rng.random(len(user)), user))
+    dataset = _world("fame", user, place[item[order]], people, n_items)
+    known = np.flatnonzero(~taken[:, :liked].all(axis=1))[:40]
+    asked = np.concatenate([known, np.full(20, -1)])
+    truth = [place[:liked][~taken[u, :liked]] for u in known] + [place[:liked]] * 20
+    requests = Requests.of(dataset, asked)
+    return Puzzle(name="fame", dataset=dataset, requests=requests, truth=Ragged.of(truth), n=1, floor="chance")
 
 
 def groups(seed: int) -> Puzzle:
@@ -301,7 +330,8 @@ def slots(seed: int) -> Puzzle:
 
 
 PUZZLES: dict[str, Callable[[int], Puzzle]] = {
-    build.__name__: build for build in (groups, cycle, fashion, switch, ratings, bundle, bridge, words, cold, slots)
+    build.__name__: build
+    for build in (fame, groups, cycle, fashion, switch, ratings, bundle, bridge, words, cold, slots)
 }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": Sentence, "description": "An id, facet or cursor that does not exist"},
     413: {"model": Sentence, "description": "A body or a batch that is too large"},
     422: {"model": Sentence, "description": "A value that cannot be meant"},
-    429: {"model": Sentence, "description": "More than this key may ask or can be taken at the moment; see Retry-After"},
+    429: {"model": Sentence, "description": "More than this key may ask, or too much at the moment; see Retry-After"},
     503: {"model": Sentence, "description": "The store does not answer at the moment; see Retry-After"},
 }  # fmt: skip
 
