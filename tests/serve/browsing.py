@@ -22,6 +22,7 @@ from interplay.serve.engine import Engine
 from interplay.types import Dataset
 
 CHROMIUM = Path("/usr/bin/chromium")
+expect.set_options(timeout=15_000)  # milliseconds; the machine may be busy
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update",
@@ -61,7 +62,7 @@ def opened(
     context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **more})
     context.add_cookies([{"name": "interplay_person", "value": user, "url": served}])
     page, wrong = context.new_page(), []
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     page.on("console", lambda m: m.type in ("error", "warning") and wrong.append(f"{m.text} {m.location['url']}"))
     page.on("pageerror", lambda e: wrong.append(str(e)))
     page.on("request", lambda r: None if r.url.startswith((served, "data:", "blob:")) else wrong.append(r.url))

@@ -62,7 +62,7 @@ seconds = 0.5
 places = 20
 pool = 40
 folds = 1                              # cut by time: the sources are fitted once more
-moments = 8000
+moments = 40_000                        # of so many things few take one of the first that they are shown
 doubts = false                         # what is measured is its work, whatever it has learnt here
 reward = { dim = 16, descent = { epochs = 2 } }
 policy = { dim = 16, rounds = 2, pages = 128, every = 2, descent = { epochs = 2 } }

@@ -72,16 +72,22 @@ def people(engine: Engine, n: int = 11) -> list[dict[str, Any]]:
     return out
 
 
+LOOKED = 50_000  # people at most whose names are looked through while somebody types
+
+
 def called(engine: Engine, prefix: str, n: int = 8) -> list[dict[str, Any]]:
-    """Persons whose id or name begins so, in the order of the log; whoever has that very id comes first."""
+    """Persons whose id or name begins so, in the order of the log, of its first ones where there are very many; whoever
+    has that very id comes first."""
     wanted, users, table = prefix.strip().lower(), engine.dataset.users, engine.dataset.people
     names = table["name"].to_list() if table is not None and "name" in table.columns else []
-    found: list[int] = []
+    found = [i for i in users.index([prefix.strip()]).tolist() if i >= 0]
     for index, user in enumerate(users):
+        if len(found) >= n or index >= LOOKED:
+            break
         known = str(user).lower(), str((names[index] if index < len(names) else None) or "").lower()
-        if any(text.startswith(wanted) for text in known) and not str(user).startswith(NOBODY):
-            found = [index, *found] if known[0] == wanted else [*found, index][:n]
-    return [_introduced(person(engine, users[i]), tastes(engine, i)) for i in found[:n]]
+        if index not in found and any(text.startswith(wanted) for text in known) and not str(user).startswith(NOBODY):
+            found.append(index)
+    return [_introduced(person(engine, users[i]), tastes(engine, i)) for i in found]
 
 
 def _introduced(who: Mapping[str, Any], liking: Sequence[tuple[str, float]]) -> dict[str, Any]:

@@ -106,10 +106,10 @@ const tick = (name, value, label, on, said) => `<label><input type="checkbox" na
 const slide = (name, label, value, max, step = 0.05) => `<label><span class="name">${esc(label)}</span><input type="range" name="${esc(name)}" min="0" max="${max}" step="${step}" value="${value}"><output class="n">${figure(+value)}</output></label>`;
 const typed = (name, label, value, hint) => `<label><span class="name">${esc(label)}</span><input type="text" name="${name}" value="${esc(value ?? '')}" placeholder="${esc(hint)}" autocomplete="off" spellcheck="false"></label>`;
 const forms = {
-  understand: (s) => {
+  understand: (s, { query }) => {
     const heard = s.facts.heard ?? state.wishes;
-    return (s.facts.query ? typed('query', 'The query', s.facts.query, 'other words') : '')
-      + (heard.length ? `<p>Read these wishes, or leave them out:</p>${heard.map((w) => tick('wish', w.wish_id, w.text, !w.off, true)).join('')}` : s.facts.query ? '' : '<p class="quiet small">No words and no wish were read: only the past of the person.</p>');
+    return (query ? typed('query', 'The query', query, 'other words') : '')
+      + (heard.length ? `<p>Read these wishes, or leave them out:</p>${heard.map((w) => tick('wish', w.wish_id, w.text, !w.off, true)).join('')}` : query ? '' : '<p class="quiet small">No words and no wish were read: only the past of the person.</p>');
   },
   retrieve: (s) => (s.facts.sources ?? []).filter((x) => !('left_out' in x) && !('serves' in x)).map((x) => tick('source', x.source, named(x.source), 'gave' in x)).join(''),
   rank: (s) => Object.entries(s.facts.weights ?? {}).map(([name, v]) => slide(name, named(name), v, Math.max(2, v))).join(''),
