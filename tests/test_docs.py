@@ -83,7 +83,7 @@ def shop(tmp_path, monkeypatch):
     """What a reader has at hand: a log, a catalogue, what was shown, a recipe, and a public set under its own name."""
     from logged import PLACES, pages, small
 
-    user, items, chance, clicked = (part[:1500] for part in pages(0, False))
+    user, items, chance, clicked = (part[:3000] for part in pages(0, False))
     market, at = small().dataset, 1_700_000_000_000_000 + np.arange(len(user)) * 60_000_000
     row, place = np.nonzero(clicked)
     names, people = np.array(market.items.names), np.array(market.users.names)
@@ -112,7 +112,8 @@ def shop(tmp_path, monkeypatch):
     pairs.with_columns(part=rng.choice(3, len(pairs), p=(0.7, 0.1, 0.2))).write_parquet(public / "implicit_ge3.parquet")
     pairs.write_parquet(public / "sequences.parquet")  # by which the set is known
     others = {  # what other tools wrote
-        "ml-1m/ratings.dat": "1::10::5::978300760\n2::10::3::978300761\n", "ml-1m/movies.dat": "10::Heat (1995)::Crime\n",
+        "ml-1m/ratings.dat": "1::10::5::978300760\n2::10::3::978300761\n",
+        "ml-1m/movies.dat": "10::Heat (1995)::Crime\n",
         "gorse/feedback.csv": "feedback_type,user_id,item_id,time_stamp\nread,ann,tea,2024-05-01 10:00:00 +0000 UTC\n",
         "shop.inter": "user_id:token\titem_id:token\ttimestamp:float\nann\ttea\t1700000000\n",
     }  # fmt: skip
