@@ -62,10 +62,14 @@ def test_a_wish_that_expires_is_gone_when_its_time_is_over(browser):
         assert not [t for t in titles(page) if "lamp" in t]
         page.locator("#wishes [data-wish]").click()
         dialog = page.get_by_role("dialog")
-        dialog.get_by_label("today").check()
+        dialog.get_by_label("a week from now").check()
         dialog.get_by_role("button", name="Change").click()
-        expect(page.locator(".wish small")).to_contain_text("today")
-        clock[0] += 2 * DAY
+        expect(page.locator(".wish small")).to_contain_text(" · to ")
+        clock[0] += 3 * DAY  # the visit is over long since, the week is not
+        page.reload()
+        expect(page.locator("#wishes li")).to_have_count(1)
+        assert not [t for t in titles(page) if "lamp" in t]
+        clock[0] += 6 * DAY
         page.reload()
         expect(page.locator("#heroes .hero").first).to_be_visible()
         expect(page.locator("#wishes li")).to_have_count(0)
