@@ -166,7 +166,7 @@ function seen(e, made) {
   made.heat = (w) => charts.heat(w, a.grid);
   return note({ tone: 'plain', sign: { better: 'yes', worse: 'no' }[a.verdict] ?? 'note', strong: { better: 'It says more than click rates.', worse: 'Click rates say more.' }[a.verdict] ?? 'It may say no more than click rates.', text: sentence(a.said) })
     + a.notes.map((n) => note({ tone: 'care', text: sentence(n) })).join('')
-    + chart('heat', 'How often each place is looked at', `In % of the place that is looked at most; the small figure is the place${several ? ' in its row' : ''}. Darker: more. Model: ${esc(a.model)}.`)
+    + chart('heat', 'How often each place is looked at', `In % of the place that is looked at most; the small figure is the place${several ? ' in its row' : ''}. Stronger: more. Model: ${esc(a.model)}.`)
     + table('Places', 'Looks beside what was counted. The model takes away what stood there; click rates do not.', [...(several ? ['#Row', '#Place'] : ['Place']), '#Looked at', `#${esc(a.kind)}s a showing`, '#95 %', '#Shown'], cells.map((c) => [...(several ? [c.row] : []), c.place, full(c.examination), number(c.rate), span(c.interval), count(c.shown)]))
     + (a.rows.length ? `<section><h2>Why each row stands there</h2><p class="quiet">The order of rows of the average page that would be clicked most: ${esc(a.rows_said)}.</p><ol>${a.rows.map((r) => `<li>${esc(sentence(r.said))}</li>`).join('')}</ol></section>` : '');
 }

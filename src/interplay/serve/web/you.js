@@ -154,7 +154,7 @@ export async function people() {
   if (!answer || typed !== $('#other').value.trim()) return;
   $('#people-sim').hidden = !answer.invented || !answer.people.length;
   $('#nobody').textContent = typed && !answer.people.length ? `Nobody known here is called “${typed}”. Whoever is new is a stranger.` : '';
-  place.innerHTML = answer.people.map((p) => fill('person', { ...p, now: String(String(p.user_id) === state.user), initial: p.face ? '' : p.name.replace(/^Person /, '').slice(0, 3) })).join('')
+  place.innerHTML = answer.people.map((p) => fill('person', { ...p, now: String(String(p.user_id) === state.user), initial: p.face ? '' : p.name.replace(/^Person /, '').slice(-3) })).join('')
     + `<li><button class="stranger" data-person="" aria-pressed="${state.person.stranger}"><i class="blank"></i><b>A stranger</b><span>Nothing is known of a stranger but what they do from now on.</span></button></li>`;
 }
 
