@@ -25,7 +25,7 @@ def rated():
     item = np.concatenate([rng.permutation(items) for items in own])
     likes = rng.random(len(user)) < np.where((user % 2) == (item % 2), 0.9, 0.2)
     return from_frames("stars", {
-        "user_id": user, "item_id": item, "timestamp": 10**9 * np.arange(1, len(user) + 1) * 1000,
+        "user_id": user, "item_id": item, "timestamp": 10**15 + 10**11 * np.arange(len(user)),
         "value": np.where(likes, 5.0, 2.0),
     })  # fmt: skip
 
@@ -115,7 +115,7 @@ def test_tables_are_rendered_from_records(tmp_path):
     rows["random", 0] = {"metrics": m, "protocol": {"judged": "so"}}
     assert "| `random` | 0 | 0 | 0.500 (0.500 to 0.500) |" in lasting_logged.table(page, rows, tmp_path)
     simulators = {("interest", 0): {"metrics": {}, "facts": {"steps_a_second": 123_000}, "protocol": {"judged": "so"}}}
-    assert simulating.table(BENCHES["simulators"], simulators, tmp_path).endswith("| 123 |")
+    assert simulating.table(BENCHES["simulators"], simulators, tmp_path).endswith("| 123 | 1 |")
     worth = dict.fromkeys(ordering.POLICIES, 0.25)
     told = {f"{m}_{k}": 0.5 for m in ("found", "rated") for k in ("tau", "low", "high", "same")}
     record = {
