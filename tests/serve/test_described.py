@@ -190,4 +190,5 @@ if __name__ == "__main__":
             for name, (status, answer) in sorted(told.items())
             if status < 300 and not isinstance(answer, str)
         }
-        ANSWERS.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(kept, indent=1, ensure_ascii=False).replace(folder, "/srv/interplay")
+        ANSWERS.write_text(text + "\n", encoding="utf-8")

@@ -22,6 +22,7 @@ from interplay.data.read import load
 from interplay.evaluate.compare import Comparison, compare
 from interplay.evaluate.labelled import JudgedExamples, parse
 from interplay.metrics import user_auc
+from interplay.protocols.tables import ruled
 from interplay.ranking import Division, divide, fit_ranker, milliseconds
 from interplay.types import TEST, Array
 
@@ -99,8 +100,8 @@ def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: 
     verdicts = {task: _compared(rows, task, base, root) for task in TASKS}
     figures = [f"{m} {t}" for t in TASKS for m in ("auc", "gauc", "logloss")]
     head = ["row", *figures, "trials", "parameters", "ms", "s"]
-    lines = [page.about, "", " ".join(f"{v}." for v in newest["protocol"].values()), "", *_ruled(head)]
-    tests = _ruled([f"gauc against {base}", *(f"{t} ({verdicts[t].n} people)" for t in TASKS)])
+    lines = [page.about, "", " ".join(f"{v}." for v in newest["protocol"].values()), "", *ruled(head)]
+    tests = ruled([f"gauc against {base}", *(f"{t} ({verdicts[t].n} people)" for t in TASKS)])
     for group in page.columns():
         lines += [f"| **{group}** |" + " |" * (len(head) - 1)] if group else []
         for entry in page.entries:
@@ -116,10 +117,6 @@ TESTED = (
     "Paired tests of each person's AUC, every person alike, over those who have both classes; seeds averaged and "
     "drawn. `better` and `worse` need a 95 % bootstrap interval without 0 and a Holm-corrected p below .05."
 )
-
-
-def _ruled(head: Sequence[str]) -> list[str]:
-    return ["| " + " | ".join(head) + " |", "|" + "|".join("---" for _ in head) + "|"]
 
 
 def _compared(rows: Mapping[str, Sequence[Mapping[str, Any]]], task: str, base: str, root: Path) -> Comparison:

@@ -22,6 +22,7 @@ from interplay.data.fetch import cache
 from interplay.data.read import load
 from interplay.evaluate.labelled import JudgedExamples, parse
 from interplay.learn.ranked import logit, sigmoid
+from interplay.protocols.tables import ruled
 from interplay.ranking import METRICS, divide, fit_ranker, judge_ranker, milliseconds
 from interplay.types import TEST, TRAIN, VALID, Array
 
@@ -139,7 +140,7 @@ def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: 
     head = ["system", *(COLUMNS.get(m, m.replace("_", " ")) for m in page.metrics)]
     head += [*([f"AUC against `{page.baseline}`"] if paired else []), "published", "trials", "fit s"]
     lines = [page.about, "", " ".join(f"{v}." for v in newest["protocol"].values()) + f" {READ}", ""]
-    lines += _ruled(head)
+    lines += ruled(head)
     for group in page.columns():
         lines += [f"| **{group}** |" + " |" * (len(head) - 1)] if group else []
         for entry in page.entries:
@@ -173,10 +174,6 @@ READ = (
     "over seeds, features joined. Parameters: all numbers that are kept."
 )
 FACTS = {"parameters": "parameters", "auc_valid": "best"}  # figures that also stand among the facts of a fit
-
-
-def _ruled(head: Sequence[str]) -> list[str]:
-    return ["| " + " | ".join(head) + " |", "|" + "|".join("---" for _ in head) + "|"]
 
 
 def _figures(own: Sequence[Mapping[str, Any]], metric: str) -> list[float]:
@@ -243,7 +240,7 @@ def _chosen(label: str, own: Sequence[Mapping[str, Any]]) -> list[str]:
     names = fields(own[0])
     lines = [
         f"What `{label}` chose for each pair of fields, one letter a seed: R remembered, F factorized, - left naive.",
-        "", *_ruled(["", *names[1:]]),
+        "", *ruled(["", *names[1:]]),
     ]  # fmt: skip
     for i, one in enumerate(names[:-1]):
         cells = ["".join(p[one, other] for p in pairs) if j > i else "" for j, other in enumerate(names) if j]
@@ -262,7 +259,7 @@ def _trials(own: Sequence[Mapping[str, Any]]) -> list[str]:
     """Narrow networks that remember more and more pairs, and the AUC that each reached on validation."""
     counts = sorted({t["pairs"] for r in own for t in r["facts"]["tried"]})
     lines = ["The AUC on validation of narrow networks that remember so many pairs.", ""]
-    lines += _ruled(["pairs remembered", *map(str, counts)])
+    lines += ruled(["pairs remembered", *map(str, counts)])
     for r in own:
         reached = {t["pairs"]: f"{t['auc']:.4f}".replace("0.", ".", 1) for t in r["facts"]["tried"]}
         lines.append("| " + " | ".join([f"seed {r['seed']}", *(reached.get(c, "") for c in counts)]) + " |")
@@ -279,7 +276,7 @@ def _alpha(own: Sequence[Mapping[str, Any]]) -> list[str]:
     shares = np.array(record["facts"]["alpha"])  # snapshots x pairs x methods
     order = np.argsort(-shares[-1, :, 0], kind="stable")
     lines = ["", f"Alpha's share of remembering by step of the search (seed {record['seed']}).", ""]
-    lines += _ruled(["step", *map(str, steps)])
+    lines += ruled(["step", *map(str, steps)])
     lines += ["| " + " | ".join([pairs[p], *(f"{v:.2f}" for v in shares[:, p, 0])]) + " |" for p in order[:SHOWN]]
     rest = shares[:, order[SHOWN:]].mean(axis=1) if len(order) > SHOWN else np.zeros((0, 0))
     for place, what in enumerate(("remembering", "factorizing", "leaving naive") if rest.size else ()):

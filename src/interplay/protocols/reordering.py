@@ -28,6 +28,7 @@ from interplay.evaluate.compare import Comparison, compare
 from interplay.fitted import built
 from interplay.learn.negatives import taken, uniform
 from interplay.protocols.purchases import purchases
+from interplay.protocols.tables import ruled
 from interplay.ranking import milliseconds
 from interplay.types import TEST, TRAIN, VALID, Array, Ragged, Requests, Run
 
@@ -200,8 +201,8 @@ def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: 
     published = any(entry.published for entry in page.entries)
     head = ["row", *(m.replace("_", " ") for m in shown), *(["published"] if published else []), "trials"]
     lines = [page.about, "", " ".join(f"{v}." for v in told.values()), ""]
-    lines += _ruled([*head, "parameters", "ms", "epochs", "s"])
-    tests = _ruled([f"against {base}", *(m.replace("_", " ") for m in shown)])
+    lines += ruled([*head, "parameters", "ms", "epochs", "s"])
+    tests = ruled([f"against {base}", *(m.replace("_", " ") for m in shown)])
     for group in page.columns():
         lines += [f"| **{group}** |" + " |" * (len(head) + 3)] if group else []
         for entry in page.entries:
@@ -217,10 +218,6 @@ TESTED = (
     "Paired tests over people, seeds averaged and drawn: the difference with its 95 % bootstrap interval; `better` and "
     "`worse` need an interval without 0 and a Holm-corrected p below .05."
 )
-
-
-def _ruled(head: Sequence[str]) -> list[str]:
-    return ["| " + " | ".join(head) + " |", "|" + "|".join("---" for _ in head) + "|"]
 
 
 def _compared(

@@ -31,6 +31,15 @@ class Difference(NamedTuple):
         return f"{figure(self.mean, signed=True)} ± {figure(self.half)}"
 
 
+def ruled(head: Sequence[str]) -> list[str]:
+    """The two lines that begin a table.
+
+    >>> ruled(["row", "auc"])
+    ['| row | auc |', '|---|---|']
+    """
+    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+
+
 def metric(name: str) -> Value:
     """A metric of a record."""
     return lambda record: float(record["metrics"][name])
