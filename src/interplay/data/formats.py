@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -47,22 +47,22 @@ def recognised(path: Path, *, alone: bool = False) -> Found | None:
     if path.is_dir() and (any(path.glob("log_standard_*.csv")) or any(path.glob("data/log_standard_*.csv"))):
         return Found("kuairand", path.name, _kuairand(path))
     files = [path] if path.is_file() else _files(path)
-    for name, reader in FORMATS.items():
-        parts = [part for file in files for part in reader(file)]
+    for name, known in FORMATS.items():
+        parts = [part for file in files for part in known.read(file)]
         if not parts or (path.is_dir() and not MAIN & {p.table for p in parts}):
             continue
         called = path.name if path.is_dir() else path.name.partition(".")[0]
-        if name == "recbole":
+        if known.one_log:
             logs = [p.file for p in parts if p.table == "interactions"]
             if len(logs) > 1:
                 raise BadData(f"{path} should hold one .inter file; found {[p.name for p in logs]}")
             called = logs[0].stem if logs else called
             if path.is_dir():
                 parts = [p for p in parts if p.file.stem == called]
-        if path.is_file() and not alone and name in ("recbole", "movielens"):
-            kin = [f for f in _files(path.parent) if name == "movielens" or f.stem == path.stem]
-            parts = [part for file in kin for part in reader(file)]
-            called = path.parent.name if name == "movielens" else called
+        if path.is_file() and not alone and known.kin is not None:
+            kin = [file for file in _files(path.parent) if known.kin(path, file)]
+            parts = [part for file in kin for part in known.read(file)]
+            called = path.parent.name if known.release else called
         return Found(name, called, parts)
     return None
 
@@ -335,7 +335,18 @@ def _kuairand(path: Path) -> list[Part]:
     ]
 
 
-FORMATS: dict[str, Callable[[Path], list[Part]]] = {
-    "recbole": recbole, "movielens": movielens, "beir": beir, "gorse": gorse, "personalize": personalize, "ubi": ubi,
-    "trec": trec, "amazon": amazon,
+class Format(NamedTuple):
+    """A kind of files: what reads one of them, and how those of one folder belong together."""
+
+    read: Callable[[Path], list[Part]]
+    kin: Callable[[Path, Path], bool] | None = None  # (a file, another of its folder): it comes along
+    one_log: bool = False  # a folder has a single log, which gives the data set its name
+    release: bool = False  # the folder gives it its name, whichever file was pointed at
+
+
+FORMATS: dict[str, Format] = {
+    "recbole": Format(recbole, kin=lambda file, other: other.stem == file.stem, one_log=True),
+    "movielens": Format(movielens, kin=lambda file, other: True, release=True),
+    "beir": Format(beir), "gorse": Format(gorse), "personalize": Format(personalize), "ubi": Format(ubi),
+    "trec": Format(trec), "amazon": Format(amazon),
 }  # fmt: skip
