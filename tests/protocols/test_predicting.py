@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from interplay import experiment
+from interplay import reporting, results
 from interplay.benches import BENCHES, Bench, Entry
 from interplay.evaluate.labelled import JudgedExamples, parse
 from interplay.learn.ranked import sigmoid
@@ -35,9 +35,9 @@ def told(tmp_path_factory) -> tuple[str, dict, object]:
         patch.setattr(predicting, "load", lambda _: labelled())
         for entry in rows:
             for seed in entry.seeds:
-                experiment.run_row("clicks", entry.label, seed)
+                results.run_row("clicks", entry.label, seed)
         patch.delattr(predicting, "load")
-        return experiment.table("clicks"), experiment.recorded(page), root
+        return reporting.table("clicks"), results.recorded(page), root
 
 
 def lines(told: str, start: str) -> list[list[str]]:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from interplay import experiment
+from interplay import reporting, results
 from interplay.benches import BENCHES, Bench, Entry
 from interplay.data.split import split
 from interplay.protocols import outcomes, reordering
@@ -92,9 +92,9 @@ def test_rows_are_judged_recorded_and_shown(kind, name, rows, tmp_path, monkeypa
     module = {"outcomes": outcomes, "reordering": reordering}[kind]
     monkeypatch.setattr(module, "load", lambda _: rated() if kind == "outcomes" else crowd())
     for entry in rows:
-        record = experiment.run_row(name, entry.label, 0)
+        record = results.run_row(name, entry.label, 0)
         assert all(np.isfinite(v) for v in record["metrics"].values())
-    shown = experiment.table(name)
+    shown = reporting.table(name)
     assert all(f"`{entry.label}`" in shown for entry in rows) and "**Small**." in shown
     tested = shown[shown.index(f"against {rows[0].label}") :]
     assert all((f"`{entry.label}`" in tested) == (entry is not rows[0]) for entry in rows) and "cannot tell: " in tested

@@ -191,16 +191,16 @@ def bench(
     verify: Annotated[bool, typer.Option(help="rerun one recorded row, drawn at random")] = False,
 ) -> None:
     """Run a bench and append its records to results/, or print its table, or check a record."""
-    from interplay import experiment
+    from interplay import reporting, results
 
     rows, drawn = names(systems), seeds_of(seeds)
     if verify:
-        if not experiment.verify(name, systems=rows):
+        if not results.verify(name, systems=rows):
             raise typer.Exit(3)
         return
     if not table:
-        experiment.run_bench(name, systems=rows, seeds=drawn, resume=resume)
-    print(experiment.table(name, systems=rows if table else None))
+        results.run_bench(name, systems=rows, seeds=drawn, resume=resume)
+    print(reporting.table(name, systems=rows if table else None))
 
 
 @app.command()

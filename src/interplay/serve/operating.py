@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from interplay import experiment
+from interplay import reporting, results
 from interplay.benches import BENCHES
 from interplay.data.store import schema as t
 from interplay.serve.answers import Answer
@@ -180,7 +180,7 @@ def benches() -> list[dict[str, Any]]:
     """The benches that have records, with when the newest was made."""
     out = []
     for name, page in BENCHES.items():
-        held = experiment.recorded(page)
+        held = results.recorded(page)
         if held:
             newest = max(str(record["date"]) for record in held.values())
             out.append({"name": name, "version": page.version, "records": len(held), "date": newest, "kind": page.kind})
@@ -192,11 +192,11 @@ _TABLES: dict[str, tuple[float, dict[str, Any]]] = {}  # bench -> (when its reco
 
 def bench(name: str) -> dict[str, Any]:
     """The table of one bench as the docs have it: what it is about, columns, rows in groups, what is to be noted."""
-    experiment.bench(name)
-    file = experiment.results_root() / f"{name}.jsonl"
+    results.bench(name)
+    file = results.results_root() / f"{name}.jsonl"
     changed = file.stat().st_mtime if file.exists() else 0.0
     if name not in _TABLES or _TABLES[name][0] != changed:
-        _TABLES[name] = (changed, _read(name, experiment.table(name, beside=False)))
+        _TABLES[name] = (changed, _read(name, reporting.table(name, beside=False)))
     return _TABLES[name][1]
 
 
