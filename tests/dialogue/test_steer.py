@@ -163,3 +163,14 @@ def test_a_steered_cascade_moves_with_its_state():
 def test_settings_that_cannot_be_meant_are_refused():
     with pytest.raises(BadSetting, match="scale is 'log'"):
         Steer(SteerConfig(scale="log"))
+
+
+def test_what_is_remembered_of_wishes_is_bounded_by_its_bytes(monkeypatch):
+    steer = CASCADE.steer.attend(CASCADE.steer.catalogue, FRAME)
+    wishes = [Wish(text=f"under {price}", where=f"price < {price}", wish_id=str(price)) for price in range(5, 25)]
+    told = [steer.part(wish) for wish in wishes]
+    monkeypatch.setattr("interplay.dialogue.steer.HELD", 3 * told[0].nbytes)
+    assert len(steer._parts) == len(wishes)
+    steer.part(NO_RED)
+    assert len(steer._parts) == 3
+    assert all((steer.part(wish) == part).all() for wish, part in zip(wishes, told, strict=True))

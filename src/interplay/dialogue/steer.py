@@ -34,7 +34,8 @@ from interplay.errors import BadSetting, InterplayError, MissingExtra
 from interplay.ops.topk import best
 from interplay.types import EVERYWHERE, Array, Dataset, Ragged, Requests, Rows, RuleSet, Run, Slates, State, Wish, World
 
-KEPT = 512  # parts remembered: one float32 per item each
+KEPT = 512  # vectors of words remembered; so many texts and more are encoded once for all
+HELD = 32 << 20  # bytes of parts remembered: one float32 per item each
 MET = 0.5  # a part from here on counts as met
 TIER = 300  # things that the leaning part of retrieval is to choose from, at least
 _BOUND = re.compile(r"^(?P<column>`[^`]+`|[^\W\d]\w*) (?P<op><=?|>=?) (?P<value>-?[\d.e+]+)$")
@@ -182,12 +183,15 @@ class Steer:
         """float32[n]: how far each item meets the wish, 0 to 1 (for an unwanted one: how much it has of it)."""
         n = self.rows.n_items if n is None else n
         key = (wish.where, wish.scope, wish.like, wish.text if wish.where is None or self._textual(wish) else "", n)
-        if key not in self._parts:
+        part = self._parts.get(key)
+        if part is None:
             part = self._part(wish, n)
-            self._parts[key] = part if wish.scope == EVERYWHERE else part * self._mask(wish.scope, n)
-            if len(self._parts) > KEPT:
+            if wish.scope != EVERYWHERE:
+                part = part * self._mask(wish.scope, n)
+            self._parts[key] = part
+            while len(self._parts) > 1 and len(self._parts) * 4 * n > HELD:
                 self._parts.popitem(last=False)
-        return self._parts[key]
+        return part
 
     def _textual(self, wish: Wish) -> bool:
         return wish.where is not None and " contains " in wish.where and "title" in wish.where
@@ -221,11 +225,12 @@ class Steer:
 
     def _near(self, words: str, n: int) -> Array:
         """Nearness in meaning: standard deviations above the mean of the catalogue, four or more of them being 1."""
-        if words not in self._words:
-            self._words[words] = encode_texts([words])[0]
+        said = self._words.get(words)
+        if said is None:
+            said = self._words[words] = encode_texts([words])[0]
             if len(self._words) > KEPT:
                 self._words.popitem(last=False)
-        return _lifted(self.vectors @ self._words[words], n)
+        return _lifted(self.vectors @ said, n)
 
     def _alike(self, items: Sequence[int], n: int) -> Array:
         """Nearness to things: by meaning where there are vectors, and by the share of labels they have in common."""

@@ -237,12 +237,14 @@ class Tabular:
         """float32[n, tasks], as the network says them."""
         out = np.zeros((len(coded), len(self.coder.tasks)), np.float32)
         training = self.net.training
-        self.net.eval()
+        if training:  # telling every module costs more than a request has
+            self.net.eval()
         with torch.inference_mode():
             for lo in range(0, len(coded), BLOCK):
                 part = self.net(batch_of(coded, slice(lo, lo + BLOCK), self.device))
                 out[lo : lo + BLOCK] = part.float().cpu().numpy()
-        self.net.train(training)
+        if training:
+            self.net.train()
         return out
 
     def calibrate(self, valid: Coded) -> None:
