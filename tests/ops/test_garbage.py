@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
+import platform
+import subprocess
+import sys
 import weakref
 
 import pytest
@@ -47,3 +51,34 @@ def test_what_outlived_a_full_collection_is_walked_again_only_when_asked() -> No
     finally:
         gc.callbacks.remove(_freeze)
         gc.unfreeze()
+
+
+HEAPS = """
+import ctypes, sys, threading
+from interplay.ops.garbage import few_heaps
+if sys.argv[1] == "few":
+    few_heaps()
+libc, gate = ctypes.CDLL(None), threading.Barrier(9)
+libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
+def work():
+    libc.malloc(1000)
+    gate.wait()
+threads = [threading.Thread(target=work) for _ in range(8)]
+[t.start() for t in threads]
+gate.wait()
+file = ctypes.c_void_p(libc.fopen(sys.argv[2].encode(), b"w"))
+libc.malloc_info(0, file)
+libc.fclose(file)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="heaps of threads are glibc's")
+def test_threads_share_two_heaps(tmp_path):
+    def heaps(how: str, **more: str) -> int:
+        environment = {k: v for k, v in os.environ.items() if k != "MALLOC_ARENA_MAX"} | more
+        subprocess.run([sys.executable, "-c", HEAPS, how, str(tmp_path / how)], check=True, env=environment)
+        return (tmp_path / how).read_text().count("<heap nr=")
+
+    assert heaps("many") > 2
+    assert heaps("few") <= 2
+    assert heaps("few", MALLOC_ARENA_MAX="6") > 2  # whoever runs it knows better

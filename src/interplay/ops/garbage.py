@@ -1,8 +1,11 @@
-"""The garbage collector of a process that holds very much for long."""
+"""The memory of a process that holds very much for long: the garbage collector, and the heaps of its threads."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import os
+import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -37,3 +40,16 @@ def walk_all() -> None:
 def _freeze(phase: str, about: Mapping[str, Any]) -> None:
     if phase == "stop" and about["generation"] == 2:
         gc.freeze()
+
+
+def few_heaps() -> None:
+    """The threads of this process share two heaps from now on. By itself glibc gives each of many threads a heap of its
+    own, and what one has let go of another cannot use: a server that answers in turn on forty would grow for hours.
+
+    Nothing is changed where MALLOC_ARENA_MAX is set, or where the C library is another one.
+    """
+    if platform.libc_ver()[0] == "glibc" and "MALLOC_ARENA_MAX" not in os.environ:
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, 2)
+
+
+_ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
