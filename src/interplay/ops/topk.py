@@ -286,10 +286,10 @@ def _key(bits):  # type: ignore[no-untyped-def]
 
 @numba.njit(fastmath={"reassoc", "contract"})
 def _dot(a, b):  # type: ignore[no-untyped-def]
-    out = np.float32(0.0)
+    out = 0.0
     for i in range(len(a)):
-        out += a[i] * b[i]
-    return out
+        out += np.float64(a[i]) * b[i]
+    return np.float32(out)
 
 
 @numba.njit(inline="always")
