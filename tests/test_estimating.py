@@ -212,8 +212,10 @@ def test_pages_that_show_an_item_twice_are_left_out_and_counted(recipe):
 def test_answers_to_searches_and_special_requests_are_left_out(logged):
     store = fill(Store.open())
     for i in range(PAGES - 100, PAGES):
-        store.traced(f"q{i}", lambda: {"query": "lamp", "asked": {"query": "lamp"}}, user=None, time=0)
-    store.traced("q0", lambda: {"query": None, "asked": {"exclude": [], "user": "ada", "k": 3}}, user=None, time=0)
+        store.answered.traced(f"q{i}", lambda: {"query": "lamp", "asked": {"query": "lamp"}}, user=None, time=0)
+    store.answered.traced(
+        "q0", lambda: {"query": None, "asked": {"exclude": [], "user": "ada", "k": 3}}, user=None, time=0
+    )
     store.database.flush()
     told = estimate(store, ["popular"])[0]
     assert told.pages == (PAGES - 100) // 2 and any("100 pages answered searches" in note for note in told.notes)

@@ -103,10 +103,10 @@ def test_a_recipe_says_how_it_is_trained_and_its_text_goes_with_the_model(full, 
 
 
 def test_only_one_training_goes_on_at_a_time(full):
-    assert full.lease("train", "somebody", 60)
+    assert full.leases.take("train", "somebody", 60)
     with pytest.raises(BadSetting, match="another training of the tenant 'default' goes on"):
         train(full, "popular")
-    full.lease("train", "somebody", 0)
+    full.leases.take("train", "somebody", 0)
     with pytest.raises(BadSetting, match="name a system or a recipe"):
         train(full)
     with pytest.raises(BadData, match="holds no events"):
@@ -210,7 +210,7 @@ def test_a_kill_at_any_point_of_a_training_leaves_a_model_that_serves_and_the_ne
 def test_a_training_that_was_killed_holds_up_the_next_one_for_a_minute_at_most(full, monkeypatch):
     at = 1_700_000_000_000_000
     monkeypatch.setattr("interplay.data.store.store.now", lambda: at)
-    assert full.lease("train", "dead", learning.SILENT) and learning.SILENT == 60
+    assert full.leases.take("train", "dead", learning.SILENT) and learning.SILENT == 60
     with pytest.raises(BadSetting, match="is given up 60 seconds after its last sign of life"):
         train(full, "popular", learning=LearningConfig(gate="always"))
     at += 60_000_001
@@ -224,13 +224,13 @@ def test_a_training_keeps_its_lease_as_long_as_it_lives_and_stops_where_it_lost_
 
     def slow(*args):
         time.sleep(1.0)
-        asked.append(full.lease("train", "another", 60))
+        asked.append(full.leases.take("train", "another", 60))
         return fit(*args)
 
     monkeypatch.setattr(learning, "_fitted", slow)
     always = LearningConfig(gate="always")
     assert train(full, "popular", learning=always).promoted and asked == [False]
-    assert full.lease("train", "another", 0), "the lease was given back"
+    assert full.leases.take("train", "another", 0), "the lease was given back"
 
     def asleep(*args):  # as if the machine had slept: the lease ran out and somebody else took it
         with full.database.writing() as connection:
@@ -244,7 +244,7 @@ def test_a_training_keeps_its_lease_as_long_as_it_lives_and_stops_where_it_lost_
     with pytest.raises(BadSetting, match="another training of the tenant 'default' goes on"):
         train(full, "item-knn", learning=always)
     assert full.models.live().name == "popular" and len(full.models.list()) == 1
-    assert not full.lease("train", "third", 1), "what another holds is not given back by whoever lost it"
+    assert not full.leases.take("train", "third", 1), "what another holds is not given back by whoever lost it"
 
 
 class Turns:

@@ -237,12 +237,25 @@ def test_recordings_of_a_person_are_found_by_whom_they_are_about_and_by_what_the
     assert not list(recordings(tmp_path / "none", {"ada"})) and isinstance(about(Scripted(), "ada"), Scripted)
 
 
+def test_a_keeper_that_is_asked_with_the_question_decides_whether_its_answer_is_kept(tmp_path: Path):
+    script, told = Scripted(by=lambda _: told.append("answered") or {"yes": True}), list[str]()
+
+    def keeper(kept: bool):
+        told.append("asked")
+        return lambda write: write() if kept else None
+
+    for kept in (False, True):
+        model = remembering(script, tmp_path, lambda kept=kept: keeper(kept))
+        assert about(model, "ada").reply("", {}, Answer).yes and len(list(tmp_path.iterdir())) == kept
+    assert told == ["asked", "answered"] * 2
+
+
 def test_the_oldest_recordings_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("interplay.llm.recorded.KEPT", 3)
     monkeypatch.setattr("interplay.llm.recorded.EVERY", 5)
     kept = Recorded(Scripted(by=lambda _: {"yes": True}), tmp_path)
     for n in range(5):
-        kept.reply("", {"n": n}, Answer)
+        kept.about(f"u{n}").reply("", {"n": n}, Answer)
     assert len(list(tmp_path.iterdir())) == 3
 
 

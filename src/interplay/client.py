@@ -127,11 +127,11 @@ class _Verbs(Generic[R]):
 
     def trace(self, request_id: str) -> R:
         """How an answer came about, stage by stage."""
-        return self._call("GET", f"/v1/traces/{_quoted(request_id)}")
+        return self._call("GET", _at("traces", request_id))
 
     def edit(self, request_id: str, stage: str, edit: Mapping[str, Any]) -> R:
         """Change one stage of an answer and run what lies downstream again."""
-        return self._call("POST", f"/v1/traces/{_quoted(request_id)}/edits", body={"stage": stage, "edit": dict(edit)})
+        return self._call("POST", _at("traces", request_id, "edits"), body={"stage": stage, "edit": dict(edit)})
 
     # ------------------------------------------------------------------------------------------------------- telling
 
@@ -157,7 +157,7 @@ class _Verbs(Generic[R]):
 
     def item(self, item_id: Id) -> R:
         """Everything the catalogue says of one item."""
-        return self._call("GET", f"/v1/items/{_quoted(item_id)}")
+        return self._call("GET", _at("items", item_id))
 
     def put_items(self, rows: Iterable[Mapping[str, Any]]) -> R:
         """Describe items: rows of `item_id` and any columns; what was said of them before is replaced."""
@@ -165,15 +165,15 @@ class _Verbs(Generic[R]):
 
     def patch_item(self, item_id: Id, **columns: Any) -> R:
         """Change some columns of an item. `item_id=...` among them renames it; None empties a column."""
-        return self._call("PATCH", f"/v1/items/{_quoted(item_id)}", body=columns)
+        return self._call("PATCH", _at("items", item_id), body=columns)
 
     def rename_item(self, item_id: Id, new_id: Id) -> R:
         """Give an item another id; its history and what models know of it stay."""
-        return self._call("PATCH", f"/v1/items/{_quoted(item_id)}", body={"item_id": new_id})
+        return self._call("PATCH", _at("items", item_id), body={"item_id": new_id})
 
     def delete_item(self, item_id: Id) -> R:
         """Never show this item again."""
-        return self._call("DELETE", f"/v1/items/{_quoted(item_id)}")
+        return self._call("DELETE", _at("items", item_id))
 
     # -------------------------------------------------------------------------------------------------------- people
 
@@ -183,7 +183,7 @@ class _Verbs(Generic[R]):
 
     def user(self, user_id: Id) -> R:
         """What is known of one person."""
-        return self._call("GET", f"/v1/users/{_quoted(user_id)}")
+        return self._call("GET", _at("users", user_id))
 
     def put_users(self, rows: Iterable[Mapping[str, Any]]) -> R:
         """Describe people: rows of `user_id` and any columns."""
@@ -191,19 +191,19 @@ class _Verbs(Generic[R]):
 
     def history(self, user_id: Id, *, limit: int = 50, cursor: str | None = None) -> R:
         """What a person did, newest first."""
-        return self._call("GET", f"/v1/users/{_quoted(user_id)}/history", params=_said(limit=limit, cursor=cursor))
+        return self._call("GET", _at("users", user_id, "history"), params=_said(limit=limit, cursor=cursor))
 
     def export(self, user_id: Id) -> R:
         """Everything that is held of a person."""
-        return self._call("GET", f"/v1/users/{_quoted(user_id)}/export")
+        return self._call("GET", _at("users", user_id, "export"))
 
     def erase(self, user_id: Id) -> R:
         """Forget a person: log, profile, traces, caches and model rows. It cannot be taken back."""
-        return self._call("DELETE", f"/v1/users/{_quoted(user_id)}")
+        return self._call("DELETE", _at("users", user_id))
 
     def merge(self, user_id: Id, visitor: Id) -> R:
         """Let what an anonymous visitor did count as this person's."""
-        return self._call("POST", f"/v1/users/{_quoted(user_id)}/merge", body={"from": visitor})
+        return self._call("POST", _at("users", user_id, "merge"), body={"from": visitor})
 
     # ------------------------------------------------------------------------------------------------------ steering
 
@@ -217,35 +217,35 @@ class _Verbs(Generic[R]):
 
     def instructions(self, user_id: Id) -> R:
         """The standing wishes of a person."""
-        return self._call("GET", f"/v1/users/{_quoted(user_id)}/instructions")
+        return self._call("GET", _at("users", user_id, "instructions"))
 
     def change_instruction(self, user_id: Id, wish_id: str, **change: Any) -> R:
         """Change hard, wanted, scope, until or pinned of a wish."""
-        return self._call("PATCH", f"/v1/users/{_quoted(user_id)}/instructions/{_quoted(wish_id)}", body=change)
+        return self._call("PATCH", _at("users", user_id, "instructions", wish_id), body=change)
 
     def drop_instruction(self, user_id: Id, wish_id: str) -> R:
         """Take a wish back."""
-        return self._call("DELETE", f"/v1/users/{_quoted(user_id)}/instructions/{_quoted(wish_id)}")
+        return self._call("DELETE", _at("users", user_id, "instructions", wish_id))
 
     def undo(self, user_id: Id) -> R:
         """Take back the last change of the wishes."""
-        return self._call("POST", f"/v1/users/{_quoted(user_id)}/instructions/undo")
+        return self._call("POST", _at("users", user_id, "instructions", "undo"))
 
     def statements(self, user_id: Id) -> R:
         """What is believed of a person, with evidence and confidence."""
-        return self._call("GET", f"/v1/users/{_quoted(user_id)}/statements")
+        return self._call("GET", _at("users", user_id, "statements"))
 
     def state(self, user_id: Id, text: str) -> R:
         """Write a statement about a person, in their words."""
-        return self._call("POST", f"/v1/users/{_quoted(user_id)}/statements", body={"text": text})
+        return self._call("POST", _at("users", user_id, "statements"), body={"text": text})
 
     def change_statement(self, user_id: Id, statement_id: str, **change: Any) -> R:
         """Change text, pinned or agreed of a statement."""
-        return self._call("PATCH", f"/v1/users/{_quoted(user_id)}/statements/{_quoted(statement_id)}", body=change)
+        return self._call("PATCH", _at("users", user_id, "statements", statement_id), body=change)
 
     def drop_statement(self, user_id: Id, statement_id: str) -> R:
         """Take a statement back; it is not guessed again from the same events."""
-        return self._call("DELETE", f"/v1/users/{_quoted(user_id)}/statements/{_quoted(statement_id)}")
+        return self._call("DELETE", _at("users", user_id, "statements", statement_id))
 
     # ----------------------------------------------------------------------------------------------------- operating
 
@@ -255,7 +255,7 @@ class _Verbs(Generic[R]):
 
     def promote(self, version: int) -> R:
         """Let a model version serve from now on."""
-        return self._call("POST", f"/v1/models/{version}/promote")
+        return self._call("POST", _at("models", version, "promote"))
 
     def rollback(self) -> R:
         """Let the version serve that served before."""
@@ -274,7 +274,7 @@ class _Verbs(Generic[R]):
 
     def estimated(self, errand_id: str) -> R:
         """How far an estimate is, and its answers or what is missing."""
-        return self._call("GET", f"/v1/estimates/{_quoted(errand_id)}")
+        return self._call("GET", _at("estimates", errand_id))
 
     def estimates(self) -> R:
         """What was asked, the newest first."""
@@ -282,7 +282,7 @@ class _Verbs(Generic[R]):
 
     def stop_estimate(self, errand_id: str) -> R:
         """Stop an estimate where it goes on, and forget it."""
-        return self._call("DELETE", f"/v1/estimates/{_quoted(errand_id)}")
+        return self._call("DELETE", _at("estimates", errand_id))
 
     def look(self, kind: str = "click") -> R:
         """Ask where on a page people look, by events of one type. Look with `looked` until it is done, refused or
@@ -291,7 +291,7 @@ class _Verbs(Generic[R]):
 
     def looked(self, errand_id: str) -> R:
         """How far it is, and the heat map or what is missing."""
-        return self._call("GET", f"/v1/looks/{_quoted(errand_id)}")
+        return self._call("GET", _at("looks", errand_id))
 
     def looks(self) -> R:
         """What was asked, the newest first."""
@@ -299,7 +299,7 @@ class _Verbs(Generic[R]):
 
     def stop_look(self, errand_id: str) -> R:
         """Stop it where it goes on, and forget it."""
-        return self._call("DELETE", f"/v1/looks/{_quoted(errand_id)}")
+        return self._call("DELETE", _at("looks", errand_id))
 
     def experiments(self) -> R:
         """All experiments, oldest first."""
@@ -311,24 +311,24 @@ class _Verbs(Generic[R]):
 
     def experiment(self, name: str) -> R:
         """What came of it up to now; intervals hold however often this is asked."""
-        return self._call("GET", f"/v1/experiments/{_quoted(name)}")
+        return self._call("GET", _at("experiments", name))
 
     def start_experiment(self, name: str) -> R:
         """Let people into it."""
-        return self._call("POST", f"/v1/experiments/{_quoted(name)}/start")
+        return self._call("POST", _at("experiments", name, "start"))
 
     def stop_experiment(self, name: str) -> R:
         """Let the live model answer everybody again."""
-        return self._call("POST", f"/v1/experiments/{_quoted(name)}/stop")
+        return self._call("POST", _at("experiments", name, "stop"))
 
     def decide_experiment(self, name: str, arm: str) -> R:
         """Stop it and let one arm's model answer everybody."""
-        return self._call("POST", f"/v1/experiments/{_quoted(name)}/decide", body={"arm": arm})
+        return self._call("POST", _at("experiments", name, "decide"), body={"arm": arm})
 
     def share_experiment(self, name: str, shares: Mapping[str, float] | None = None) -> R:
         """Move traffic between the arms; by each arm's chance of being best where no shares are given."""
         body = {} if shares is None else {"shares": dict(shares)}
-        return self._call("POST", f"/v1/experiments/{_quoted(name)}/shares", body=body)
+        return self._call("POST", _at("experiments", name, "shares"), body=body)
 
     def health(self) -> R:
         """Whether the engine answers, and what it holds."""
@@ -348,9 +348,7 @@ class _Tries:
 
     def pause(self, answer: httpx.Response | None) -> float | None:
         """Seconds until the next try; None when this answer stands."""
-        if self.left <= 0 or (answer is not None and answer.status_code not in AGAIN and answer.status_code != 409):
-            return None
-        if answer is not None and answer.status_code == 409 and "Retry-After" not in answer.headers:
+        if self.left <= 0 or (answer is not None and not _again(answer)):
             return None
         self.left -= 1
         said = None if answer is None else _seconds(answer)
@@ -496,12 +494,23 @@ def _said(**values: Any) -> Json:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _quoted(name: Id) -> str:
-    return quote(str(name), safe="").replace(".", "%2E") if set(str(name)) <= {"."} else quote(str(name), safe="")
+def _at(*parts: Id) -> str:
+    """A path below /v1; a name of dots alone would be read as a step up.
+
+    >>> _at("users", "a/b", "history"), _at("items", "..")
+    ('/v1/users/a%2Fb/history', '/v1/items/%2E%2E')
+    """
+    quoted = (quote(str(part), safe="") for part in parts)
+    return "/".join(("/v1", *(part if part.strip(".") else part.replace(".", "%2E") for part in quoted)))
 
 
 def _keyed(key: str | None) -> dict[str, str]:
     return {} if key is None else {"Authorization": f"Bearer {key}"}
+
+
+def _again(answer: httpx.Response) -> bool:
+    """Whether the same call may do better later. So may a 409 that says when: the first try of it still goes on."""
+    return answer.status_code in AGAIN or (answer.status_code == 409 and "Retry-After" in answer.headers)
 
 
 def _seconds(answer: httpx.Response) -> float | None:

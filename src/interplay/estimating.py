@@ -25,7 +25,7 @@ import polars as pl
 from interplay.data.store.snapshot import snapshot
 from interplay.data.store.store import Store
 from interplay.errors import BadSetting, Mismatch, Undecidable
-from interplay.evaluate.intervals import Interval, Terms, bootstrap, error
+from interplay.evaluate.intervals import Interval, Terms, bootstrap, error, few
 from interplay.evaluate.offpolicy import FEWEST, MISSING, SHARE
 from interplay.evaluate.slates import SLATE_ESTIMATORS, Chances, SlateLog
 from interplay.fitted import Fitted
@@ -107,7 +107,7 @@ class Told:
     @property
     def verdict(self) -> str:
         """better, worse, cannot tell"""
-        return "better" if self.difference.low > 0 else "worse" if self.difference.high < 0 else "cannot tell"
+        return self.difference.verdict
 
     @property
     def said(self) -> str:
@@ -326,21 +326,6 @@ def _told(asked: Asked, traffic: Traffic, places: int | None, seed: int) -> Told
         support=support, largest=float(weight[:, wanted - 1].max()), loggers=traffic.loggers,
         notes=(*traffic.notes, *notes, *asked.notes),
     )  # fmt: skip
-
-
-def few(value: float, pages: float, places: int) -> Interval:
-    """Wilson's interval of rewards a page, from so many pages of so many places that earn something or nothing.
-
-    Where a handful of weighted clicks decides, a bootstrap is too narrow: it draws the same few again. This one does
-    not shrink with the clicks.
-
-    >>> str(few(0.0, 100, 1))
-    '[0.0000, 0.0370]'
-    """
-    p, z2 = min(max(value / places, 0.0), 1.0), 1.96**2
-    middle, half = p + z2 / (2 * pages), 1.96 * (p * (1 - p) / pages + z2 / (4 * pages**2)) ** 0.5
-    low, high = (places * (middle + sign * half) / (1 + z2 / pages) for sign in (-1, 1))
-    return Interval(max(low, 0.0), high)
 
 
 def _around(one: Interval, other: Interval) -> Interval:

@@ -101,7 +101,7 @@ def _alone(store: Store) -> Iterator[Callable[[], None]]:
     holder, over = secrets.token_hex(8), threading.Event()
 
     def still() -> None:
-        if not store.lease("train", holder, SILENT):
+        if not store.leases.take("train", holder, SILENT):
             raise BadSetting(
                 f"another training of the tenant {store.tenant!r} goes on; wait until it has ended. One that was "
                 f"killed is given up {SILENT:g} seconds after its last sign of life"
@@ -124,7 +124,7 @@ def _alone(store: Store) -> Iterator[Callable[[], None]]:
     finally:
         over.set()
         beating.join()
-        store.lease("train", holder, 0)
+        store.leases.take("train", holder, 0)
 
 
 def _trained(
@@ -409,7 +409,7 @@ class Schedule:
         """Train at every turn until the service ends; a database that is down costs one turn."""
         while not self.wait(self.hours * 3600):
             try:
-                mine = self.store.lease("schedule", secrets.token_hex(8), self.hours * 3600 * 0.9)
+                mine = self.store.leases.take("schedule", secrets.token_hex(8), self.hours * 3600 * 0.9)
             except InterplayError as problem:
                 log.warning("a scheduled training was left out: %s", problem)
                 continue

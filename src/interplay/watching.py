@@ -20,8 +20,8 @@ from interplay.data.pages import Pages
 from interplay.data.store.snapshot import snapshot
 from interplay.data.store.store import Store
 from interplay.errors import Undecidable, UnknownName, nearest
-from interplay.estimating import Progress, few, spoken
-from interplay.evaluate.intervals import Interval, Terms, bootstrap
+from interplay.estimating import Progress, spoken
+from interplay.evaluate.intervals import Interval, Terms, bootstrap, few
 from interplay.learn.descend import Descent
 from interplay.models.clicks import Clicks, ClicksConfig
 from interplay.ops.rows import arrange_rows
@@ -78,7 +78,7 @@ class Seen:
     @property
     def verdict(self) -> str:
         """better, worse, cannot tell: than click rates alone"""
-        return "better" if self.interval.low > 0 else "worse" if self.interval.high < 0 else "cannot tell"
+        return self.interval.verdict
 
     @property
     def said(self) -> str:

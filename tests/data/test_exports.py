@@ -7,11 +7,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from interplay.cli import app
 from interplay.data import formats
+from interplay.data.ingest import ingest as data_set
 from interplay.data.read import load
 from interplay.data.report import Report
 from interplay.data.store.impressions import impressions
@@ -187,6 +189,50 @@ def test_the_same_directory_is_taken_into_a_store_once_and_the_bad_row_is_kept_a
     ingest(store, folder)
     assert store.count() == (0 if writer in SEARCH else len(PAIRS))
     store.close()
+
+
+def test_the_same_directory_is_streamed_into_a_data_set_directory(written, tmp_path):
+    writer, folder = written
+    code, said = run("ingest", folder, "--out", tmp_path / "out", "--batch", 7)
+    assert code == 3 and ", 1 refused" in said and "refused rows are in" in said, said
+    with (tmp_path / "out" / "refused.csv").open() as read:
+        assert len(list(csv.reader(read))) == 2
+    whole, taken = load(good(writer, folder)), load(tmp_path / "out")
+    assert taken.n_items == 5 and catalogue(taken) == catalogue(whole)
+    assert {n: len(table) for n, table in taken.tables.items()} == {n: len(table) for n, table in whole.tables.items()}
+    if writer not in SEARCH:
+        assert told(taken) == told(whole) and len(taken.events) == len(PAIRS)
+        assert taken.events.kinds == whole.events.kinds
+
+
+def test_files_of_several_tools_make_one_data_set_directory(tmp_path):
+    folder = tmp_path / "gorse"
+    folder.mkdir()
+    good(gorse_csv, (gorse_csv(folder), folder)[1])
+    table(tmp_path / "more.csv", ",", ("item_id", "title", "price"), (0, "another lamp", 3), (7, "rye", 2.5))
+    report = data_set([folder / "feedback.csv", folder / "items.csv", tmp_path / "more.csv"], tmp_path / "out")
+    assert set(report.files) == {"feedback.csv", "items.csv", "more.csv"} and report.refused == 1
+    assert "'0' is described twice; the first stays" in str(report)
+    taken = load(tmp_path / "out")
+    assert taken.people is None and taken.n_items == 6 and len(taken.events) == len(PAIRS)
+    titles = dict(taken.catalogue.select("item_id", "title").rows())
+    assert (titles["0"], titles["7"]) == ("brass lamp", "rye")
+
+
+def test_judgements_alone_make_no_data_set_directory(tmp_path):
+    trec(tmp_path)
+    with pytest.raises(BadData, match="qrels alone are no data set; name the items"):
+        data_set(tmp_path / "qrels.301-302.txt", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def catalogue(d: Dataset) -> list[tuple]:
+    """(item, title, text, categories), as far as the catalogue says them."""
+    if d.catalogue is None:
+        return []
+    names = [c for c in ("title", "text", "categories") if c in d.catalogue.columns]
+    held = d.catalogue.select(pl.col("item_id").cast(pl.String), *names).rows()
+    return sorted((row[0], *(tuple(v) if isinstance(v, list) else v for v in row[1:])) for row in held)
 
 
 def told(d: Dataset) -> list[tuple]:

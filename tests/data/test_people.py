@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from interplay.data.store import schema as t
 from interplay.data.store.dumping import dump
 from interplay.data.store.happened import Happened
 from interplay.data.store.loading import ingest
-from interplay.data.store.people import export_person, merge_people
+from interplay.data.store.people import export_person, merge_people, unless_erased
 from interplay.data.store.snapshot import load, snapshot
 from interplay.data.store.store import Store
 from interplay.data.store.upkeep import compact, retain
@@ -23,7 +25,7 @@ from interplay.errors import BadData, Mismatch, UnknownName
 from interplay.fitted import Fitted
 from interplay.learning import erase, install, restore
 from interplay.llm import Scripted
-from interplay.llm.recorded import Recorded
+from interplay.llm.recorded import Recorded, recordings
 from interplay.types import Run
 
 SHOWN = {"row": 0, "slot": 0, "time": 7, "policy": "p", "candidate_hash": "h", "item": 0, "propensity": 1.0,
@@ -45,8 +47,8 @@ def lived(store: Store, people) -> None:
         [did("a"), did("b", VISITOR), did("c", kind="instruction", item=None, payload={"text": f"I am {NAME}"})]
     )
     merge_people(store, VISITOR, NAME)
-    store.shown([{**SHOWN, "request_id": "r"}], user=NAME)
-    store.traced("r", lambda: {"user": NAME, "stages": []}, user=NAME, time=7)
+    store.answered.shown([{**SHOWN, "request_id": "r"}], user=NAME)
+    store.answered.traced("r", lambda: {"user": NAME, "stages": []}, user=NAME, time=7)
     model = Recorded(Scripted(by=lambda _: {"wishes": []}), store.files("recordings"), name="small")
     for person, said in ((NAME, "no horror"), (VISITOR, "a lamp"), (None, f"for {NAME}"), ("u1", "no horror")):
         model.about(person).reply("read it", {"command": said}, Command)
@@ -135,6 +137,60 @@ def test_no_table_of_postgresql_holds_an_erased_name(postgres, tmp_path, people,
     store.close()
 
 
+def remembered(store: Store, by) -> Recorded:
+    """A text model whose answers the store keeps, as a service has it."""
+    return Recorded(Scripted(by=by), store.files("recordings"), name="small", keeper=partial(unless_erased, store))
+
+
+def held_of(store: Store) -> list[str]:
+    """Whom the recordings that are kept are about."""
+    return sorted(str(json.loads(path.read_text())["person"]) for path in store.files("recordings").glob("*"))
+
+
+@pytest.mark.parametrize("person", [NAME, None])
+def test_what_a_text_model_answers_after_its_person_was_erased_is_not_kept(store, people, person):
+    """The answer arrives when everything else is erased; what is about nobody may name the person all the same."""
+    lived(store, people)
+
+    def late(data):
+        erase(store, NAME)
+        return {"wishes": []}
+
+    asked = {"command": f"late, for {NAME}"}
+    assert remembered(store, late).about(person).reply("read it", asked, Command).wishes == []
+    assert held_of(store) == ["u1"]
+    after = remembered(store, lambda _: {"wishes": []})
+    after.about(NAME).reply("read it", {"command": "no horror"}, Command)  # somebody of that name is a new person
+    assert held_of(store) == [NAME, "u1"]
+
+
+def test_what_a_text_model_answers_while_its_person_is_being_erased_is_not_kept(store, people, monkeypatch):
+    """The answer arrives when the recordings were looked through and the name is still in the tables."""
+    lived(store, people)
+    asked, looked = threading.Event(), threading.Event()
+
+    def waiting(data):
+        asked.set()
+        looked.wait(20)
+        return {"wishes": []}
+
+    model = remembered(store, waiting).about(NAME)
+    thread = threading.Thread(target=model.reply, args=("read it", {"command": "late"}, Command))
+    thread.start()
+    assert asked.wait(20)
+
+    def looking(folder, names):
+        found = list(recordings(folder, names))
+        looked.set()
+        thread.join(0.5)  # time enough to write, if nothing holds it up
+        return found
+
+    monkeypatch.setattr("interplay.data.store.people.recordings", looking)
+    assert erase(store, NAME).recordings == 3
+    thread.join(20)
+    assert not thread.is_alive() and held_of(store) == ["u1"]
+
+
 def test_an_erasure_that_was_interrupted_is_finished_by_asking_again(store, people, monkeypatch):
     lived(store, people)
 
@@ -174,7 +230,7 @@ def test_whoever_was_erased_since_a_dump_stays_erased_when_it_is_restored(store,
         restore(store, tmp_path / "shop.dump")
     restore(store, tmp_path / "shop.dump", replace=True)
     assert store.of(NAME) == [] and store.of(VISITOR) == [] and store.count() == len(people.events)
-    assert store.trace("r") is None and not [e for e in store.users() if e.name in (NAME, VISITOR)]
+    assert store.answered.trace("r") is None and not [e for e in store.users() if e.name in (NAME, VISITOR)]
     erase(store, "u5")
     restore(store, tmp_path / "shop.dump", replace=True)
     row = int(people.users.index(["u5"])[0])
@@ -210,7 +266,7 @@ def test_a_dump_of_a_newer_version_and_what_is_no_dump_are_refused(store, tmp_pa
 
 def test_what_is_older_than_need_be_is_dropped(store):
     store.append([did("a"), did("b")])
-    store.shown([{**SHOWN, "request_id": "r"}], user=NAME)
+    store.answered.shown([{**SHOWN, "request_id": "r"}], user=NAME)
     store.database.flush()
     assert retain(store, 1) == {"events": 0, "impressions": 1, "traces": 0, "recordings": 0}
     assert retain(store, 0)["events"] == 2 and store.count() == 0 and store.append([did("c")]).kept == 1

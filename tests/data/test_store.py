@@ -118,10 +118,10 @@ def test_nobody_waits_for_traces_and_impressions_but_they_are_kept(store):
     store.put_items([{"item_id": "lamp"}])
     row = {"row": 0, "slot": 0, "time": 7, "policy": "p", "candidate_hash": "h", "item": 0, "propensity": 1.0,
            "temperature": None, "explored": False, "seen": None}  # fmt: skip
-    store.shown([{**row, "request_id": "r"}, {**row, "request_id": "r", "slot": 1}], user="ada")
-    store.traced("r", lambda: {"stages": ["understand"]}, user="ada", time=7)
+    store.answered.shown([{**row, "request_id": "r"}, {**row, "request_id": "r", "slot": 1}], user="ada")
+    store.answered.traced("r", lambda: {"stages": ["understand"]}, user="ada", time=7)
     store.database.flush()
-    assert store.trace("r") == {"stages": ["understand"]} and store.trace("q") is None
+    assert store.answered.trace("r") == {"stages": ["understand"]} and store.answered.trace("q") is None
     with store.database.read() as connection:
         assert connection.execute(sa.select(t.impressions.c.slot, t.impressions.c.user)).all() == [(0, 0), (1, 0)]
 
@@ -244,8 +244,8 @@ def test_every_statement_that_touches_a_tenants_rows_names_the_tenant(store):
     store.append([did("a"), did("b", "bo")])
     store.put_items([{"item_id": "lamp", "price": 1}], patch=True), store.put_users([{"user_id": "ada", "name": "Ada"}])
     store.tail(), store.of("ada"), store.event("a"), store.count(), store.items(), store.users(since=0)
-    store.delete_items(["lamp"]), store.rename_item("lamp", "tea"), store.lease("x", "me", 1), store.keys.list()
-    store.models.list(), store.models.moves(), store.trace("r")
+    store.delete_items(["lamp"]), store.rename_item("lamp", "tea"), store.leases.take("x", "me", 1), store.keys.list()
+    store.models.list(), store.models.moves(), store.answered.trace("r")
     about = [s for s in said if any(f"{verb} {q}{name}" in s for name in t.metadata.tables if name not in ("meta",)
                                     for verb in ("FROM", "UPDATE", "INTO", "JOIN") for q in ("", '"'))]  # fmt: skip
     assert len(about) > 20 and [s for s in about if "tenant" not in s] == []
@@ -272,10 +272,11 @@ def test_a_key_opens_what_it_says_until_it_is_revoked(store):
 
 
 def test_work_is_leased_to_one_at_a_time(store):
-    assert store.lease("train", "me", 60) and not store.lease("train", "you", 60) and store.lease("train", "me", 60)
-    assert store.lease("train", "me", 0) and store.lease("train", "you", 0.001)
+    take = store.leases.take
+    assert take("train", "me", 60) and not take("train", "you", 60) and take("train", "me", 60)
+    assert take("train", "me", 0) and take("train", "you", 0.001)
     time.sleep(0.01)
-    assert store.lease("train", "me", 60)
+    assert take("train", "me", 60)
 
 
 # ------------------------------------------------------------------------------------------------ schema and full disks

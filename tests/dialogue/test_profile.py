@@ -94,7 +94,8 @@ def test_some_things_are_never_guessed_and_never_kept(text):
 
 def test_everyday_words_are_not_taken_for_private_ones():
     for text in ("Likes racing games", "Likes romance novels", "Likes Turkish tea", "Likes things by Churchill Works",
-                 "Mostly chooses a price under 20", "Likes race cars", "Likes jewels", "Likes hives"):  # fmt: skip
+                 "Mostly chooses things with a price under 20", "Likes race cars", "Likes jewels",
+                 "Likes hives"):  # fmt: skip
         assert not sensitive(text), text
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+import polars as pl
 import pytest
 from fastapi.testclient import TestClient
 from serving import built, shop
@@ -30,6 +32,27 @@ def test_statements_follow_from_what_somebody_did(client):
     assert held["Likes tools"]["where"] == "kind == 'tool'" and held["Likes tools"]["confidence"] > 0.9
     assert "9 of 11 events are about tools" in held["Likes tools"]["evidence"][0]
     assert statements(client, "nobody") == {}
+
+
+def test_statements_read_well_whatever_the_columns_are():
+    """Films in the place of wares: a list of genres, a person's name, a column of labels in the plural, a year."""
+    data = shop()
+    catalogue = data.catalogue
+    tool = pl.col("kind") == "tool"
+    films = catalogue.select(
+        "item_id", "title", genres=pl.when(tool).then(["Film-Noir", "Crime"]).otherwise(["Drama"]),
+        shot_in=pl.when(tool).then(pl.lit("Oslo")).otherwise(pl.lit("Rome")),
+        themes=pl.when(pl.int_range(pl.len()) % 2 == 0).then(["lost_love"]).otherwise(["heists"]),
+        year=pl.when(tool).then(1950).otherwise(1980) + pl.int_range(pl.len()) % 20,
+    )  # fmt: skip
+    data = replace(data, catalogue=films)
+    with TestClient(create_app(built(data))) as client:
+        held = statements(client)
+    assert sorted(held) == [
+        "Likes Film-Noir", "Likes things with the theme heists", "Mostly chooses things from before 1981"
+    ]  # fmt: skip
+    evidence = held["Likes things with the theme heists"]["evidence"][0]
+    assert "events are about things with the theme heists; among everybody it is" in evidence
 
 
 def test_what_one_writes_bends_the_next_answer_and_deleting_it_bends_it_back(client):

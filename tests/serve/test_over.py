@@ -13,6 +13,7 @@ from serving import NOW, built, shop
 from interplay import learning
 from interplay.data.store.happened import Happened
 from interplay.data.store.people import merge_people
+from interplay.data.store.shown import newest
 from interplay.data.store.snapshot import load
 from interplay.data.store.store import Store
 from interplay.errors import BadData
@@ -66,6 +67,53 @@ def did(kind: str, item: str | None, user: str = "u3", **more: object) -> dict[s
 
 def everything(engine: Engine, user: str = "u3", **more: object) -> list[object]:
     return names(engine, engine.answer(user=user, k=300, **more))
+
+
+# ------------------------------------------------------------------------------------------- a clock that was set back
+
+HOUR = 3_600_000_000
+
+
+def back(by: int):
+    """The machine's clock, set back."""
+    return lambda: time.time_ns() // 1000 - by
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_clock_that_was_set_back_before_a_restart_moves_nothing_before_the_log(sold, place, answered, monkeypatch):
+    first = Engine.over(sold)
+    tell(first, [did("click", "lamp-0", "newcomer")])
+    before = sold.of("newcomer")[-1].time
+    if answered:  # the newest moment is then that of a page
+        first._clock = back(-HOUR // 2)
+        before = first.answer(user="newcomer", k=3).at
+        sold.database.flush()
+    for by, item in ((HOUR, "book-2"), (2 * HOUR, "tea-1")):
+        monkeypatch.setattr("interplay.data.store.store.now", back(by))  # when an event is kept
+        again = Engine.over(Store.open(place), clock=back(by))
+        assert before <= again.now() < before + 60_000_000
+        tell(again, [did("click", item, "newcomer")])
+        assert not {"lamp-0", item} & set(everything(again, "newcomer"))
+        again.close()
+    times = [e.time for e in sold.of("newcomer")]
+    assert times == sorted(times) and len(times) == 3
+
+
+def test_a_clock_that_was_wrong_by_days_before_a_restart_is_followed(sold):
+    first = Engine.over(sold)
+    tell(first, [did("click", "lamp-0", "newcomer")])
+    lag = first.now() - first._clock()
+    again = Engine.over(sold, clock=back(3 * DAY))
+    assert abs(again.now() - (again._clock() + lag)) < 60_000_000
+
+
+def test_a_client_whose_clock_is_ahead_holds_up_no_restarted_engine(store):
+    now = time.time_ns() // 1000
+    ahead = Happened(event_id="a", user_id="v", item_id="i", event_type="click", time=now + DAY // 2)
+    assert newest(store, now, 0) == 0
+    store.append([ahead])
+    assert now <= newest(store, now, 0) < now + 60_000_000
+    assert newest(store, now - 2 * DAY, 0) == 0, "a day and more ahead the clock was wrong"
 
 
 # ---------------------------------------------------------------------------------------------------------- two engines

@@ -36,7 +36,7 @@ def ingest(
             "reviews, Gorse, Personalize, BEIR, TREC and UBI write"
         ),
     ],
-    out: Annotated[Path | None, typer.Option(help="write a data set directory: interactions, items, users")] = None,
+    out: Annotated[Path | None, typer.Option(help="write a data set directory: a table for each kind of rows")] = None,
     store: Annotated[str | None, STORE] = None,
     tenant: TenantOption = "default",
     refused: Annotated[Path | None, typer.Option(help="with --out: file for refused rows (OUT/refused.csv)")] = None,

@@ -204,10 +204,7 @@ def _impressions(frame: pl.DataFrame) -> pl.DataFrame:
         (pl.col("TIMESTAMP").cast(pl.Int64, strict=False) * 1_000_000).alias("timestamp"),
         pl.col("IMPRESSION").str.split("|").alias("item_id"), pl.lit("personalize").alias("policy"),
     )  # fmt: skip
-    told = told.filter(pl.col("timestamp").is_not_null())
-    return told.with_columns(slot=pl.int_ranges(pl.col("item_id").list.len(), dtype=pl.Int32)).explode(
-        "item_id", "slot"
-    )
+    return _places(told.filter(pl.col("timestamp").is_not_null()))
 
 
 def _places(told: pl.DataFrame) -> pl.DataFrame:
@@ -319,9 +316,7 @@ def _hits(frame: pl.DataFrame) -> pl.DataFrame:
     """What an answer held, one row for each place."""
     shown = frame.filter((pl.col("item_id").list.len() > 0) & pl.col("timestamp").is_not_null())
     told = shown.select(ROW, "user_id", "timestamp", "item_id", request_id=pl.col("query_id"), policy=pl.lit("ubi"))
-    return told.with_columns(slot=pl.int_ranges(pl.col("item_id").list.len(), dtype=pl.Int32)).explode(
-        "item_id", "slot"
-    )
+    return _places(told)
 
 
 def _micro(said: Any) -> int | None:

@@ -17,9 +17,9 @@ import polars as pl
 
 from interplay.data import checks
 from interplay.data.exports import gorse, personalize, trec, ubi
-from interplay.data.files import ROW, fields, typed
+from interplay.data.files import ROW, SUFFIXES, column_names, fields, typed
 from interplay.data.kuairand import kuairand_frames
-from interplay.data.parts import Part, first, header, made, of_file, of_frame
+from interplay.data.parts import KEYS, SHOWN, Part, first, header, made, of_file, of_frame
 from interplay.data.report import Report
 from interplay.errors import BadData
 
@@ -27,6 +27,8 @@ GENRES = ("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy",
           "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War",
           "Western")  # fmt: skip
 MAIN = frozenset({"interactions", "queries", "qrels", "runs"})  # a directory is of a format that finds one of these
+STEMS = {"items": "items", "users": "users", "interactions": "interactions", "events": "interactions",
+         "impressions": "impressions"}  # names of our own files in a directory -> table  # fmt: skip
 BELOW = ("qrels",)  # folders of a data set in which further files lie
 
 
@@ -65,6 +67,45 @@ def recognised(path: Path, *, alone: bool = False) -> Found | None:
             called = path.parent.name if known.release else called
         return Found(name, called, parts)
     return None
+
+
+def lying(path: Path, unit: str | None = None) -> list[Part]:
+    """What lies in one file, or in the files of a directory, of a known format or of our own.
+
+    A file of ours is known by its columns: request_id, slot and item_id are impressions, user_id and item_id events,
+    item_id alone describes items, user_id alone users; in a directory by its name. `unit` is that of its times. Errors:
+    BadData for what is none of these.
+    """
+    if not path.exists():
+        raise BadData(f"nothing at {path}; expected a file or a dataset directory")
+    found = recognised(path, alone=True)
+    if found is not None:
+        return list(found.parts)
+    if path.is_dir():
+        held = [p for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES and p.stem in STEMS]
+        if not held:
+            raise BadData(
+                f"{path} holds none of {', '.join(STEMS)} as {', '.join(SUFFIXES)}, and nothing that "
+                f"{', '.join(FORMATS)} write; it is no data set"
+            )
+        return [of_file(STEMS[p.stem], p, unit=unit) for p in held]
+    columns = set(column_names(path))
+    table = _table(columns)
+    if table is None:
+        raise BadData(
+            f"{path.name} has columns {sorted(columns)}; expected user_id and item_id (events), request_id, slot "
+            "and item_id (impressions), item_id (items) or user_id (users), or a file that "
+            f"{', '.join(FORMATS)} write"
+        )
+    return [of_file(table, path, unit=unit)]
+
+
+def _table(columns: set[str]) -> str | None:
+    if set(SHOWN) <= columns:
+        return "impressions"
+    if {"user_id", "item_id"} <= columns:
+        return "interactions"
+    return next((table for table, key in KEYS.items() if key in columns), None)
 
 
 def _files(path: Path) -> list[Path]:

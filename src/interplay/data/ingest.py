@@ -1,7 +1,10 @@
-"""Logs larger than memory: CSV, Parquet, Arrow or JSON lines stream into a dataset directory, batch by batch.
+"""Logs larger than memory stream into a dataset directory, batch by batch, from files of ours and of other tools.
 
-Nothing is sorted or numbered here (reading does that), so memory is bounded by the batch whatever the log's size; what
-describes items and users is read whole.
+    ingest(["events.csv", "items.parquet"], "shop/")
+    ingest("gorse-export/", "shop/")
+
+What lies in a file is told by data/formats.py, as for a store. Nothing is sorted or numbered here (reading does that),
+so memory is bounded by the batch whatever the log's size; what describes items and users is held whole.
 Rows that cannot be used go to `refused.csv` with file, row, column, reason and what stood there; nothing is lost.
 """
 
@@ -24,16 +27,17 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from interplay.data import checks
-from interplay.data.files import ROW, SUFFIXES, TEXTUAL, batches, column_names, typed, written_whole
+from interplay.data import checks, formats
+from interplay.data.files import ROW, typed, written_whole
+from interplay.data.parts import KEYS, Part, typed_cells
 from interplay.data.report import Report
-from interplay.data.tables import described
+from interplay.data.tables import finite
 from interplay.errors import BadData
 from interplay.types import TEST, TRAIN, VALID
 
 Progress = Callable[[str, Mapping[str, Any]], None]
 TYPES = {"timestamp": pl.Int64, "order": pl.Float64, "value": pl.Float32, "event_type": pl.String, "split": pl.String}
-KEYS = {"items": "item_id", "users": "user_id"}
+NAMES = ("user_id", "item_id", "session_id", "query_id", "request_id")
 SPOKEN = {TRAIN: "train", VALID: "valid", TEST: "test"}
 
 
@@ -47,10 +51,11 @@ def ingest(
     progress: Progress | None = None,
     replace: bool = False,
 ) -> Report:
-    """Stream files of interactions into the dataset directory `out`; returns the counts of every file.
+    """Stream files into the dataset directory `out`; returns the counts of every file.
 
-    What has item_id and no user_id describes items, the other way round users; a directory stands for its files of the
-    three kinds. All files of interactions have the same columns. Good rows are written in the order of the files;
+    `files` are what `formats.lying` knows, directories among it; `time_unit` is that of times in files of our own
+    format. Each table that they hold is written: interactions, items, users, impressions, queries, qrels, runs. Files
+    of one table have the same columns, but for items and users. Good rows are written in the order of the files;
     refused ones to `refused` (by default OUT/refused.csv, made only when needed). `batch` rows are held at once. A
     failure leaves no `out`. Errors: BadData for wrong columns, wrong time units and files that are cut off.
     """
@@ -58,28 +63,30 @@ def ingest(
     if not listed:
         raise BadData("nothing to ingest; name at least one file of interactions")
     report, began = Report(Path(out).name), time.perf_counter()
-    found = _found(listed, report)
-    names, schema = _schema(found["interactions"], batch)
+    found = _found(listed, time_unit, report)
+    streamed = {table: (parts, *_schema(table, parts, batch)) for table, parts in found.items() if table not in KEYS}
     with written_whole(Path(out), replace=replace) as fresh, ExitStack() as open_files:
         report.sink = RefusedRows(Path(refused) if refused else fresh / "refused.csv", open_files)
-        for kind, key in KEYS.items():
-            for path in found[kind]:
-                described(path, key, report).write_parquet(fresh / f"{kind}.parquet")
-        if found["interactions"]:
+        for table, key in KEYS.items():
+            if table in found:
+                _described(found[table], key, report, batch).write_parquet(fresh / f"{table}.parquet")
+        for table, (parts, names, schema) in streamed.items():
+            if not names:
+                continue
+            arrow = pl.DataFrame(schema=dict(schema)).to_arrow().schema
             writer = open_files.enter_context(
-                pa.parquet.ParquetWriter(
-                    fresh / "interactions.parquet", _empty(schema).to_arrow().schema, compression="zstd"
-                )
+                pa.parquet.ParquetWriter(fresh / f"{table}.parquet", arrow, compression="zstd")
             )
-        for path in found["interactions"]:
-            for part in batches(path, report, rows=batch):
-                kept = _checked(part.select(*names, ROW), path.name, report, schema, time_unit)
-                if len(kept):
-                    writer.write_table(kept.to_arrow().cast(writer.schema))
-                if progress is not None:
-                    c = report.counts(path.name)
-                    progress(f"ingest {path.name}", {"rows": c.rows, "kept": c.kept, "refused": c.refused})
-        if found["interactions"] and not sum(report.counts(p.name).kept for p in found["interactions"]):
+            for part in parts:
+                for frame in part.read(report, batch):
+                    kept = _checked(_shaped(frame, names, part, report), part, report, schema)
+                    if len(kept):
+                        writer.write_table(kept.to_arrow().cast(writer.schema))
+                    if progress is not None:
+                        c = report.counts(part.name)
+                        progress(f"ingest {part.name}", {"rows": c.rows, "kept": c.kept, "refused": c.refused})
+        logs = found.get("interactions", [])
+        if logs and not sum(report.counts(p.name).kept for p in logs):
             report.note("no event was kept; nothing can be learnt from behaviour")
         report.sink = None
     if report.refused:
@@ -89,82 +96,100 @@ def ingest(
     return report
 
 
-def _found(paths: Sequence[Path], report: Report) -> dict[str, list[Path]]:
-    """interactions, items, users -> their files, told apart by their columns."""
-    found: dict[str, list[Path]] = {"interactions": [], **{kind: [] for kind in KEYS}}
+def _found(paths: Sequence[Path], unit: str | None, report: Report) -> dict[str, list[Part]]:
+    """Table -> the parts that it is made of."""
+    found: dict[str, list[Part]] = {}
     for path in paths:
-        inside = [path]
+        parts = formats.lying(path, unit)
+        for part in parts:
+            found.setdefault(part.table, []).append(part)
         if path.is_dir():
-            inside = [p for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES and p.stem in found]
-            if not inside:
-                raise BadData(
-                    f"{path} holds none of {', '.join(found)} as {', '.join(SUFFIXES)}; what other tools write goes "
-                    "into a store (--store)"
-                )
-            for other in sorted(set(path.iterdir()) - set(inside)):
-                report.note(f"{other.name} is not taken over: a directory is made of {', '.join(found)}")
-        for file in inside:
-            have = set(column_names(file))
-            alone = [kind for kind, key in KEYS.items() if key in have and not {"user_id", "item_id"} <= have]
-            found[alone[0] if alone else "interactions"].append(file)
-    if not found["interactions"] and not found["items"]:  # people alone are no data set: told as a log without items
-        found["interactions"], found["users"] = found["users"], []
-    for kind in KEYS:
-        if len(found[kind]) > 1:
-            raise BadData(f"{' and '.join(p.name for p in found[kind])} describe {kind}; one file can, so join them")
+            read = {held for part in parts for held in (part.file, part.file.parent)}
+            for other in sorted(set(path.iterdir()) - read):
+                report.note(f"{other.name} is not taken over: it is no table of a data set that is read here")
+    if not {"interactions", "items"} & set(found):
+        if "users" not in found:
+            held = ", ".join(part.name for parts in found.values() for part in parts)
+            raise BadData(f"{held}: {' and '.join(found)} alone are no data set; name the items or the log as well")
+        found["interactions"] = found.pop("users")  # told as a log without items
     return found
 
 
-def _schema(files: list[Path], batch: int) -> tuple[list[str], dict[str, pl.DataType]]:
-    """The columns that all files share, and the type that each is written with."""
-    if not files:
-        return [], {}
-    heads = [next(iter(batches(f, Report(f.name), rows=min(batch, 65_536))), pl.DataFrame()).drop(ROW, strict=False)
-             for f in files]  # fmt: skip
-    names = heads[0].columns
-    for path, head in zip(files, heads, strict=True):
-        checks.columns(head, ("user_id", "item_id"), path.name)
+def _schema(table: str, parts: Sequence[Part], batch: int) -> tuple[list[str], dict[str, pl.DataType]]:
+    """The columns that all parts of a table share, and the type that each is written with."""
+    heads = [(p, next(iter(p.read(Report(p.name), min(batch, 65_536))), pl.DataFrame()).drop(ROW, strict=False))
+             for p in parts]  # fmt: skip
+    heads = [(part, head) for part, head in heads if head.columns] or heads[:1]  # JSON lines without a row say nothing
+    names = heads[0][1].columns
+    for part, head in heads:
+        if table == "interactions":
+            checks.columns(head, ("user_id", "item_id"), part.name)
         if set(head.columns) != set(names):
             raise BadData(
-                f"{path.name} has columns {head.columns} and {files[0].name} {names}; files that are ingested together "
-                "have the same columns"
+                f"{part.name} has columns {head.columns} and {heads[0][0].name} {names}; files that are ingested "
+                "together have the same columns"
             )
     schema: dict[str, pl.DataType] = {}
     for name in names:
-        kinds = [h.schema[name] for h in heads]
-        if name in TYPES:
+        kinds = [head.schema[name] for _, head in heads]
+        if name in TYPES and table == "interactions":
             schema[name] = TYPES[name]()
-        elif name in ("user_id", "item_id", "session_id"):
+        elif name in NAMES:
             schema[name] = pl.Int64() if all(k.is_integer() and k != pl.UInt64 for k in kinds) else pl.String()
         else:
-            guessed = {typed(h[name]).dtype if p.suffix.lower() in TEXTUAL else h.schema[name]
-                       for p, h in zip(files, heads, strict=True)}  # fmt: skip
+            guessed = {typed(head[name]).dtype if p.untyped else head.schema[name] for p, head in heads}
             numeric = {k for k in guessed if k.is_numeric()}
             one = guessed.pop() if len(guessed) == 1 else pl.Float64() if numeric == guessed else pl.String()
             schema[name] = pl.String() if one in (pl.Null, pl.Categorical, pl.Enum) else one
     return names, schema
 
 
-def _empty(schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    return pl.DataFrame(schema=dict(schema))
+def _shaped(frame: pl.DataFrame, names: Sequence[str], part: Part, report: Report) -> pl.DataFrame:
+    """A batch with the columns of the table: JSON lines may leave out some, or name others later on."""
+    late = [c for c in frame.columns if c not in names and c != ROW]
+    if late:
+        report.note(f"{part.name}: {', '.join(late)} come first far down in the file and are left out")
+    missing = [pl.lit(None, pl.String).alias(c) for c in names if c not in frame.columns]
+    return frame.with_columns(missing).select(*names, ROW)
 
 
-def _checked(
-    part: pl.DataFrame, file: str, report: Report, schema: Mapping[str, pl.DataType], unit: str | None
-) -> pl.DataFrame:
+def _checked(frame: pl.DataFrame, part: Part, report: Report, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """The good rows of one batch with the types of `schema`."""
-    checked = checks.interactions(part, file, report, unit)
+    log = part.table == "interactions"
+    checked = checks.Checked(frame, part.name, report)
+    if log:
+        checked = checks.interactions(frame, part.name, report, part.unit)
     for name, kind in schema.items():
-        if name in checks.CHECKED or part.schema[name] == kind:
+        if (log and name in checks.CHECKED) or frame.schema[name] == kind:
             continue
-        cast = part[name].cast(kind, strict=False)
-        checked.refuse(cast.is_null() & part[name].is_not_null(), name,
+        cast = frame[name].cast(kind, strict=False)
+        checked.refuse(cast.is_null() & frame[name].is_not_null(), name,
                        lambda v, k=kind: f"{v!r} is no {k}, as the first rows of the column are")  # type: ignore[misc]  # fmt: skip
         checked.set(name, cast)
     kept = checked.kept()
-    if "split" in schema:
+    if log and "split" in schema:
         kept = kept.with_columns(pl.col("split").replace_strict(SPOKEN, return_dtype=pl.String))
     return kept.select(pl.col(name).cast(kind) for name, kind in schema.items())
+
+
+def _described(parts: Sequence[Part], key: str, report: Report, batch: int) -> pl.DataFrame:
+    """Items or users out of all parts, one row for each: the first that describes it."""
+    whole, seen = list[pl.DataFrame](), pl.Series(key, [], pl.String)
+    for part in parts:
+        frames = []
+        for frame in part.read(report, batch):
+            checks.columns(frame, (key,), part.name)
+            checked = checks.Checked(frame, part.name, report)
+            checked.ids(key)
+            ids = checked.table[key].cast(pl.String)
+            again = ~ids.is_first_distinct() | ids.is_in(seen.implode())
+            checked.refuse(again, key, lambda v: f"{v!r} is described twice; the first stays")
+            kept = checked.kept().drop(ROW)
+            seen = pl.concat([seen, kept[key].cast(pl.String)])
+            frames.append(kept)
+        told = pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame(schema={key: pl.String})
+        whole.append(finite(typed_cells(told, key) if part.untyped else told, part.name, report))
+    return pl.concat(whole, how="diagonal_relaxed")
 
 
 class RefusedRows:

@@ -27,6 +27,7 @@ from interplay.data.tables import assembled, finite
 from interplay.types import EMPTY, Dataset
 
 KEYS = {"items": "item_id", "users": "user_id"}
+SHOWN = ("request_id", "slot", "item_id")  # columns that make a file one of impressions
 PLAIN = frozenset({"title", "text", "timestamp"})  # never taken for numbers, whatever stands in them
 Read = Callable[[Report, int], Iterator[pl.DataFrame]]
 

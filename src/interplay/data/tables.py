@@ -200,11 +200,6 @@ def _events(table: pl.DataFrame, file: str, report: Report, unit: str | None) ->
     return kept.drop(ROW)
 
 
-def described(path: Path, column: str, report: Report) -> pl.DataFrame:
-    """A file of items or users, checked: one row per id; refused rows are in the report."""
-    return _entities(_read(path, report), column, path.name, report)
-
-
 def _entities(table: pl.DataFrame, column: str, file: str, report: Report) -> pl.DataFrame:
     """items or users: one row per id."""
     checks.columns(table, (column,), file)

@@ -117,7 +117,7 @@ class Gap:
     @property
     def verdict(self) -> str:
         """better, worse, cannot tell"""
-        return "better" if self.interval.low > 0 else "worse" if self.interval.high < 0 else "cannot tell"
+        return self.interval.verdict
 
 
 def reach(n: float, spread: float, *, level: float = 0.95, sharpest: int = 1000) -> float:

@@ -5,16 +5,19 @@
 
 A recording is one JSON file, named by a hash of the model, the task, the data, the shape and the person it is about. It
 names that person, so that erasing one finds it; recordings that are about nobody are found by the names in them.
+What is answered while somebody is erased must not be kept afterwards: a `Keeper` decides that.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import itertools
 import json
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +25,37 @@ from interplay.llm import NoReply, Shape, TextModel, read
 
 KEPT = 20_000  # recordings of one folder; beyond, the oldest make room
 EVERY = 500  # new recordings between two countings
+# Called when a question is asked; what it gives is called with what writes the answer down, and does that or not.
+Keeper = Callable[[], Callable[[Callable[[], None]], None]]
+
+
+def always() -> Callable[[Callable[[], None]], None]:
+    """The keeper of a folder from which nobody is erased."""
+    return lambda write: write()
 
 
 class Recorded:
     """A text model with a memory in a directory; several processes may share it."""
 
-    def __init__(self, model: TextModel | None, folder: Path, *, name: str = "", person: str | None = None) -> None:
+    def __init__(
+        self,
+        model: TextModel | None,
+        folder: Path,
+        *,
+        name: str = "",
+        person: str | None = None,
+        keeper: Keeper = always,
+    ) -> None:
         """`model` None replays. `name` stands in for the model's own, as when one is replayed."""
-        self.model, self.folder, self.person = model, folder, person
+        self.model, self.folder, self.person, self.keeper = model, folder, person, keeper
         self.name = name or str(getattr(model, "model", type(model).__name__))
-        self.new = 0
+        self.new = itertools.count(1)  # recordings, those about persons among them
 
     def about(self, person: Any) -> Recorded:
         """The same memory for what concerns one person."""
-        return Recorded(self.model, self.folder, name=self.name, person=None if person is None else str(person))
+        held = copy.copy(self)
+        held.person = None if person is None else str(person)
+        return held
 
     def reply(self, task: str, data: Mapping[str, Any], shape: type[Shape]) -> Shape:
         """What was answered to the same question before, or is answered now."""
@@ -51,27 +71,30 @@ class Recorded:
             path.unlink(missing_ok=True)  # cut off, or of a shape that has changed
         if self.model is None:
             raise NoReply("nothing was recorded of this question, and only recordings are asked")
+        keep = self.keeper()
         said = self.model.reply(task, data, shape)
-        self._keep(path, {**json.loads(told), "at": time.time(), "reply": said.model_dump(mode="json")})
-        return said
-
-    def _keep(self, path: Path, recording: Mapping[str, Any]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{secrets.token_hex(4)}")
-        part.write_text(json.dumps(recording, ensure_ascii=False))
-        os.replace(part, path)
-        self.new += 1
-        if self.new % EVERY == 0:
+        recording = {**json.loads(told), "at": time.time(), "reply": said.model_dump(mode="json")}
+        keep(lambda: _written(path, recording))
+        if next(self.new) % EVERY == 0:
             old = sorted(self.folder.glob("*.json"), key=lambda p: p.stat().st_mtime)
             for one in old[:-KEPT]:
                 one.unlink(missing_ok=True)
+        return said
 
 
-def remembering(model: TextModel | None, folder: Path) -> TextModel | None:
+def _written(path: Path, recording: Mapping[str, Any]) -> None:
+    """Write a recording, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{secrets.token_hex(4)}")
+    part.write_text(json.dumps(recording, ensure_ascii=False))
+    os.replace(part, path)
+
+
+def remembering(model: TextModel | None, folder: Path, keeper: Keeper = always) -> TextModel | None:
     """The model with a memory in a directory; with INTERPLAY_TEXT_MODEL_REPLAY set only the memory answers."""
     if model is None:
         return None
-    held = Recorded(model, folder)
+    held = Recorded(model, folder, keeper=keeper)
     return Recorded(None, folder, name=held.name) if os.environ.get("INTERPLAY_TEXT_MODEL_REPLAY") else held
 
 

@@ -112,7 +112,7 @@ class Answers:
             self._held[answer.request_id] = answer
             while len(self._held) > self.keep:
                 self._held.popitem(last=False)
-        self.store.traced(answer.request_id, lambda: packed(answer), user=answer.user, time=answer.at)
+        self.store.answered.traced(answer.request_id, lambda: packed(answer), user=answer.user, time=answer.at)
 
     def of(self, request_id: str) -> Answer:
         """An earlier answer, or a refusal."""
@@ -120,10 +120,10 @@ class Answers:
             held = self._held.get(request_id)
         if held is not None:
             return held
-        told = self.store.trace(request_id)
+        told = self.store.answered.trace(request_id)
         if told is None:  # it may be about to be written
             self.store.database.flush()
-            told = self.store.trace(request_id)
+            told = self.store.answered.trace(request_id)
         if told is None:
             raise NotHere(f"no answer {request_id!r} is kept; expected the request_id of one, as every answer has it")
         return unpacked(told)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -16,6 +17,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 import interplay
 from interplay.data.store.keys import Keys
+from interplay.data.store.people import unless_erased
 from interplay.data.store.store import DEFAULT
 from interplay.errors import BadSetting, InterplayError
 from interplay.llm import TextModel, configured
@@ -98,7 +100,9 @@ def create_app(
     state.repeats = Repeats()
     spoken = configured() if model is None else None
     speaks = {  # what a model of the environment answers is remembered among the tenant's own files
-        tenant: remembering(spoken, one.store.files("recordings")) if spoken is not None else model
+        tenant: remembering(spoken, one.store.files("recordings"), partial(unless_erased, one.store))
+        if spoken is not None
+        else model
         for tenant, one in engines.items()
     }
     state.photos = photos

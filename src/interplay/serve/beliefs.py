@@ -17,16 +17,17 @@ from typing import Any
 import numpy as np
 
 from interplay.data.store.happened import Happened
-from interplay.dialogue.lexicon import FAMILIES, quoted
+from interplay.dialogue.lexicon import FAMILIES, Number, quoted
 from interplay.dialogue.profile import Belief, Notes, Trait, checked, corrected, folded, guess_id, guessed, sensitive
+from interplay.dialogue.wording import of_range, of_value
 from interplay.errors import InterplayError, UnknownName
 from interplay.serve.engine import Engine
 from interplay.serve.leaning import STATEMENT
 from interplay.serve.steering import Steering
+from interplay.serve.window import ROLES
 from interplay.types import Array, Id
 
 WORTH = {"keep": 2.0, "cart": 2.0, "purchase": 3.0, "buy": 3.0}  # event type -> what it counts; others 1
-MAKERS = ("maker", "brand", "artist", "author", "director", "creator", "publisher", "store")
 CANDIDATES = 40  # values that are looked at, the most frequent in the history first
 
 
@@ -75,16 +76,18 @@ class Beliefs:
                 for value in lexicon.values(item, column):
                     counts[column, value] = counts.get((column, value), 0) + 1
         often = sorted((c for c in counts if c in senses), key=lambda c: (-counts[c], c))[:CANDIDATES]
-        kinds = self.engine.window.kinds()
-        labels = {} if kinds is None else dict(zip(kinds.values, kinds.labels, strict=True))
-        wanted = [
-            (senses[c].where, *_worded(c[0], labels.get(c[1], c[1]) if kinds and c[0] == kinds.name else c[1]))
-            for c in often
-        ]
-        wanted += [end for number in lexicon.numbers for end in _ends(number)]
-        private = sum(sensitive(text) for _, text, _ in wanted)
-        traits = [self._trait(where, text, named) for where, text, named in wanted if not sensitive(text)]
+        wanted = [(senses[c].where, "Likes", self._named(*c)) for c in often]
+        wanted += [(where, "Mostly chooses", named) for number in lexicon.numbers for where, named in _ends(number)]
+        private = sum(sensitive(named) for *_, named in wanted)
+        traits = [self._trait(where, f"{does} {named}", named) for where, does, named in wanted if not sensitive(named)]
         return [t for t in traits if t is not None], private
+
+    def _named(self, column: str, value: str) -> str:
+        """What things with a value are called, by the window's label where the column is the facet of kinds."""
+        kinds = self.engine.window.kinds()
+        if kinds is not None and kinds.name == column and value in kinds.values:
+            value = kinds.labels[kinds.values.index(value)]
+        return of_value(column, value, kind=column in ROLES["kind"], maker=column in ROLES["by"])
 
     def _trait(self, where: str, text: str, named: str) -> Trait | None:
         if where not in self._traits:
@@ -162,24 +165,12 @@ def told(belief: Belief) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _worded(column: str, value: str) -> tuple[str, str]:
-    """A value as a statement and as the name of things."""
-    plainly = value.replace("_", " ")
-    if column in MAKERS:
-        return f"Likes things by {plainly}", f"things by {plainly}"
-    if column in ("kind", "categories", "category", "genres", "genre", "type", "department"):
-        return f"Likes {plainly.lower()}", plainly.lower()
-    named = f"things whose {column.replace('_', ' ')} is {plainly.lower()}"
-    return f"Likes {named}", named
-
-
-def _ends(number: Any) -> Sequence[tuple[str, str, str]]:
-    """The lower and the upper third of a scale: (where, statement, name)."""
+def _ends(number: Number) -> Sequence[tuple[str, str]]:
+    """The lower and the upper third of a scale: (where, name)."""
     if number.moment or not any(f.name == number.family for f in FAMILIES):
         return ()
-    column, said = quoted(number.column), number.column.replace("_", " ")
-    low, high = f"a {said} under {number.third:g}", f"a {said} over {number.twothirds:g}"
+    column = quoted(number.column)
     return (
-        (f"{column} < {number.third:g}", f"Mostly chooses {low}", low),
-        (f"{column} > {number.twothirds:g}", f"Mostly chooses {high}", high),
+        (f"{column} < {number.third:g}", of_range(number, -1)),
+        (f"{column} > {number.twothirds:g}", of_range(number, 1)),
     )

@@ -18,6 +18,7 @@ import numpy as np
 
 from interplay.cascade.rules import Catalogue, compile_rules, together
 from interplay.data.store.happened import Happened
+from interplay.data.store.shown import newest
 from interplay.data.store.snapshot import adopt
 from interplay.data.store.store import Head, Store
 from interplay.errors import BadSetting, nearest
@@ -88,7 +89,8 @@ class Engine:
         self._begin(scene, traces=traces, clock=clock, shift=shift, inside=False)
 
     def _begin(self, scene: Scene, *, traces: int = 2000, clock: Callable[[], int], shift: int, inside: bool) -> None:
-        self.watch, self._clock, self._shift, self._latest = Watch(self.store, scene), clock, shift, 0
+        self.watch, self._clock, self._shift = Watch(self.store, scene), clock, shift
+        self._latest = newest(self.store, clock(), shift)  # what an engine before this one gave out is past
         self.between = Between(self.store, self.watch, self.now, inside=inside)
         self.watch.prepared = self.between.arrived
         self.answers, self.pasts, self.trials = Answers(self.store, traces), Pasts(self.store), Trials(self.store)
@@ -123,7 +125,8 @@ class Engine:
         """Microseconds UTC, on the log's own calendar when it ended more than a week ago.
 
         A clock that is set back by less than a day makes time stand still until it has caught up: what happened a
-        moment ago stays the past. One that is set back further was wrong before, and is followed.
+        moment ago stays the past, over restarts too, by what the store holds. One that is set back further was wrong
+        before, and is followed.
         """
         said = self._clock() + self._shift
         if 0 < self._latest - said < DAY:
@@ -388,7 +391,7 @@ class Engine:
             }
             for slot, (item, _) in enumerate(shown)
         ]
-        self.store.shown(rows, user=answer.user)
+        self.store.answered.shown(rows, user=answer.user)
         return answer
 
     def _counts(self, allowed: int, trace: Trace, shown: int, unread: int = 0) -> dict[str, int]:

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+from interplay.data.parts import SHOWN
 from interplay.data.store import schema as t
 from interplay.data.store.store import CHUNK, Store
 from interplay.errors import BadData
@@ -23,7 +24,6 @@ SCHEMA = {
     "row": pl.Int32, "slot": pl.Int32, "item": pl.Int32, "propensity": pl.Float64, "temperature": pl.Float64,
     "explored": pl.Boolean, "seen": pl.Boolean,
 }  # fmt: skip
-NEEDED = ("request_id", "slot", "item_id")
 ROWS = 50_000
 
 
@@ -64,7 +64,7 @@ def keep(store: Store, frame: pl.DataFrame, *, policy: str = "elsewhere") -> int
     A place of an answer that is there already is not written again. Errors: BadData for missing columns, and for
     propensities outside (0, 1].
     """
-    missing = [c for c in NEEDED if c not in frame.columns]
+    missing = [c for c in SHOWN if c not in frame.columns]
     if missing:
         raise BadData(f"impressions lack {', '.join(missing)}; they have {frame.columns}")
     if "propensity" in frame.columns:

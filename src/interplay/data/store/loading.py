@@ -2,9 +2,8 @@
 
     ingest(store, ["events.csv", "items.parquet", "ml-1m/ratings.dat", "gorse-export/"])
 
-What a file of ours holds is known by its columns: request_id, slot and item_id are impressions, user_id and item_id
-events, item_id alone describes items, user_id alone users. Other formats are read by data/formats.py, batch by batch as
-well. An event's id is its `event_id` column, or follows from its row, so that the same file counts once.
+What lies in a file is told by data/formats.py, as for a data set directory. An event's id is its `event_id` column, or
+follows from its row, so that the same file counts once.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from typing import Any
 import polars as pl
 
 from interplay.data import checks, formats
-from interplay.data.files import ROW, SUFFIXES, column_names
+from interplay.data.files import ROW
 from interplay.data.ingest import RefusedRows
-from interplay.data.parts import KEYS, Part, of_file, typed_cells
+from interplay.data.parts import KEYS, Part, typed_cells
 from interplay.data.report import Report
 from interplay.data.store import impressions
 from interplay.data.store import schema as t
@@ -50,7 +49,7 @@ def ingest(
     files, named in the report. Errors: BadData for wrong columns, wrong time units and files that are cut off.
     """
     paths = [Path(files)] if isinstance(files, (str, Path)) else [Path(f) for f in files]
-    parts = [part for path in paths for part in _parts(path, time_unit)]
+    parts = [part for path in paths for part in formats.lying(path, time_unit)]
     if not parts:
         raise BadData("nothing to ingest; name at least one file or dataset directory")
     report, name = Report(store.tenant), secrets.token_hex(6)
@@ -83,46 +82,6 @@ def ingest(
     }  # fmt: skip
     store.database.write(lambda connection: store.database.insert(connection, t.batches, [row]))
     return report
-
-
-def _parts(path: Path, unit: str | None) -> list[Part]:
-    """What lies in a file, or in the files of a directory."""
-    if not path.exists():
-        raise BadData(f"nothing at {path}; expected a file or a dataset directory")
-    found = formats.recognised(path, alone=True)
-    if found is not None:
-        return list(found.parts)
-    if path.is_dir():
-        held = [p for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES and p.stem in _STEMS]
-        if not held:
-            raise BadData(
-                f"{path} holds none of {', '.join(_STEMS)} as {', '.join(SUFFIXES)}, and nothing that "
-                f"{', '.join(formats.FORMATS)} write; it is no data set"
-            )
-        return [of_file(_STEMS[p.stem], p, unit=unit) for p in held]
-    columns = set(column_names(path))
-    table = _table(columns)
-    if table is None:
-        raise BadData(
-            f"{path.name} has columns {sorted(columns)}; expected user_id and item_id (events), request_id, slot "
-            "and item_id (impressions), item_id (items) or user_id (users), or a file that "
-            f"{', '.join(formats.FORMATS)} write"
-        )
-    return [of_file(table, path, unit=unit)]
-
-
-_STEMS = {
-    "items": "items", "users": "users", "interactions": "interactions", "events": "interactions",
-    "impressions": "impressions",
-}  # fmt: skip
-
-
-def _table(columns: set[str]) -> str | None:
-    if set(impressions.NEEDED) <= columns:
-        return "impressions"
-    if {"user_id", "item_id"} <= columns:
-        return "interactions"
-    return next((table for table, key in KEYS.items() if key in columns), None)
 
 
 def _held(parts: Sequence[Part], report: Report) -> Iterator[Part]:

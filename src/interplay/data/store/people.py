@@ -21,11 +21,12 @@ import sqlalchemy as sa
 
 from interplay.data.store import schema as t
 from interplay.data.store.happened import Happened
-from interplay.data.store.store import Store, now
+from interplay.data.store.store import Head, Store, now
 from interplay.errors import BadData, UnknownName
 from interplay.llm.recorded import recordings
 from interplay.types import Id
 
+NOTHING = {"events": 0, "impressions": 0, "traces": 0}
 Forget = Callable[[Path, Sequence[int]], None]  # a model directory without the per-user rows of these positions
 
 
@@ -124,12 +125,47 @@ def erase_person(store: Store, user_id: Id, *, forget: Forget) -> Erased:
         asked = sa.select(u.name).where(store.mine(t.users), u.position.in_(at), u.name.is_not(None))
         names |= {row[0] for row in store.database.rows(asked)}
     models = _out_of_models(store, at, forget) if at else 0
-    refused, recorded = _out_of_refused(store, names), list(recordings(store.files("recordings"), names))
-    for path, _ in recorded:
-        path.unlink(missing_ok=True)
-    counts = _out_of_tables(store, at, names) if at else {"events": 0, "impressions": 0, "traces": 0}
+    refused, recorded = _out_of_refused(store, names), set[Path]()
+
+    def work(connection: sa.Connection) -> dict[str, int]:
+        head = store.locked(connection)
+        recorded.update(_out_of_recordings(store, names))
+        return _out_of_tables(store, connection, head, at, names) if at else NOTHING
+
+    counts = store.database.write(work)
     store.database.compact()
     return Erased(models=models, refused=refused, recordings=len(recorded), **counts)
+
+
+def unless_erased(store: Store) -> Callable[[Callable[[], None]], None]:
+    """The keeper of a tenant's recordings (llm/recorded.py), from which people are erased.
+
+    It writes while it holds the tenant's head, as an erasure does: what was written before the erasure is found by it,
+    and once anybody was erased since the question was asked, nothing is written. Whom an answer names cannot be told
+    from a tombstone, so it does not matter who it was.
+    """
+    asked = store.head().people_version
+
+    def keep(write: Callable[[], None]) -> None:
+        u = t.users.c
+        fresh = sa.select(u.position).where(store.mine(t.users), u.version > asked, u.erased).limit(1)
+
+        def work(connection: sa.Connection) -> None:
+            store.locked(connection)
+            if connection.execute(fresh).first() is None:
+                write()
+
+        store.database.write(work)
+
+    return keep
+
+
+def _out_of_recordings(store: Store, names: set[str]) -> list[Path]:
+    """The recordings that were about these people, or name one of them."""
+    gone = [path for path, _ in recordings(store.files("recordings"), names)]
+    for path in gone:
+        path.unlink(missing_ok=True)
+    return gone
 
 
 def _out_of_models(store: Store, at: Sequence[int], forget: Forget) -> int:
@@ -160,33 +196,32 @@ def _out_of_refused(store: Store, names: set[str]) -> int:
     return gone
 
 
-def _out_of_tables(store: Store, at: Sequence[int], names: set[str]) -> dict[str, int]:
-    def work(connection: sa.Connection) -> dict[str, int]:
-        head = store.locked(connection)
-        counts = {}
-        for table in (t.events, t.impressions, t.traces):
-            which = (store.mine(table), table.c.user.in_(at))
-            counts[table.name] = connection.execute(sa.delete(table).where(*which)).rowcount
-        blank = {"name": None, "columns": None, "whole": False, "merged_into": None, "erased": True}
-        connection.execute(
-            sa.update(t.users)
-            .where(store.mine(t.users), t.users.c.position.in_(at))
-            .values(**blank, version=head.people_version + 1)
+def _out_of_tables(
+    store: Store, connection: sa.Connection, head: Head, at: Sequence[int], names: set[str]
+) -> dict[str, int]:
+    """The tables without the person, and a tombstone; the head is held."""
+    counts = {}
+    for table in (t.events, t.impressions, t.traces):
+        which = (store.mine(table), table.c.user.in_(at))
+        counts[table.name] = connection.execute(sa.delete(table).where(*which)).rowcount
+    blank = {"name": None, "columns": None, "whole": False, "merged_into": None, "erased": True}
+    connection.execute(
+        sa.update(t.users)
+        .where(store.mine(t.users), t.users.c.position.in_(at))
+        .values(**blank, version=head.people_version + 1)
+    )
+    store.moved(connection, people_version=head.people_version + 1)
+    salt = _salt(store, connection)
+    stones = [{"tenant": store.tenant, "salt": salt, "digest": digest(n, salt), "at": now()} for n in sorted(names)]
+    connection.execute(
+        sa.delete(t.tombstones).where(
+            store.mine(t.tombstones), t.tombstones.c.digest.in_([s["digest"] for s in stones])
         )
-        store.moved(connection, people_version=head.people_version + 1)
-        salt = _salt(store, connection)
-        stones = [{"tenant": store.tenant, "salt": salt, "digest": digest(n, salt), "at": now()} for n in sorted(names)]
-        connection.execute(
-            sa.delete(t.tombstones).where(
-                store.mine(t.tombstones), t.tombstones.c.digest.in_([s["digest"] for s in stones])
-            )
-        )
-        store.database.insert(connection, t.tombstones, stones)
-        with store.files("tombstones.jsonl").open("a") as out:  # outlives the tables, for a restore into new ones
-            out.writelines(json.dumps({k: v for k, v in stone.items() if k != "tenant"}) + "\n" for stone in stones)
-        return counts
-
-    return store.database.write(work)
+    )
+    store.database.insert(connection, t.tombstones, stones)
+    with store.files("tombstones.jsonl").open("a") as out:  # outlives the tables, for a restore into new ones
+        out.writelines(json.dumps({k: v for k, v in stone.items() if k != "tenant"}) + "\n" for stone in stones)
+    return counts
 
 
 def digest(name: str, salt: str) -> str:

@@ -57,7 +57,7 @@ events = Table(
     Column("item", Integer),
     Column("event_type", Text, nullable=False),
     Column("time", BigInteger, nullable=False),  # microseconds UTC, as the client or the engine's calendar says
-    Column("kept_at", BigInteger, nullable=False),  # ... as the machine's clock said when it was kept
+    Column("kept_at", BigInteger, nullable=False),  # ... as the machine's clock said when it was kept; rises
     Column("value", Float),
     Column("request_id", Text),
     Column("session_id", Text),

@@ -3,6 +3,7 @@
 pages(store, ["a41f"])             # by request; a page that is about to be written is not among them yet
 pages_between(store, after, upto)  # by time
 past(store, 12, 9071)              # what a person had done up to a row of the log
+newest(store, clock, shift)        # the newest moment that an engine of this store gave out
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from interplay.data.store import schema as t
-from interplay.data.store.store import CHUNK, Store
+from interplay.data.store.store import CHUNK, DAY, Store
 
 
 class Page(NamedTuple):
@@ -61,6 +62,18 @@ def kept_at(store: Store, after: int, upto: int) -> dict[int, int]:
     e = t.events.c
     query = sa.select(e.row, e.kept_at).where(store.mine(t.events), e.row > after, e.row <= upto)
     return {row: at for row, at in store.database.rows(query)}  # noqa: C416
+
+
+def newest(store: Store, clock: int, shift: int) -> int:
+    """The newest moment at which an event was kept or a page was answered, on a calendar that is `shift` microseconds
+    off the machine's clock, which says `clock`; 0 where there is none, or only such as are a day and more ahead.
+
+    When an event was kept says more than its own time, which a client with a wrong clock may have given.
+    """
+    r, before = t.traces.c, clock + DAY
+    told = sa.select(sa.func.max(r.time)).where(store.mine(t.traces), r.time < before + shift)
+    kept = [at + shift for (at,) in store.database.rows(store.last_kept) if at < before]
+    return max(*kept, store.database.rows(told)[0][0] or 0, 0)
 
 
 class Deed(NamedTuple):

@@ -13,9 +13,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,17 +25,19 @@ from interplay.data.store import schema as t
 from interplay.data.store.database import Database
 from interplay.data.store.happened import SAID, Happened
 from interplay.errors import BadData, UnknownName, nearest
-from interplay.ops.jsons import encoded
 from interplay.types import Id
 
 if TYPE_CHECKING:
+    from interplay.data.store.answered import Answered
     from interplay.data.store.experiments import Experiments
     from interplay.data.store.keys import Keys
+    from interplay.data.store.leases import Leases
     from interplay.data.store.registry import Registry
 
 CHUNK = 5000  # names asked for, and rows written, in one statement
 KNOWN = 500_000  # names whose positions are remembered; more are asked for again
 COUNTERS = ("last_row", "n_users", "n_items", "items_version", "people_version", "models")
+DAY = 86_400_000_000  # microseconds
 DEFAULT = "default"  # the tenant of a store that has only one
 
 
@@ -79,6 +80,22 @@ class Entity(NamedTuple):
         ]
 
 
+class Kind(NamedTuple):
+    """Users or items: their table, and the columns that say the same of either."""
+
+    table: sa.Table
+    key: str  # the external id, in rows from outside
+    given: str  # in the head: how many positions are given
+    version: str  # in the head: of the last change
+    gone: str  # in the table: erased, or deleted
+
+
+KINDS = {
+    "users": Kind(t.users, "user_id", "n_users", "people_version", "erased"),
+    "items": Kind(t.items, "item_id", "n_items", "items_version", "deleted"),
+}
+
+
 def now() -> int:
     """Microseconds UTC on the machine's clock."""
     return time.time_ns() // 1000
@@ -94,6 +111,7 @@ class Store:
         self._names: dict[str, dict[str, int]] = {"users": {}, "items": {}}
         self._seen: dict[str, int] = {"users": -1, "items": -1}  # the versions that these names were read at
         self._lock = threading.Lock()
+        self._kept_at: int | None = None  # the moment of the newest row; None: not read yet
         self._people: OrderedDict[str, tuple[int, tuple[int, ...]]] = OrderedDict()
         fresh = {"tenant": tenant, "made_at": now(), **dict.fromkeys(COUNTERS, 0)}
         if not self.database.rows(sa.select(t.tenants.c.tenant).where(t.tenants.c.tenant == tenant)):
@@ -127,10 +145,22 @@ class Store:
         return Keys(self)
 
     @cached_property
+    def answered(self) -> Answered:
+        from interplay.data.store.answered import Answered
+
+        return Answered(self)
+
+    @cached_property
     def experiments(self) -> Experiments:
         from interplay.data.store.experiments import Experiments
 
         return Experiments(self)
+
+    @cached_property
+    def leases(self) -> Leases:
+        from interplay.data.store.leases import Leases
+
+        return Leases(self)
 
     @cached_property
     def models(self) -> Registry:
@@ -158,6 +188,12 @@ class Store:
         return sa.select(c.last_row, c.n_users, c.n_items, c.items_version, c.people_version, c.live).where(
             self.mine(t.tenants)
         )
+
+    @cached_property
+    def last_kept(self) -> sa.Select[Any]:
+        """The query of when the newest row was kept."""
+        e = t.events.c
+        return sa.select(e.kept_at).where(self.mine(t.events)).order_by(e.row.desc()).limit(1)
 
     def head(self) -> Head:
         """Where the tenant stands now; the cheapest question there is."""
@@ -190,7 +226,7 @@ class Store:
         users, n_users = self.placed(connection, "users", [e.user_id for e in events], head)
         named = [e.item_id for e in events if e.item_id is not None]
         items, n_items = self.placed(connection, "items", named, head)
-        at, kept = now(), 0
+        at, kept = self._moment(connection), 0
         rows = [
             {
                 "tenant": self.tenant, "row": row, "event_id": e.event_id, "user": users[str(e.user_id)],
@@ -207,35 +243,43 @@ class Store:
         self.moved(connection, last_row=head.row + len(rows), n_users=n_users, n_items=n_items, **more)
         return Kept(kept, len(rows) - kept)
 
+    def _moment(self, connection: sa.Connection) -> int:
+        """When a batch is kept: now, or with the newest row while the clock is set back by less than a day."""
+        if self._kept_at is None:
+            self._kept_at = connection.execute(self.last_kept).scalar() or 0
+        said = now()
+        self._kept_at = self._kept_at if 0 < self._kept_at - said < DAY else said
+        return self._kept_at
+
     def placed(
         self, connection: sa.Connection, kind: str, names: Iterable[Id], head: Head
     ) -> tuple[dict[str, int], int]:
         """Positions of all names, given here to those that have none, and how many positions are given now."""
-        table = t.users if kind == "users" else t.items
+        of = KINDS[kind]
         wanted = {str(n): isinstance(n, int) for n in names}
-        found = self._known(connection, table, list(wanted), head)
+        found = self._known(connection, kind, list(wanted), head)
         fresh = [n for n in wanted if n not in found]
-        given = head.n_users if kind == "users" else head.n_items
+        given: int = getattr(head, of.given)
         if fresh:
-            version = 0 if kind == "users" else head.items_version + 1
-            same = {"tenant": self.tenant, "version": version, "deleted" if kind == "items" else "erased": False}
+            version = 0 if kind == "users" else head.items_version + 1  # a new name alone says nothing of a person
+            same = {"tenant": self.tenant, "version": version, of.gone: False}
             rows = [{**same, "position": p, "name": n, "whole": wanted[n]} for p, n in enumerate(fresh, given)]
-            self.database.insert(connection, table, rows)
+            self.database.insert(connection, of.table, rows)
             found |= {n: p for p, n in enumerate(fresh, given)}
         return found, given + len(fresh)
 
-    def _known(self, connection: sa.Connection, table: sa.Table, names: Sequence[str], head: Head) -> dict[str, int]:
+    def _known(self, connection: sa.Connection, kind: str, names: Sequence[str], head: Head) -> dict[str, int]:
         """Positions of the names that have one. What was read from committed rows is remembered until names change."""
-        kind, version = table.name, head.people_version if table is t.users else head.items_version
+        of = KINDS[kind]
+        version, given = getattr(head, of.version), getattr(head, of.given)
         with self._lock:
             if self._seen[kind] != version or len(self._names[kind]) > KNOWN:
                 self._names[kind], self._seen[kind] = {}, version
             held = self._names[kind]
             found = {n: held[n] for n in names if n in held}
         missing = [n for n in names if n not in found]
-        given = head.n_users if table is t.users else head.n_items
         for lo in range(0, len(missing), CHUNK):
-            read = self.database.positions(connection, table, self.tenant, missing[lo : lo + CHUNK])
+            read = self.database.positions(connection, of.table, self.tenant, missing[lo : lo + CHUNK])
             found |= read
             with self._lock:  # what this very transaction made is read too, and may yet be rolled back
                 if self._seen[kind] == version:
@@ -344,14 +388,14 @@ class Store:
         What was said of an item before is replaced, or with `patch` kept where the row is silent. A deleted item that
         is described again is back, in its old place.
         """
-        return self._put("items", "item_id", rows, patch)
+        return self._put("items", rows, patch)
 
     def put_users(self, rows: Sequence[Mapping[str, Any]], *, patch: bool = False) -> int:
         """Describe users: rows of user_id and any columns; otherwise as `put_items`."""
-        return self._put("users", "user_id", rows, patch)
+        return self._put("users", rows, patch)
 
-    def _put(self, kind: str, key: str, rows: Sequence[Mapping[str, Any]], patch: bool) -> int:
-        table = t.users if kind == "users" else t.items
+    def _put(self, kind: str, rows: Sequence[Mapping[str, Any]], patch: bool) -> int:
+        table, key, given_in, versioned, gone = KINDS[kind]
         told: dict[str, dict[str, Any]] = {}
         whole: dict[str, bool] = {}
         for place, row in enumerate(rows):
@@ -366,11 +410,11 @@ class Store:
 
         def work(connection: sa.Connection) -> int:
             head = self.locked(connection)
-            version = (head.people_version if kind == "users" else head.items_version) + 1
+            version = getattr(head, versioned) + 1
             names = [int(n) if whole[n] else n for n in told]
             found, given = self.placed(connection, kind, names, head)
             before = self._described(connection, table, list(found.values())) if patch else {}
-            revive: dict[str, Any] = {"deleted": False} if kind == "items" else {}
+            revive: dict[str, Any] = {gone: False} if kind == "items" else {}  # who was erased has no name any more
             change = (
                 sa.update(table)
                 .where(self.mine(table), table.c.position == sa.bindparam("at"))
@@ -382,9 +426,8 @@ class Store:
             ]
             for lo in range(0, len(values), CHUNK):
                 connection.execute(change, values[lo : lo + CHUNK])
-            counts = {"n_users": given, "people_version": version}
-            self.moved(connection, **(counts if kind == "users" else {"n_items": given, "items_version": version}))
-            return given - (head.n_users if kind == "users" else head.n_items)
+            self.moved(connection, **{given_in: given, versioned: version})
+            return given - getattr(head, given_in)
 
         return self.database.write(work)
 
@@ -399,37 +442,40 @@ class Store:
 
     def items(self, *, since: int = -1) -> list[Entity]:
         """The catalogue in the order of the index space, or what changed in it after version `since`."""
-        return self._entities(t.items, since, t.items.c.deleted)
+        return self._entities("items", since)
 
     def users(self, *, since: int = -1) -> list[Entity]:
         """Everybody in the order of the index space, or who was described or erased after version `since`."""
-        return self._entities(t.users, since, t.users.c.erased)
+        return self._entities("users", since)
 
-    def _entities(self, table: sa.Table, since: int, gone: Any) -> list[Entity]:
-        c = table.c
-        query = sa.select(c.position, c.name, c.whole, c.columns, c.version, gone).where(self.mine(table))
+    def _entities(self, kind: str, since: int) -> list[Entity]:
+        query, c = self._entity_rows(kind), KINDS[kind].table.c
         rows = self.database.rows((query.where(c.version > since) if since >= 0 else query).order_by(c.position))
         return Entity.each(rows)
 
+    def _entity_rows(self, kind: str) -> sa.Select[Any]:
+        """The query of what `Entity.each` reads."""
+        c = KINDS[kind].table.c
+        return sa.select(c.position, c.name, c.whole, c.columns, c.version, c[KINDS[kind].gone]).where(
+            self.mine(KINDS[kind].table)
+        )
+
     def item(self, item_id: Id) -> Entity:
         """One item, deleted or not; an unknown one is refused with the nearest names."""
-        return self._entity(t.items, "item", item_id, t.items.c.deleted)
+        return self._entity("items", item_id)
 
     def user(self, user_id: Id) -> Entity:
         """One user; an unknown one is refused."""
-        return self._entity(t.users, "user", user_id, t.users.c.erased)
+        return self._entity("users", user_id)
 
-    def _entity(self, table: sa.Table, what: str, name: Id, gone: Any) -> Entity:
-        c = table.c
-        query = sa.select(c.position, c.name, c.whole, c.columns, c.version, gone).where(
-            self.mine(table), c.name == str(name)
-        )
-        rows = self.database.rows(query)
+    def _entity(self, kind: str, name: Id) -> Entity:
+        c = KINDS[kind].table.c
+        rows = self.database.rows(self._entity_rows(kind).where(c.name == str(name)))
         if not rows:
-            some = sa.select(c.name).where(self.mine(table), c.name.is_not(None)).limit(20_000)
-            listed = [row[0] for row in self.database.rows(some)] if what == "item" else []  # people are not offered
+            some = sa.select(c.name).where(self.mine(KINDS[kind].table), c.name.is_not(None)).limit(20_000)
+            listed = [row[0] for row in self.database.rows(some)] if kind == "items" else []  # people are not offered
             close = nearest(str(name), listed)
-            raise UnknownName(f"no {what} called {name!r}" + (f"; nearest: {close}" if close else ""))
+            raise UnknownName(f"no {kind[:-1]} called {name!r}" + (f"; nearest: {close}" if close else ""))
         return Entity.each(rows[:1])[0]
 
     def delete_items(self, names: Sequence[Id]) -> int:
@@ -471,67 +517,3 @@ class Store:
             self.moved(connection, items_version=version)
 
         self.database.write(work)
-
-    # -------------------------------------------------------------------------------------- what was shown, and how so
-
-    def shown(self, rows: Sequence[Mapping[str, Any]], *, user: Id | None) -> None:
-        """Keep impressions, within a moment: the columns of `schema.impressions` but tenant and user."""
-        if rows:
-            self.database.write_later((self.tenant, "answered"), self._answered, (user, list(rows)))
-
-    def traced(self, request_id: str, trace: Callable[[], Any], *, user: Id | None, time: int) -> None:
-        """Keep a trace, within a moment; `trace` is called for its JSON when it is written."""
-        self.database.write_later((self.tenant, "answered"), self._answered, (user, (request_id, time, trace)))
-
-    def _answered(self, connection: sa.Connection, told: Sequence[tuple[Id | None, Any]]) -> None:
-        """Write impressions and traces; the people of both are looked up together."""
-        at: dict[Any, int | None] = {None: None, **self._people_placed(connection, [user for user, _ in told])}
-        shown, traced = list[dict[str, Any]](), list[dict[str, Any]]()
-        for user, what in told:
-            mine = {"tenant": self.tenant, "user": at[None if user is None else str(user)]}
-            if isinstance(what, tuple):
-                request_id, time, trace = what
-                body = zlib.compress(encoded(trace()), 1)
-                traced.append({**mine, "request_id": request_id, "time": time, "body": body})
-            else:
-                shown += [{**row, **mine} for row in what]
-        self.database.insert(connection, t.impressions, shown, unless='tenant, request_id, "row", slot')
-        self.database.insert(connection, t.traces, traced, unless="tenant, request_id")
-
-    def _people_placed(self, connection: sa.Connection, users: Sequence[Id | None]) -> dict[str, int]:
-        """Positions of people, given where they have none."""
-        named = [user for user in users if user is not None]
-        if not named:
-            return {}
-        head = self.locked(connection)
-        at, n_users = self.placed(connection, "users", named, head)
-        if n_users > head.n_users:
-            self.moved(connection, n_users=n_users)
-        return at
-
-    def trace(self, request_id: str) -> dict[str, Any] | None:
-        """A trace that was kept, or None. What is about to be written is found a moment later."""
-        query = sa.select(t.traces.c.body).where(self.mine(t.traces), t.traces.c.request_id == request_id)
-        rows = self.database.rows(query)
-        return json.loads(zlib.decompress(rows[0][0])) if rows else None
-
-    # ---------------------------------------------------------------------------------------------------------- leases
-
-    def lease(self, name: str, holder: str, seconds: float) -> bool:
-        """Whether `holder` may do the work called `name` for so long, and nobody else. Asking again renews it."""
-        c, at = t.leases.c, now()
-
-        def work(connection: sa.Connection) -> bool:
-            self.locked(connection)
-            held = connection.execute(sa.select(c.holder, c.until).where(self.mine(t.leases), c.name == name)).first()
-            if held is not None and held[0] != holder and held[1] > at:
-                return False
-            connection.execute(sa.delete(t.leases).where(self.mine(t.leases), c.name == name))
-            if seconds > 0:
-                until = at + round(seconds * 1e6)
-                connection.execute(
-                    sa.insert(t.leases), {"tenant": self.tenant, "name": name, "holder": holder, "until": until}
-                )
-            return True
-
-        return self.database.write(work)

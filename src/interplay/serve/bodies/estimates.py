@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from interplay.serve.bodies.common import Answered, Strict, example
-
-RECIPE = 64_000  # characters
-
-
-class Named(Strict):
-    """Something to learn: by its name in the package, or by its text."""
-
-    name: str = Field(default="", max_length=200, description="A recipe or a system of the package, or what to call it")
-    text: str = Field(default="", max_length=RECIPE, description="A recipe, where it is none of the package's")
+from interplay.serve.bodies.errands import Errand, Named
 
 
 class Learnable(Named):
@@ -42,13 +34,6 @@ class Question(BaseModel):
     places: int | None = Field(default=None, ge=1, le=500, description="How far down a page; as far as the log carries")
     window: Window = Field(default_factory=Window)
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
-
-
-class Step(BaseModel):
-    stage: str
-    said: str = ""
-    done: int | None = None
-    total: int | None = None
 
 
 class Estimated(BaseModel):
@@ -89,15 +74,6 @@ class Told(BaseModel):
     said: str
 
 
-class Errand(BaseModel):
-    errand_id: str
-    made_at: int = Field(description="Microseconds UTC")
-    ended_at: int | None
-    state: Literal["waiting", "running", "done", "refused", "failed"]
-    steps: list[Step] = Field(description="What was done so far; the last is what goes on")
-    said: str = Field(description="What came of it, or what is missing, in a sentence")
-
-
 class Estimate(Errand):
     asked: Question
     answers: list[Told]
@@ -110,26 +86,3 @@ class Estimates(Answered):
 
 class OneEstimate(Answered):
     estimate: Estimate
-
-
-class Wish(Named):
-    model_config = example(name="feed.toml", gate="never")
-
-    gate: Literal["never", "not worse", "better", "always"] = Field(
-        default="never", description="When it goes live; never: it is kept, to be an arm of an experiment"
-    )
-    seed: int = Field(default=0, ge=0, le=2**31 - 1)
-
-
-class Training(Errand):
-    asked: dict[str, Any]
-    answers: list[dict[str, Any]] = Field(description="The version that was kept")
-
-
-class OneTraining(Answered):
-    training: Training
-
-
-class Choice(BaseModel):
-    name: str
-    about: str

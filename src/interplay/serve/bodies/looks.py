@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from interplay.serve.bodies.common import Answered, example
-from interplay.serve.bodies.estimates import Errand
+from interplay.serve.bodies.errands import Errand
 
 
 class Question(BaseModel):

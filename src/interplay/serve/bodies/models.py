@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from interplay.serve.bodies.common import Answered
-from interplay.serve.bodies.estimates import Choice, Training
+from interplay.serve.bodies.common import Answered, example
+from interplay.serve.bodies.errands import Errand, Named
 
 
 class Version(BaseModel):
@@ -27,6 +27,29 @@ class Move(BaseModel):
     version: int
     at: int
     why: str
+
+
+class Wish(Named):
+    model_config = example(name="feed.toml", gate="never")
+
+    gate: Literal["never", "not worse", "better", "always"] = Field(
+        default="never", description="When it goes live; never: it is kept, to be an arm of an experiment"
+    )
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+
+
+class Training(Errand):
+    asked: dict[str, Any]
+    answers: list[dict[str, Any]] = Field(description="The version that was kept")
+
+
+class OneTraining(Answered):
+    training: Training
+
+
+class Choice(BaseModel):
+    name: str
+    about: str
 
 
 class Models(Answered):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import Depends, HTTPException, Query, Request
+from fastapi import Depends, HTTPException, Path, Query, Request
 
 from interplay.data.store.keys import Key
 from interplay.errands import Errand
@@ -66,6 +66,7 @@ Asked = Annotated[Engine, Depends(_engine)]
 RequestId = Annotated[str, Depends(_request_id)]
 Measured = Annotated[Measures, Depends(_measures)]
 Works = Annotated[Workshop, Depends(_works)]
+ErrandId = Annotated[str, Path(min_length=1, max_length=40)]
 Who = Annotated[Key, Depends(_caller)]
 Facets = Annotated[list[str], Query(max_length=100, description="name:value; may be repeated")]
 Limit = Annotated[int, Query(ge=1, le=500, description="How many in one part")]

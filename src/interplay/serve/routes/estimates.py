@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 
 from interplay.serve.bodies import estimates as bodies
-from interplay.serve.routes.common import REFUSALS, Asked, RequestId, Works, held, needs, told
+from interplay.serve.routes.common import REFUSALS, Asked, ErrandId, RequestId, Works, held, needs, told
 
 router = APIRouter(prefix="/v1/estimates", tags=["experiments"], responses=REFUSALS, dependencies=[needs("admin")])
-Id = Annotated[str, Path(min_length=1, max_length=40)]
 
 
 @router.get("", response_model=bodies.Estimates)
@@ -29,13 +28,13 @@ def ask(works: Works, request_id: RequestId, body: bodies.Question) -> dict[str,
 
 
 @router.get("/{errand_id}", response_model=bodies.OneEstimate)
-def estimate(works: Works, request_id: RequestId, errand_id: Id) -> dict[str, Any]:
+def estimate(works: Works, request_id: RequestId, errand_id: ErrandId) -> dict[str, Any]:
     """How far it is; the answers, or the refusal with what is missing."""
     return {"request_id": request_id, "estimate": told(held(works, errand_id, "estimate"))}
 
 
 @router.delete("/{errand_id}", response_model=bodies.OneEstimate)
-def stop(works: Works, request_id: RequestId, errand_id: Id) -> dict[str, Any]:
+def stop(works: Works, request_id: RequestId, errand_id: ErrandId) -> dict[str, Any]:
     """Stop it where it goes on, and forget it."""
     errand = held(works, errand_id, "estimate")
     works.stop(errand_id)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 
 from interplay.serve.bodies import looks as bodies
-from interplay.serve.routes.common import REFUSALS, Asked, RequestId, Works, held, needs, told
+from interplay.serve.routes.common import REFUSALS, Asked, ErrandId, RequestId, Works, held, needs, told
 
 router = APIRouter(prefix="/v1/looks", tags=["experiments"], responses=REFUSALS, dependencies=[needs("admin")])
-Id = Annotated[str, Path(min_length=1, max_length=40)]
 
 
 @router.get("", response_model=bodies.Looks)
@@ -29,13 +28,13 @@ def ask(works: Works, request_id: RequestId, body: bodies.Question) -> dict[str,
 
 
 @router.get("/{errand_id}", response_model=bodies.OneLook)
-def look(works: Works, request_id: RequestId, errand_id: Id) -> dict[str, Any]:
+def look(works: Works, request_id: RequestId, errand_id: ErrandId) -> dict[str, Any]:
     """How far it is; the heat map, or the refusal with what is missing."""
     return {"request_id": request_id, "look": told(held(works, errand_id, "looks"))}
 
 
 @router.delete("/{errand_id}", response_model=bodies.OneLook)
-def stop(works: Works, request_id: RequestId, errand_id: Id) -> dict[str, Any]:
+def stop(works: Works, request_id: RequestId, errand_id: ErrandId) -> dict[str, Any]:
     """Stop it where it goes on, and forget it."""
     errand = held(works, errand_id, "looks")
     works.stop(errand_id)

@@ -12,7 +12,6 @@ from interplay.errands import choices
 from interplay.errors import UnknownName
 from interplay.serve.answers import NotHere
 from interplay.serve.bodies import models as bodies
-from interplay.serve.bodies.estimates import OneTraining, Wish
 from interplay.serve.routes import common
 from interplay.serve.routes.common import REFUSALS, Asked, RequestId, Works, needs
 
@@ -33,8 +32,8 @@ def models(engine: Asked, works: Works, request_id: RequestId) -> dict[str, Any]
     }  # fmt: skip
 
 
-@router.post("", response_model=OneTraining, status_code=202)
-def learn(works: Works, request_id: RequestId, body: Wish) -> dict[str, Any]:
+@router.post("", response_model=bodies.OneTraining, status_code=202)
+def learn(works: Works, request_id: RequestId, body: bodies.Wish) -> dict[str, Any]:
     """Learn a new version in a process of its own. Answers at once; /v1/models says how far it is."""
     errand = works.errands.put("train", body.model_dump())
     works.begin(errand)
