@@ -120,13 +120,14 @@ def test_what_was_not_clicked_counts_once_the_log_goes_on(engine: Engine):
 
 
 def test_a_page_learnt_in_parts_is_a_page_learnt_at_once():
-    linear = Recipe.parse(RECIPE.replace("logistic-ts", "lin-ts"), name="shop.toml")
+    text = RECIPE.replace("logistic-ts", "lin-ts").replace("wait = 0.2", "wait = 2.0")  # both clicks come before
+    linear = Recipe.parse(text, name="shop.toml")
     at_once = Fitted.cooked(linear, DATA, run=Run(seed=0)).model.explore.policy
     engine = Engine.of(Fitted.cooked(linear, DATA, run=Run(seed=0)))
     answer, request = engine.answer(user="u3", k=8, draw=5), engine.request(user="u3", k=8)
     clicked(engine, answer, 2)
     clicked(engine, answer, 5)
-    time.sleep(0.25)
+    time.sleep(2.1)
     tell(engine, [{"user_id": "u9", "item_id": "tea-1", "event_type": "keep"}])
     engine.between.catch_up()
     whole = np.isin(np.arange(8), [1, 4])[None, None]
