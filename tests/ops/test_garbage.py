@@ -55,9 +55,9 @@ def test_what_outlived_a_full_collection_is_walked_again_only_when_asked() -> No
 
 HEAPS = """
 import ctypes, sys, threading
-from interplay.ops.garbage import few_heaps
+from interplay.ops.garbage import lean_heap
 if sys.argv[1] == "few":
-    few_heaps()
+    lean_heap()
 libc, gate = ctypes.CDLL(None), threading.Barrier(9)
 libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
 def work():
@@ -82,3 +82,27 @@ def test_threads_share_two_heaps(tmp_path):
     assert heaps("many") > 2
     assert heaps("few") <= 2
     assert heaps("few", MALLOC_ARENA_MAX="6") > 2  # whoever runs it knows better
+
+
+HOLES = """
+import sys, time
+from interplay.ops.garbage import lean_heap
+def held():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("RssAnon"))
+if sys.argv[1] == "lean":
+    lean_heap(every=0.05)
+mixed = [(bytes(range(256)) * 256, b"x" * 1000) for _ in range(2000)]  # 64 KiB that go beside 1 that stays
+full = held()
+mixed = [stays for _, stays in mixed]
+time.sleep(1.0)
+print(full - held())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="heaps of threads are glibc's")
+def test_holes_between_what_lives_long_go_back_to_the_system():
+    def returned(how: str) -> int:
+        run = subprocess.run([sys.executable, "-c", HOLES, how], check=True, capture_output=True, text=True)
+        return int(run.stdout)  # KiB
+
+    assert returned("lean") > 100_000 > 2 * returned("as it is")

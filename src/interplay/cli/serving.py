@@ -33,11 +33,11 @@ def serve(
     the model and its data go into the store first.
     """
     from interplay.fitted import Fitted
-    from interplay.ops.garbage import few_heaps
+    from interplay.ops.garbage import lean_heap
     from interplay.serve.engine import Engine
     from interplay.serve.photos import Photos
 
-    few_heaps()  # before loading begins threads with heaps of their own
+    lean_heap()  # before loading begins threads with heaps of their own
 
     shot = Photos(folder=photos, hosts=tuple(h.lower() for h in photo_host or ()))
     if store is None:

@@ -6,6 +6,8 @@ import ctypes
 import gc
 import os
 import platform
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -42,14 +44,26 @@ def _freeze(phase: str, about: Mapping[str, Any]) -> None:
         gc.freeze()
 
 
-def few_heaps() -> None:
-    """The threads of this process share two heaps from now on. By itself glibc gives each of many threads a heap of its
-    own, and what one has let go of another cannot use: a server that answers in turn on forty would grow for hours.
+def lean_heap(every: float = 60.0) -> None:
+    """For a server that answers for weeks: its memory does not grow with the hours.
 
-    Nothing is changed where MALLOC_ARENA_MAX is set, or where the C library is another one.
+    glibc gives every thread a heap of its own, and what one let go of another cannot use: the threads share two heaps
+    from now on, unless MALLOC_ARENA_MAX says otherwise. Between what lives long, a hole stays the process's even where
+    nothing lies in it: every so many seconds such pages go back to the system. Nothing is done where the C library is
+    another one.
     """
-    if platform.libc_ver()[0] == "glibc" and "MALLOC_ARENA_MAX" not in os.environ:
-        ctypes.CDLL(None).mallopt(_ARENA_MAX, 2)
+    if platform.libc_ver()[0] != "glibc":
+        return
+    libc = ctypes.CDLL(None)
+    if "MALLOC_ARENA_MAX" not in os.environ:
+        libc.mallopt(_ARENA_MAX, 2)
+
+    def trim() -> None:
+        while True:
+            time.sleep(every)
+            libc.malloc_trim(0)
+
+    threading.Thread(target=trim, name="heap", daemon=True).start()
 
 
 _ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
