@@ -45,7 +45,20 @@ def commands(page: Path) -> list[list[str]]:
 
 COMMANDED = [page for page in PAGES if commands(page)]
 INSTEAD = {"postgresql://...": "other.db"}  # what a reader has and the tests have not
-SHORTER = {("bench", "gowalla", "--table"): ["--systems", "popular,item-knn"]}
+SHORTER = {
+    ("bench", "gowalla", "--table"): ["--systems", "popular,item-knn"],
+    ("fit", "bpr-mf", "--data", "data/", "--out", "model", "--workers", "2", "--set", "descent.batch=512"): [
+        "--set", "descent.epochs=2",
+    ],
+    ("tune",): ["--trials", "2"],
+}  # fmt: skip
+
+
+def shorter(arguments: list[str]) -> list[str]:
+    """What is added to a command so that a test of it is short: of those very arguments, or of every such command."""
+    return SHORTER.get(tuple(arguments), SHORTER.get(tuple(arguments[:1]), []))
+
+
 BEFORE = {  # what a reader's log or store holds by then
     "estimate": [["ingest", "impressions.parquet", "--store", "shop.db"]],
     "models": [["train", "popular", "--store", "shop.db", "--gate", "always"]] * 2,
@@ -102,6 +115,7 @@ def shop(tmp_path, monkeypatch):
                         "data/items.csv": things}.items():  # fmt: skip
         table.write_csv(tmp_path / name)
     shown.write_parquet(tmp_path / "impressions.parquet")
+    (tmp_path / "people.txt").write_text("ada\nbob\n")
     (tmp_path / "other.toml").write_text('[source.often]\nsystem = "item-knn"\n')
     public = tmp_path / "public" / "ml-1m"
     public.mkdir(parents=True)
@@ -140,7 +154,7 @@ def test_the_commands_of_a_page_run_one_after_the_other(page, shop):
         for earlier in BEFORE.get(arguments[0], []) if arguments[0] not in prepared else []:
             done(earlier)
         prepared.add(arguments[0])
-        done([INSTEAD.get(a, a) for a in arguments] + SHORTER.get(tuple(arguments), []))
+        done([INSTEAD.get(a, a) for a in arguments] + shorter(arguments))
 
 
 @pytest.mark.parametrize("name", MODULES)

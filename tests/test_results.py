@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 
@@ -157,3 +158,17 @@ def test_seeds_are_averaged_and_counted(bench, monkeypatch):
         results.run_row(SMALL, "popular", seed)
     assert "(2 seeds)" in reporting.table(SMALL)
     assert np.isfinite(results.records(SMALL)[1]["metrics"]["recall@5"])
+
+
+def test_side_by_side_a_rows_first_seed_comes_before_those_that_learn_for_as_long(bench, monkeypatch):
+    waves = []
+
+    def spread(work, rows, **more):
+        waves.append([(label, seed) for _, label, seed, _ in rows])
+        return ((results.run_row(SMALL, label, seed, keep=False), b"") for label, seed in waves[-1])
+
+    monkeypatch.setattr(results, "joined", lambda workers: contextlib.nullcontext())
+    monkeypatch.setattr(results, "spread", spread)
+    results.run_bench(SMALL, systems=["ease", "popular"], seeds=[1, 0, 2], workers=2, said=lambda line: None)
+    assert waves == [[("popular", 0), ("ease", 0)], [("popular", 1), ("popular", 2), ("ease", 1), ("ease", 2)]]
+    assert [r["protocol"]["test_reads"] for r in results.records(SMALL) if r["label"] == "ease"] == [1, 2, 3]

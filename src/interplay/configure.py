@@ -10,7 +10,7 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from interplay.errors import BadSetting, UnknownName, nearest
@@ -151,14 +151,46 @@ def parsed(pairs: list[str]) -> dict[str, str]:
     >>> parsed(["ridge=250", "descent.epochs=3"])
     {'ridge': '250', 'descent': {'epochs': '3'}}
     """
-    out: dict[str, Any] = {}
+    return nested(paired(pairs))
+
+
+def paired(pairs: Iterable[str], option: str = "--set") -> dict[str, str]:
+    """`["ridge=250", "descent.epochs=3"]` -> dotted key and text, in order; the last one of a key wins."""
+    out: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise BadSetting(f"--set takes key=value; found {pair!r}")
+            raise BadSetting(f"{option} takes key=value; found {pair!r}")
+        out[name] = value
+    return out
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by dotted key as the nested mapping that `configured` takes.
+
+    >>> nested({"ridge": 250, "descent.epochs": 3})
+    {'ridge': 250, 'descent': {'epochs': 3}}
+    """
+    out: dict[str, Any] = {}
+    for name, value in flat.items():
         at = out
         *path, last = name.split(".")
         for step in path:
             at = at.setdefault(step, {})
+            if not isinstance(at, dict):
+                raise BadSetting(f"{name}: {step} is {at!r} already; set it whole or by its settings, not both")
         at[last] = value
+    return out
+
+
+def flattened(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The other way round: every setting by its dotted key.
+
+    >>> flattened({"ridge": 250, "descent": {"epochs": 3}})
+    {'ridge': 250, 'descent.epochs': 3}
+    """
+    out: dict[str, Any] = {}
+    for name, value in settings.items():
+        inner = flattened(value) if isinstance(value, Mapping) else {"": value}
+        out |= {f"{name}.{key}" if key else name: v for key, v in inner.items()}
     return out

@@ -61,6 +61,7 @@ def fit(
     checkpoint: Path | None = None,
     progress: Progress | None = None,
     choice: Mapping[str, Any] | None = None,
+    device: str = "cpu",
 ) -> Fitted:
     """Fit on the split's train part, or choose the epochs there and refit on train + valid for that many.
 
@@ -71,13 +72,14 @@ def fit(
     if isinstance(parts, Division):
         return fit_ranker(
             system, parts, on=on, settings=settings, seed=seed, seconds=seconds, checkpoint=checkpoint,
-            progress=progress, choice=choice,
+            progress=progress, choice=choice, device=device,
         )  # fmt: skip
     if on not in ("train", "train+valid"):
         raise BadSetting(f"--on is {on!r}; expected 'train' or 'train+valid'")
     parse(metric)  # a wrong one is refused even where nothing is chosen by it
     settings = dict(settings or {})
-    common: dict[str, Any] = {"seed": seed, "seconds": seconds} | ({"progress": progress} if progress else {})
+    common: dict[str, Any] = {"seed": seed, "seconds": seconds, "device": device}
+    common |= {"progress": progress} if progress else {}
     begun = time.perf_counter()
     model = built(system, settings)
     learns = system in SYSTEMS and SYSTEMS[system].epochs

@@ -147,6 +147,7 @@ def fit_ranker(
     checkpoint: Path | None = None,
     progress: Callable[[str, Mapping[str, Any]], None] | None = None,
     choice: Mapping[str, Any] | None = None,
+    device: str = "cpu",
 ) -> Fitted:
     """Fit on the training rows, stopped early and calibrated by the validation rows.
 
@@ -155,7 +156,8 @@ def fit_ranker(
     if on not in ("train", "train+valid"):
         raise BadSetting(f"--on is {on!r}; expected 'train' or 'train+valid'")
     settings, data = dict(settings or {}), division.fitted()
-    common: dict[str, Any] = {"seed": seed, "seconds": seconds} | ({"progress": progress} if progress else {})
+    common: dict[str, Any] = {"seed": seed, "seconds": seconds, "device": device}
+    common |= {"progress": progress} if progress else {}
     begun, facts = time.perf_counter(), dict(choice or {})
     model, run = built(system, settings), Run(checkpoint=checkpoint and checkpoint / "choose", **common)
     if on == "train" or not facts:

@@ -53,6 +53,7 @@ TABLES = (
     "about", "where", "source", "fusion", "ranker", "page", "search", "arranger", "explore", "longterm", "wishes",
     "serving", "learning",
 )  # fmt: skip
+SHAPES: Mapping[str, type] = {"fusion": FusionConfig, "page": PageConfig}
 OF_SOURCE = tuple(f.name for f in fields(Source) if f.name != "retriever")
 
 
@@ -212,6 +213,35 @@ class Recipe:
             lasting=self._lasting(tables["longterm"]) if "longterm" in tables else None,
         )
 
+    def held(self, key: str, *overrides: Mapping[str, Any]) -> tuple[Any, str]:
+        """The config that holds a setting which decides an answer, as it stands, and what the setting is called there.
+
+        `source.taste.ridge` is `ridge` of that source's system, `source.taste.weight` of the source, `fusion.constant`
+        of the fusion. Errors: UnknownName for a key of no such place.
+        """
+        tables: Mapping[str, Any] = self.tables
+        for override in overrides:
+            tables = _laid_over(tables, override)
+        head, _, rest = key.partition(".")
+        if head == "search":
+            part, _, rest = rest.partition(".")
+            if part in SHAPES and rest:
+                own = tables.get("search", {}).get(part, {})
+                return configured(SHAPES[part], *([tables.get(part, {})] if part == "fusion" else []), own), rest
+        elif head in SHAPES and rest:
+            return configured(SHAPES[head], tables.get(head, {})), rest
+        elif head == "ranker" and rest and "ranker" in tables:
+            return _within(tables["ranker"], rest, _Judged)
+        elif head == "source":
+            name, _, rest = rest.partition(".")
+            if rest and name in tables["source"]:
+                return _within(tables["source"][name], rest, _Asked)
+        sources = ", ".join(f"source.{name}" for name in tables["source"])
+        raise UnknownName(
+            f"{self.name} has no setting {key!r} that decides its lists; such stand in {sources}, "
+            f"{'ranker, ' if 'ranker' in tables else ''}fusion, page, search.fusion and search.page, as fusion.constant"
+        )
+
     def _lasting(self, table: Mapping[str, Any]) -> Lasting:
         able = [row.name for row in ROWS if row.kind == "lifter"]
         if table.get("system") not in able:
@@ -282,6 +312,20 @@ class Recipe:
             return Source(retriever=retriever, **vars(configured(_Asked, asked)))
         except (UnknownName, BadSetting) as problem:
             raise type(problem)(f"{self.name} [source.{name}]: {problem}") from None
+
+
+def _within(table: Mapping[str, Any], key: str, asked: type) -> tuple[Any, str]:
+    """The config of a source or ranker that holds `key`: of what is asked of it, or of its system."""
+    own = [f.name for f in fields(asked)]
+    if key in own:
+        return configured(asked, {k: v for k, v in table.items() if k in own}), key
+    settings = {k: v for k, v in table.items() if k not in (*own, "system", "vectors")}
+    if "vectors" in table:
+        return configured(IndexConfig, {"vectors": table["vectors"], **settings}), key
+    row = system(table["system"])
+    if row.recipe:
+        return load_recipe(row.recipe).held(key, settings)
+    return configured(row.settings(), row.preset, settings), key
 
 
 def _known(where: str, table: Mapping[str, Any], names: tuple[str, ...]) -> None:

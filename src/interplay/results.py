@@ -14,8 +14,10 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +30,7 @@ import numpy as np
 import polars as pl
 
 from interplay.benches import BENCHES, Bench, Entry
+from interplay.cluster.crew import joined, spread
 from interplay.data.fetch import cache
 from interplay.data.ingest import peak_memory
 from interplay.data.split import split
@@ -88,26 +91,92 @@ def run_bench(
     systems: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
     resume: bool = False,
+    workers: int = 0,
     said: Callable[[str], None] = print,
 ) -> list[dict[str, Any]]:
-    """Run the rows of a bench, each in its own process, and append one record each. `resume` skips what stands."""
+    """Run the rows of a bench, each in its own process, and append one record each. `resume` skips what stands.
+
+    With `workers`, so many rows run side by side over Ray, one core each, and their records say so: seconds of rows
+    that shared a machine mean less. A row's first seed comes before the others, which learn for as many epochs.
+    """
     page = bench(name, systems)
-    done = recorded(page)
-    new = []
+    done = recorded(page) if resume else {}
+    left = []
     for entry in page.entries:
         for seed in seeds if seeds is not None else entry.seeds:
-            if resume and (entry.label, seed) in done:
+            if (entry.label, seed) in done:
                 said(f"{name} {entry.label} seed {seed}: recorded, skipped")
-                continue
-            said(f"{name} {entry.label} seed {seed}: running")
-            if not resume:
-                shutil.rmtree(_checkpoint(page, entry.label, seed), ignore_errors=True)
-            command = [sys.executable, "-m", "interplay.results", name, entry.label, str(seed)]
-            if subprocess.run(command, check=False).returncode:
-                raise InterplayError(f"{name} {entry.label} seed {seed} failed; its error stands above")
-            new.append(record := records(name)[-1])
-            said(f"{name} {entry.label} seed {seed}: {figures(record['metrics'])} in {record['seconds']['all']:.0f} s")
+            else:
+                left.append((entry, seed))
+    if workers:
+        return _side_by_side(page, left, workers, resume, said)
+    new = []
+    for entry, seed in left:
+        said(f"{name} {entry.label} seed {seed}: running")
+        if not resume:
+            shutil.rmtree(_checkpoint(page, entry.label, seed), ignore_errors=True)
+        if subprocess.run(_command(name, entry.label, seed), check=False).returncode:
+            raise InterplayError(f"{name} {entry.label} seed {seed} failed; its error stands above")
+        new.append(records(name)[-1])
+        said(_judged(new[-1]))
     return new
+
+
+def _command(name: str, label: str, seed: int) -> list[str]:
+    return [sys.executable, "-m", "interplay.results", name, label, str(seed)]
+
+
+def _judged(record: Mapping[str, Any]) -> str:
+    head = f"{record['bench']} {record['label']} seed {record['seed']}"
+    return f"{head}: {figures(record['metrics'])} in {record['seconds']['all']:.0f} s"
+
+
+def _side_by_side(
+    page: Bench, left: Sequence[tuple[Entry, int]], workers: int, resume: bool, said: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Rows that each append to results of their own; what they hold is appended here, one after the other."""
+    new = []
+    with joined(workers):
+        for first in (True, False):  # of a row's seeds
+            rows = [(page, e.label, seed, resume) for e, seed in left if (seed == e.seeds[0]) == first]
+            path = results_root() / f"{page.name}.jsonl"
+            known = path.read_text() if path.exists() else ""
+            for record, users in spread(_apart, rows, workers=workers, shared=known, ordered=False):
+                record["machine"]["rows_at_once"] = workers
+                if "test_reads" in record["protocol"]:
+                    record["protocol"]["test_reads"] = reads(page.name)[record["label"]] + 1
+                if users:
+                    _write_users(record["users"]["file"], users)
+                _append(record)
+                new.append(record)
+                said(_judged(record))
+    return new
+
+
+def _apart(known: str, row: tuple[Bench, str, int, bool]) -> tuple[dict[str, Any], bytes]:
+    """The record of one row and its per-user file; `known` is what the bench's records were before."""
+    page, label, seed, resume = row
+    if not resume:
+        shutil.rmtree(_checkpoint(page, label, seed), ignore_errors=True)
+    with tempfile.TemporaryDirectory() as own:
+        held = Path(own) / f"{page.name}.jsonl"
+        held.write_text(known)
+        done = subprocess.run(
+            _command(page.name, label, seed), env=os.environ | {"INTERPLAY_RESULTS": own}, capture_output=True,
+            text=True, check=False, preexec_fn=_end_with_parent,
+        )  # fmt: skip
+        if done.returncode:
+            raise InterplayError(f"{page.name} {label} seed {seed} failed:\n{done.stderr.strip()[-2000:]}")
+        record = json.loads(held.read_text().splitlines()[-1])
+        return record, (Path(own) / record["users"]["file"]).read_bytes() if "users" in record else b""
+
+
+def _end_with_parent() -> None:
+    """A row does not outlive the worker that runs it (Linux; elsewhere it runs to its end unheard)."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def run_row(name: str, label: str, seed: int, *, keep: bool = True) -> dict[str, Any]:
@@ -251,12 +320,15 @@ def _keep_users(name: str, version: int, label: str, seed: int, columns: Mapping
     held = io.BytesIO()
     pl.DataFrame(columns).write_parquet(held, compression="zstd", compression_level=19)
     digest = hashlib.sha256(held.getvalue()).hexdigest()
-    path = (
-        results_root() / "users" / f"{name}-{version}-{label}-{seed}-{digest[:8]}.parquet"
-    )  # none is ever overwritten
+    file = f"users/{name}-{version}-{label}-{seed}-{digest[:8]}.parquet"  # none is ever overwritten
+    _write_users(file, held.getvalue())
+    return {"file": file, "sha256": digest}
+
+
+def _write_users(file: str, table: bytes) -> None:
+    path = results_root() / file
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(held.getvalue())
-    return {"file": f"users/{path.name}", "sha256": digest}
+    path.write_bytes(table)
 
 
 def read_users(record: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:

@@ -52,6 +52,7 @@ def test_scores_are_those_of_the_formula() -> None:
 
 def test_an_outside_implementation_ranks_the_same() -> None:
     import bm25s
+
     rng = np.random.default_rng(0)
     words = np.array([f"word{i}" for i in range(60)])
     texts = [" ".join(rng.choice(words, rng.integers(3, 30), p=np.arange(60, 0, -1) / 1830)) for _ in range(80)]

@@ -3,7 +3,7 @@
 exact    every item is scored, in blocks that stay in cache; a rule costs nothing and nothing is missed
 
 An approximate index is another function in SEARCHES: it is given the same queries, requests and rows and owes the same
-rules before the cut.
+rules before the cut. Vectors that lie with several workers: cluster/shards.py.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 
 from interplay.configure import Size
 from interplay.errors import BadSetting, unknown
@@ -61,15 +62,17 @@ class Index:
         """The n items with the largest inner product with each query (float[len(requests), dim]) under its rules."""
         if self.config.search not in SEARCHES:
             raise unknown("search", self.config.search, SEARCHES)
-        if queries.shape != (len(requests), self.vectors.shape[1]):
-            expected = (len(requests), self.vectors.shape[1])
-            raise BadSetting(f"query vectors of shape {queries.shape}; expected {expected}, one row for each request")
+        self._check(queries, requests, self.vectors.shape[1])
         return SEARCHES[self.config.search](queries, self.vectors, requests, n, self.rows, bias=self.silent)
+
+    @staticmethod
+    def _check(queries: Array, requests: Requests, dim: int) -> None:
+        if queries.shape != (expected := (len(requests), dim)):
+            raise BadSetting(f"query vectors of shape {queries.shape}; expected {expected}, one row for each request")
 
     def retrieve(self, requests: Requests, n: int) -> Slates:
         """What lies nearest to the mean of the last items; popular items for an empty history."""
-        seen = history_matrix(requests.history.last(self.config.window), self.rows.n_items)
-        wanted = seen @ self.vectors
+        wanted = self.summed(history_matrix(requests.history.last(self.config.window), self.rows.n_items))
         out, mute = self.search(wanted, requests, n), ~wanted.any(axis=1)
         if mute.any():
             rest = requests.take(np.flatnonzero(mute))
@@ -77,6 +80,10 @@ class Index:
             popular = best_dot(*same, rest, n, self.rows, bias=self.rows.popularity)
             out.items[mute], out.scores[mute] = popular.items, popular.scores
         return out
+
+    def summed(self, seen: sp.csr_array) -> Array:
+        """float[n, dim]: the vectors of each row's items (seen: n x items) added up."""
+        return seen @ self.vectors
 
     def similar_items(self, items: Array, n: int) -> Slates:
         """The nearest other items of each given item."""

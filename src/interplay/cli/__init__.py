@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sys
 
-from interplay.cli import research, serving, stores  # each adds its commands
+from interplay.cli import research, serving, stores, tuning  # each adds its commands
 from interplay.cli.shared import GROUPS, app
 from interplay.errors import InterplayError, UnknownName, nearest
 
-__all__ = ["app", "main", "research", "serving", "stores"]
+__all__ = ["app", "main", "research", "serving", "stores", "tuning"]
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,6 +24,7 @@ from interplay.cli.shared import (
     shown,
 )
 from interplay.cli.shared import seeds as seeds_of
+from interplay.errors import BadSetting
 
 
 @app.command()
@@ -104,10 +105,13 @@ def fit(
     set_: SetOption = None,
     seed: Annotated[int, seed_option("decides the split and everything learnt")] = 0,
     metric: Annotated[str, typer.Option(help="what epochs are chosen by, on validation; for rankers AUC")] = "ndcg@20",
+    workers: Annotated[int, typer.Option(help="0: in this process; else so many by Ray, a batch each", min=0)] = 0,
     time_unit: TimeUnitOption = None,
 ) -> None:
     """Fit a system or a recipe; a failed fit leaves no OUT."""
-    from interplay import experiment
+    from functools import partial
+
+    from interplay import cluster, experiment
     from interplay.configure import parsed
     from interplay.fitted import built
 
@@ -115,8 +119,9 @@ def fit(
     built(system, settings)  # a wrong name or setting is refused before any data are read
     parts = experiment.divided(system, read(data, time_unit), split, seed=seed)
     checkpoint = out.with_name(f".{out.name}.checkpoint")
+    fit_ = partial(cluster.fit, workers=workers) if workers else experiment.fit
     with shown() as progress:
-        fitted = experiment.fit(
+        fitted = fit_(
             system, parts, on=on, settings=settings, seed=seed, metric=metric, checkpoint=checkpoint, progress=progress
         )
         fitted.save(out)
@@ -189,6 +194,7 @@ def bench(
     resume: Annotated[bool, typer.Option(help="skip what is recorded, go on from checkpoints")] = False,
     table: Annotated[bool, typer.Option(help="print the table of what is recorded, run nothing")] = False,
     verify: Annotated[bool, typer.Option(help="rerun one recorded row, drawn at random")] = False,
+    workers: Annotated[int, typer.Option(help="rows at once, over Ray; 0: one after the other", min=0)] = 0,
 ) -> None:
     """Run a bench and append its records to results/, or print its table, or check a record."""
     from interplay import reporting, results
@@ -199,7 +205,7 @@ def bench(
             raise typer.Exit(3)
         return
     if not table:
-        results.run_bench(name, systems=rows, seeds=drawn, resume=resume)
+        results.run_bench(name, systems=rows, seeds=drawn, resume=resume, workers=workers)
     print(reporting.table(name, systems=rows if table else None))
 
 
@@ -207,13 +213,27 @@ def bench(
 def ask(
     model: Annotated[Path, typer.Argument(help="a model directory")],
     user: Annotated[str | None, typer.Option(help="who asks; a stranger if nobody knows them")] = None,
+    users: Annotated[
+        str | None,
+        typer.Option(help="lists for many: 'all', or a file of ids (column user_id, or one a line in a .txt)"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="where their lists go: .parquet, .csv or .jsonl")] = None,
     k: Annotated[int, typer.Option("-k", help="how many", min=1)] = 10,
     query: Annotated[str | None, typer.Option(help="search for this")] = None,
     exclude: Annotated[str | None, typer.Option(help="item ids to withhold, comma-separated")] = None,
     where: Annotated[str | None, typer.Option(help="a predicate over the catalogue, like 'price < 20'")] = None,
+    workers: Annotated[int, typer.Option(help="with --users, 0: in this process; else so many by Ray", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="a list of objects")] = False,
 ) -> None:
-    """Ask a fitted system for a list."""
+    """Ask a fitted system for a list, or for the lists of many people at once."""
+    if users is not None or out is not None or workers:
+        if users is None or out is None or user is not None or query is not None or as_json:
+            raise BadSetting(
+                "lists for many people take --users and --out, and no --user, --query or --json: "
+                f"interplay ask {model} --users all --out lists.parquet"
+            )
+        _ask_many(model, users, out, k=k, exclude=names(exclude) or [], where=where, workers=workers)
+        return
     from rich.table import Table
 
     from interplay.fitted import Fitted
@@ -241,6 +261,21 @@ def ask(
     console().print(listed)
     if not rows:
         print("nothing may be shown under these rules", file=sys.stderr)
+
+
+def _ask_many(model: Path, users: str, out: Path, **asked: Any) -> None:
+    from interplay.answering import answer_all
+
+    with shown() as progress:
+        told = answer_all(model, users, out, progress=progress, **asked)
+    for problem in told.refused.problems[:10]:
+        print(problem, file=sys.stderr)
+    print(
+        f"{told.rows:,} rows for {told.people:,} people: {out}"
+        + (f"; {told.unknown:,} of them unknown, who got what strangers get" if told.unknown else "")
+        + (f"; {told.empty:,} of them may be shown nothing" if told.empty else "")
+        + (f"; {told.refused.refused:,} rows of {users} refused" if told.refused.refused else "")
+    )
 
 
 @app.command()
@@ -292,6 +327,7 @@ def doctor() -> None:
         "torch": "models that learn by gradient", "sentence_transformers": "search by meaning (extra: text)",
         "bm25s": "search by words (extra: lexical)", "Stemmer": "word stems (extra: lexical)",
         "faiss": "approximate indexes (extra: ann)", "matplotlib": "plots (extra: plots)",
+        "ray": "several workers or machines (extra: cluster)", "optuna": "search for settings (extra: tune)",
     }  # fmt: skip
     missing = 0
     for module, use in wanted.items():

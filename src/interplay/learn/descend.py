@@ -8,6 +8,10 @@ global generator, which the loop seeds and afterwards puts back as it was.
 
 With `run.checkpoint` set, a run killed at any moment goes on from its last checkpoint and ends with the same bits as
 one that was left alone: parameters, optimiser, random state, position inside the epoch and the best so far are kept.
+
+Inside a `torch.distributed` group of W workers, worker r takes every W-th batch from r on and all move by the mean of
+their gradients (learn/together.py), so a step is as one with a batch of W * descent.batch. The first worker judges and
+writes checkpoints; a run resumes with as many workers as it had.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ from torch import Tensor, nn
 
 from interplay.configure import Count, NotNegative, Positive, Size, SomeShare
 from interplay.errors import BadSetting, Mismatch, unknown
+from interplay.learn.together import NO_BATCH, Epoch, company
 from interplay.types import Array, Run
 
 Batches = Callable[[int, np.random.Generator], Iterable[Any]]
@@ -94,23 +99,10 @@ def shuffled(n: int, size: int, make: Callable[[Array, np.random.Generator], Any
     """Batches of `make(rows, generator)` over 0..n-1 in a new random order each epoch; the last may be smaller."""
 
     def batches(epoch: int, generator: np.random.Generator) -> Iterable[Any]:
-        return _Shuffled(generator.permutation(n), size, make, generator)
+        order = generator.permutation(n)
+        return Epoch([order[lo : lo + size] for lo in range(0, n, size)], make, generator)
 
     return batches
-
-
-class _Shuffled:
-    """Sized, so that the schedule can move with every step."""
-
-    def __init__(self, order: Array, size: int, make: Callable[..., Any], generator: np.random.Generator) -> None:
-        self.order, self.size, self.make, self.generator = order, size, make, generator
-
-    def __len__(self) -> int:
-        return -(-len(self.order) // self.size)
-
-    def __iter__(self) -> Iterator[Any]:
-        for lo in range(0, len(self.order), self.size):
-            yield self.make(self.order[lo : lo + self.size], self.generator)
 
 
 def descend(
@@ -137,7 +129,7 @@ def descend(
     """
     _check(descent)
     loop = _Loop(parameters, descent, run, judge if run.validation is not None else None, belongs, name)
-    with seeded(run.seed), _repeatable(run.device):
+    with seeded(loop.company.seed(run.seed)), _repeatable(run.device):
         loop.resume()
         if not loop.stopped:
             loop.go(step, batches, save_every)
@@ -182,12 +174,14 @@ class _Loop:
         self.moving = [p for p in self.held.values() if p.requires_grad]
         self.optimiser = OPTIMISERS[descent.optimiser](self.moving, descent)
         self.descent, self.run, self.judge = descent, run, judge
+        self.company = company(run.device)
         self.last = descent.epochs if run.epochs is None else run.epochs
         self.file = None if run.checkpoint is None else Path(run.checkpoint) / f"{name}.pt"
         self.signature = {
             "belongs": belongs, "seed": run.seed, "descent": asdict(descent), "epochs": run.epochs,
             "shapes": {k: list(v.shape) for k, v in self.held.items()},
         }  # fmt: skip
+        self.signature |= {"workers": self.company.size} if self.company.size > 1 else {}
         self.epoch = self.step = self.steps = self.stale = 0  # stale: judgements since the best
         self.total, self.stopped, self.before, self.slow = 0.0, "", 0.0, 1.0  # slow: share of the rate that is left
         self.losses: list[float] = []
@@ -197,42 +191,48 @@ class _Loop:
         self.started = time.monotonic()
 
     @property
+    def _cuda(self) -> bool:
+        return self.run.device.startswith("cuda")
+
+    @property
     def seconds(self) -> float:
         return self.before + time.monotonic() - self.started
 
     def go(self, step: Callable[[Any], Tensor], batches: Batches, save_every: float) -> None:
         saved = said = time.monotonic()
+        self.company.begin(self.held)
         self._mode(training=True)
         while self.epoch < self.last and not self.stopped:
             made = batches(self.epoch, np.random.default_rng([self.run.seed, self.epoch]))
-            length = len(made) if isinstance(made, Sized) else 0
-            for batch in islice(made, self.step, None):
-                self._move(step, batch, (self.step / length) if length else 0.0)
-                now = time.monotonic()
+            length = -(-len(made) // self.company.size) if isinstance(made, Sized) else 0
+            for batch in islice(self.company.dealt(made), self.step, None):
+                over, due = self._move(step, batch, (self.step / length) if length else 0.0, saved + save_every)
                 if self.stopped:
                     break
-                if self.run.seconds is not None and self.seconds >= self.run.seconds:
+                if over:
                     if self.file is not None:  # a run with more time goes on from here
                         self.save()
                     self.stopped = "time"
                     break
-                if self.file is not None and now - saved >= save_every:
+                if self.file is not None and due:
                     self.save()
                     saved = time.monotonic()
-                if now - said >= 10.0:
-                    said = now
+                if time.monotonic() - said >= 10.0:
+                    said = time.monotonic()
                     self._say(loss=self.total / self.step, step=self.step, steps=length)
             if not self.stopped:
                 self._close_epoch()
         self._finish()
 
-    def _move(self, step: Callable[[Any], Tensor], batch: Any, within: float) -> None:
+    def _move(self, step: Callable[[Any], Tensor], batch: Any, within: float, save_at: float) -> list[bool]:
+        """One step; returns whether time is over and whether a checkpoint is due."""
         rate = rate_at(self.descent, self.epoch + within) * self.slow
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        with torch.autocast(torch.device(self.run.device).type, torch.bfloat16, enabled=self.descent.bf16):
-            loss = step(batch)
-        value = float(loss.detach())
+        self.optimiser.zero_grad(set_to_none=True)
+        own = None if batch is NO_BATCH else self._slope(step, batch)
+        over = self.run.seconds is not None and self.seconds >= self.run.seconds
+        value, told = self.company.mean(self.moving, own, (over, time.monotonic() >= save_at))
         if not math.isfinite(value):
             self.stopped = (
                 f"the loss is {value} at epoch {self.epoch + 1}, step {self.step + 1}; "
@@ -240,14 +240,22 @@ class _Loop:
             )
             if self.best is None:
                 raise BadSetting(self.stopped)
-            return
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+            return told
         if self.descent.clip > 0:
             nn.utils.clip_grad_norm_(self.moving, self.descent.clip)
         self.optimiser.step()
         self.total += value
         self.step, self.steps, self.fresh = self.step + 1, self.steps + 1, True
+        return told
+
+    def _slope(self, step: Callable[[Any], Tensor], batch: Any) -> float:
+        """The loss of a batch, and where it is a number its gradients."""
+        with torch.autocast(torch.device(self.run.device).type, torch.bfloat16, enabled=self.descent.bf16):
+            loss = step(batch)
+        value = float(loss.detach())
+        if math.isfinite(value):
+            loss.backward()  # type: ignore[no-untyped-call]
+        return value
 
     def _close_epoch(self) -> None:
         if not self.step:
@@ -265,7 +273,7 @@ class _Loop:
         assert self.judge is not None
         self._mode(training=False)
         with seeded(self.run.seed), torch.no_grad():  # judging must not change what is learnt
-            value = float(self.judge())
+            value = self.company.first(float(self.judge()) if self.company.rank == 0 else 0.0)
         self._mode(training=True)
         epoch = max(self.epoch, 1)
         self.judged.append([epoch, value])
@@ -299,7 +307,8 @@ class _Loop:
         said = {"epoch": self.epoch, "of": self.last, "seconds": round(self.seconds, 1), **more}
         if self.judged:
             said["judged"] = self.judged[-1][1]
-        self.run.progress("learn", said)
+        if self.company.rank == 0:
+            self.run.progress("learn", said)
 
     def facts(self) -> dict[str, Any]:
         refit = self.run.epochs is not None
@@ -316,13 +325,15 @@ class _Loop:
     def save(self) -> None:
         """Write the checkpoint beside the old one and swap: a kill leaves one of the two, whole."""
         assert self.file is not None
-        self.file.parent.mkdir(parents=True, exist_ok=True)
         kept = {
             "signature": self.signature, "counters": {k: getattr(self, k) for k in self.COUNTERS},
             "seconds": self.seconds, "parameters": {k: v.detach() for k, v in self.held.items()}, "best": self.best,
-            "optimiser": self.optimiser.state_dict(), "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all() if self.run.device.startswith("cuda") else [],
+            "optimiser": self.optimiser.state_dict(), "random": self.company.gathered(torch.get_rng_state()),
+            "random_cuda": [self.company.gathered(s) for s in torch.cuda.get_rng_state_all()] if self._cuda else [],
         }  # fmt: skip
+        if self.company.rank > 0:
+            return
+        self.file.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.file.with_suffix(".new")
         with fresh.open("wb") as out:
             torch.save(kept, out)
@@ -332,10 +343,12 @@ class _Loop:
 
     def resume(self) -> None:
         """Go on from the checkpoint, where there is one."""
-        if self.file is None or not self.file.exists():
+        source = None if self.file is None else self.company.checkpoint(self.file)
+        if source is None:
             return
-        kept = torch.load(self.file, map_location="cpu", weights_only=True)
-        differ = [k for k in self.signature if self.signature[k] != kept["signature"].get(k)]
+        kept = torch.load(source, map_location="cpu", weights_only=True)
+        mine, other = self.signature, kept["signature"]
+        differ = [k for k in mine | other if mine.get(k) != other.get(k)]
         if differ:
             raise Mismatch(
                 f"{self.file} is the checkpoint of another run ({', '.join(differ)} differ); "
@@ -346,6 +359,6 @@ class _Loop:
         for counter, value in kept["counters"].items():
             setattr(self, counter, value)
         self.best, self.before = kept["best"], kept["seconds"]
-        torch.set_rng_state(kept["random"])
+        torch.set_rng_state(self.company.own(kept["random"]))
         if kept["random_cuda"]:
-            torch.cuda.set_rng_state_all(kept["random_cuda"])
+            torch.cuda.set_rng_state_all([self.company.own(state) for state in kept["random_cuda"]])

@@ -6,8 +6,9 @@ A loss is a name in LOSSES. It says whether each pair has negatives of its own (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from interplay.errors import BadData, BadSetting, unknown
 from interplay.learn import losses
 from interplay.learn.descend import Batches
 from interplay.learn.negatives import Popularity, taken
+from interplay.learn.together import Epoch
 from interplay.types import Array, Dataset, Ragged
 
 
@@ -96,29 +98,15 @@ def pair_batches(
         hidden = moved(histories.owner[clash]), moved(at[clash])
         return Batch(moved(users), moved(owner), moved(item[rows]), moved(pool), hidden)
 
-    def batches(epoch: int, generator: np.random.Generator) -> _Drawn:
+    def batches(epoch: int, generator: np.random.Generator) -> Epoch:
         if grouped:
             order = by_user.take(generator.permutation(pairs.n_users))["place"]
         else:
             order = generator.permutation(len(user))
-        return _Drawn(order, batch, made, generator)
+        cuts = np.linspace(0, len(order), max(1, -(-len(order) // batch)) + 1).astype(np.int64)  # nearly the same size
+        return Epoch([order[lo:hi] for lo, hi in pairwise(cuts.tolist())], made, generator)
 
     return batches
-
-
-class _Drawn:
-    """Sized, so that a schedule can move with every step; batches of nearly the same size."""
-
-    def __init__(self, order: Array, batch: int, made: Callable[..., Batch], generator: np.random.Generator) -> None:
-        self.cuts = np.linspace(0, len(order), max(1, -(-len(order) // batch)) + 1).astype(np.int64)
-        self.order, self.made, self.generator = order, made, generator
-
-    def __len__(self) -> int:
-        return len(self.cuts) - 1
-
-    def __iter__(self) -> Iterator[Batch]:
-        for lo, hi in zip(self.cuts[:-1], self.cuts[1:], strict=True):
-            yield self.made(self.order[lo:hi], self.generator)
 
 
 class PairLoss(NamedTuple):

@@ -16,7 +16,7 @@ with sampler "each"); layer norms stand before each part; gru4rec learns from sh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ from interplay.errors import BadData, BadSetting, Unsupported, unknown
 from interplay.learn import losses, negatives
 from interplay.learn.descend import Descent, descend, seeded
 from interplay.learn.layers import Block
+from interplay.learn.together import Epoch
 from interplay.ops.topk import best_dot
 from interplay.types import Array, Dataset, Ragged, Requests, Rows, Run, Slates, State, World
 
@@ -203,19 +204,6 @@ def alike(lengths: Array, size: int, generator: np.random.Generator) -> list[Arr
     return [groups[i] for i in generator.permutation(len(groups)) if len(groups[i])]
 
 
-class _Epoch:
-    """The batches of one epoch, made as they are asked for; sized, so that the schedule can move with every step."""
-
-    def __init__(self, groups: list[Array], make: Callable[[Array], Batch]) -> None:
-        self.groups, self.make = groups, make
-
-    def __len__(self) -> int:
-        return len(self.groups)
-
-    def __iter__(self) -> Iterator[Batch]:
-        return (self.make(rows) for rows in self.groups)
-
-
 class Sequences:
     """Encodes what the request has done; users have no rows, so a stranger with a history is served like anybody."""
 
@@ -231,17 +219,17 @@ class Sequences:
         start, length, user = windows(dataset.log, c.window, c.stretches)
         item, taken = dataset.events.item.astype(np.int64), negatives.taken(dataset)
 
-        def batches(epoch: int, generator: np.random.Generator) -> _Epoch:
-            def make(rows: Array) -> Batch:
-                steps = np.arange(length[rows].max() - 1)
-                present = steps < length[rows, None] - 1
-                at = np.where(present, start[rows, None] + steps, 0)
-                of = np.repeat(user[rows], length[rows] - 1)
-                drawn = SAMPLERS[c.sampler](c, dataset.n_items, of, taken, generator)
-                columns = (np.where(present, item[at], 0), present, item[at[present] + 1], drawn)
-                return Batch(*(torch.from_numpy(column).to(run.device) for column in columns))
+        def make(rows: Array, generator: np.random.Generator) -> Batch:
+            steps = np.arange(length[rows].max() - 1)
+            present = steps < length[rows, None] - 1
+            at = np.where(present, start[rows, None] + steps, 0)
+            of = np.repeat(user[rows], length[rows] - 1)
+            drawn = SAMPLERS[c.sampler](c, dataset.n_items, of, taken, generator)
+            columns = (np.where(present, item[at], 0), present, item[at[present] + 1], drawn)
+            return Batch(*(torch.from_numpy(column).to(run.device) for column in columns))
 
-            return _Epoch(alike(length - 1, c.descent.batch, generator), make)
+        def batches(epoch: int, generator: np.random.Generator) -> Epoch:
+            return Epoch(alike(length - 1, c.descent.batch, generator), make, generator)
 
         def step(batch: Batch) -> Tensor:
             hidden = self.net(batch.items)[batch.present]
