@@ -209,7 +209,7 @@ def test_a_kill_at_any_point_of_a_training_leaves_a_model_that_serves_and_the_ne
 
 def test_a_training_that_was_killed_holds_up_the_next_one_for_a_minute_at_most(full, monkeypatch):
     at = 1_700_000_000_000_000
-    monkeypatch.setattr("interplay.data.store.store.now", lambda: at)
+    monkeypatch.setattr("interplay.data.store.leases.now", lambda: at)
     assert full.leases.take("train", "dead", learning.SILENT) and learning.SILENT == 60
     with pytest.raises(BadSetting, match="is given up 60 seconds after its last sign of life"):
         train(full, "popular", learning=LearningConfig(gate="always"))
@@ -253,7 +253,7 @@ class Turns:
     def __init__(self, turns: int, monkeypatch: pytest.MonkeyPatch) -> None:
         self.left, self.at, self.waited, self.ran = turns, 1_700_000_000_000_000, [], []
         self.status = 0
-        monkeypatch.setattr("interplay.data.store.store.now", lambda: self.at)
+        monkeypatch.setattr("interplay.data.store.leases.now", lambda: self.at)
 
     def wait(self, seconds: float) -> bool:
         self.waited.append(seconds)
@@ -295,14 +295,14 @@ def test_replicas_share_one_schedule(full, monkeypatch):
 def test_a_schedule_outlives_a_database_that_is_down_and_a_training_that_fails(full, monkeypatch, caplog):
     turns = Turns(2, monkeypatch)
     turns.status = 1
-    lease, broken = full.lease, [True]
+    lease, broken = full.leases.take, [True]
 
     def sometimes(*args):
         if broken.pop() if broken else False:
             raise Unavailable("the database does not answer")
         return lease(*args)
 
-    monkeypatch.setattr(full, "lease", sometimes)
+    monkeypatch.setattr(full.leases, "take", sometimes)
     learning.Schedule(full, "x", 1.0, wait=turns.wait, run=turns.run).go_on()
     assert len(turns.ran) == 1 and "was left out" in caplog.text and "ended with status 1" in caplog.text
 

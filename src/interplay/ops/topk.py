@@ -239,6 +239,14 @@ def allowed(item, row, offsets, listed, masks, of, applied):  # type: ignore[no-
     return shown
 
 
+@numba.njit(inline="always")
+def _taken(item, score, row, offsets, listed, masks, of, applied, items, scores, rank, size, n):  # type: ignore[no-untyped-def]
+    """Put a candidate into the row's heap where the row's rules let it through; returns the size."""
+    if allowed(item, row, offsets, listed, masks, of, applied):
+        size = offer(item, score, items, scores, rank, size, n)
+    return size
+
+
 @numba.njit(nogil=True, cache=True)
 def _walk(order, scores, offsets, listed, masks, of, applied, items, kept):  # type: ignore[no-untyped-def]
     for row in range(items.shape[0]):
@@ -270,11 +278,11 @@ def _merge(scores, start, offsets, listed, masks, of, applied, rank, kept_items,
                 score = line[j]
                 if not score >= floor or score == -np.inf:
                     continue
-                item = start + j
-                if allowed(item, row, offsets, listed, masks, of, applied):
-                    size = offer(item, score, items, best_scores, rank, size, n)
-                    if size == n:
-                        floor = best_scores[0]
+                size = _taken(
+                    start + j, score, row, offsets, listed, masks, of, applied, items, best_scores, rank, size, n
+                )
+                if size == n:
+                    floor = best_scores[0]
         sizes[row] = size
 
 
@@ -325,12 +333,11 @@ def _sieve(  # type: ignore[no-untyped-def]
                 score = _dot(users[row], vectors[start + j]) + bias[start + j]
                 if not score >= floor or score == -np.inf:
                     continue
-                if allowed(item, row, offsets, listed, masks, of, applied):
-                    size = offer(item, score, items, best_scores, rank, size, n)
-                    if size == n and best_scores[0] > floor:
-                        floor = best_scores[0]
-                        bound[0] = floor - off[row]
-                        least = np.int16(_key(np.int16(bits[0] >> 16)) - (bits[0] < 0))
+                size = _taken(item, score, row, offsets, listed, masks, of, applied, items, best_scores, rank, size, n)
+                if size == n and best_scores[0] > floor:
+                    floor = best_scores[0]
+                    bound[0] = floor - off[row]
+                    least = np.int16(_key(np.int16(bits[0] >> 16)) - (bits[0] < 0))
         sizes[row] = size
 
 
