@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import polars as pl
 import pytest
@@ -136,3 +139,24 @@ def test_an_optional_ranker_without_its_outcomes_is_left_out_and_stays_so_when_i
         Recipe.parse(RECIPE.replace("optional = true", "")).build().fit(bare)
     with pytest.raises(BadSetting, match=r"ranker\.order"):
         Recipe.parse(RECIPE.replace("order = 0.4", "order = -1")).build()
+
+
+class Counting(Broken):
+    """Sees how many compute at the same time."""
+
+    now = most = 0
+
+    def rank(self, requests: Requests, slates: Slates, features: object) -> Slates:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        time.sleep(0.02)  # lets every other thread go on, as a network's calls do
+        self.now -= 1
+        return slates
+
+
+def test_one_network_computes_at_a_time_however_many_answer(shop: Dataset):
+    ranker = Counting()
+    model = Cascade({"often": Source(retriever=Popular())}, ranking=Ranking(ranker=ranker)).fit(shop)
+    with ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(lambda user: model.respond(asked(shop, [user], k=6)), range(8)))
+    assert all((r.slates.items >= 0).all() for r in replies) and ranker.most == 1

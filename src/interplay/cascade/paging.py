@@ -15,6 +15,7 @@ import numpy as np
 from interplay.cascade.page import Page, arrange
 from interplay.cascade.parts import ARRANGER, Answer, Explore
 from interplay.cascade.path import pool
+from interplay.ops.threads import one_network
 from interplay.ops.topk import best_dot
 from interplay.types import Array, Requests, Slates
 
@@ -73,12 +74,14 @@ def _arranged(cascade: Cascade, answer: Answer, stood: Array, forgiving: bool) -
     if asked is not None and (asked.diversity is not None or not asked.arranger):
         return None
     more: dict[str, Any] = {"stood": stood} | ({"rails": True} if asked is not None and asked.rails else {})
+
+    def work() -> Any:
+        with one_network():
+            return wanted.arranger.arrange(answer.requests, ranked, stood.shape[1], **more)
+
     try:
-        if forgiving and wanted.seconds is not None:
-            work = pool().submit(wanted.arranger.arrange, answer.requests, ranked, stood.shape[1], **more)
-            made = work.result(timeout=wanted.seconds)
-        else:
-            made = wanted.arranger.arrange(answer.requests, ranked, stood.shape[1], **more)
+        limited = forgiving and wanted.seconds is not None
+        made = pool().submit(work).result(timeout=wanted.seconds) if limited else work()
     except Exception as problem:
         if not forgiving:
             raise

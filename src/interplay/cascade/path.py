@@ -21,6 +21,7 @@ from interplay.cascade.parts import FEED, RANKER, WISHES, Answer, Ranking, Sourc
 from interplay.cascade.rules import compile_rules, together
 from interplay.data.features import FeatureView
 from interplay.errors import InterplayError, Unsupported
+from interplay.ops.threads import one_network
 from interplay.ops.topk import withheld
 from interplay.types import Array, Requests, Slates
 
@@ -191,7 +192,8 @@ def judged(ranking: Ranking, requests: Requests, fused: Slates, features: Featur
     whole = replace(fused, columns={**fused.columns, "order": (ranking.order * place).astype(np.float32)})
     n = whole.items.shape[1] if ranking.first is None else ranking.first
     head, rest = whole.first(n), whole.items[:, n:]
-    ranked = _carried(head, ranking.ranker.rank(requests, head, features))
+    with one_network():
+        ranked = _carried(head, ranking.ranker.rank(requests, head, features))
     columns = {k: np.nan_to_num(c) if k.startswith("p_") else c for k, c in ranked.columns.items()}
     held = ranked.items >= 0
     score = np.where(held, np.nan_to_num(ranked.scores, neginf=0.0) + columns["order"], -np.inf)
