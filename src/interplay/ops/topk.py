@@ -302,7 +302,8 @@ def _dot(a, b):  # type: ignore[no-untyped-def]
 
 @numba.njit(inline="always")
 def _reached(line, begin, least):  # type: ignore[no-untyped-def]
-    """Whether any of 64 bfloat16s reaches a positive one. Unsigned indices and a byte: so it is done 32 at a time."""
+    """Whether any of 64 bfloat16s reaches a positive one, whose bits stand in the order of integers. Unsigned indices
+    and a byte: so it is done 32 at a time."""
     hit = np.uint8(0)
     for j in range(np.uint64(64)):
         hit |= np.uint8(line[begin + j] >= least)
@@ -329,11 +330,12 @@ def _sieve(  # type: ignore[no-untyped-def]
             for j in range(begin, end):
                 if _key(line[j]) < least:
                     continue
-                item = order[start + j]
                 score = _dot(users[row], vectors[start + j]) + bias[start + j]
                 if not score >= floor or score == -np.inf:
                     continue
-                size = _taken(item, score, row, offsets, listed, masks, of, applied, items, best_scores, rank, size, n)
+                size = _taken(
+                    order[start + j], score, row, offsets, listed, masks, of, applied, items, best_scores, rank, size, n
+                )
                 if size == n and best_scores[0] > floor:
                     floor = best_scores[0]
                     bound[0] = floor - off[row]
