@@ -70,9 +70,9 @@ def past(
 @router.get("/{user_id:path}/export", dependencies=READ)
 def export(engine: Asked, request_id: RequestId, user_id: str) -> dict[str, Any]:
     """Everything that is held of a person: columns, other names, events, impressions, traces."""
+    engine.store.database.flush()  # what was shown a moment ago is held too
     if not _known(engine, user_id):
         raise NotHere(f"nothing is held of {user_id!r}")
-    engine.store.database.flush()  # what was shown a moment ago is held too
     held = export_person(engine.store, user_id)
     return {"request_id": request_id, **held, "history": history(engine, user_id)}
 
