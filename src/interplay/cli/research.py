@@ -13,6 +13,7 @@ import typer
 from interplay.cli.shared import (
     DataOption,
     SetOption,
+    SplitOption,
     TimeUnitOption,
     app,
     console,
@@ -96,9 +97,7 @@ def fit(
     system: Annotated[str, typer.Argument(help="a system's name or a recipe file (shop.toml)")],
     data: DataOption,
     out: Annotated[Path, typer.Option(help="the model directory to write")],
-    split: Annotated[
-        str | None, typer.Option(help="given, time, user-time, last-out, random, strong or session")
-    ] = None,
+    split: SplitOption = None,
     on: Annotated[
         str, typer.Option(help="train, or train+valid: choose epochs on valid, then refit on both")
     ] = "train",

@@ -34,6 +34,7 @@ STORE = typer.Option("--store", envvar="INTERPLAY_DATABASE_URL", help="a store: 
 StoreOption = Annotated[str, STORE]
 TenantOption = Annotated[str, typer.Option("--tenant", help="whose part of the store")]
 SEEDS = 2**32 - 1  # the largest that every generator of random numbers takes
+SplitOption = Annotated[str | None, typer.Option(help="given, time, user-time, last-out, random, strong or session")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting; repeatable")]
 
 

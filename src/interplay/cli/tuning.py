@@ -11,6 +11,7 @@ import typer
 from interplay.cli.shared import (
     DataOption,
     SetOption,
+    SplitOption,
     TimeUnitOption,
     app,
     console,
@@ -33,9 +34,7 @@ def tune(
     system: Annotated[str, typer.Argument(help="a system's name or a recipe file (shop.toml)")],
     data: DataOption,
     out: Annotated[Path, typer.Option(help="the directory that keeps the trials; a search that is there goes on")],
-    split: Annotated[
-        str | None, typer.Option(help="given, time, user-time, last-out, random, strong or session")
-    ] = None,
+    split: SplitOption = None,
     metric: Annotated[
         str | None, typer.Option(help="what is chosen by, on validation: ndcg@20; for rankers auc")
     ] = None,

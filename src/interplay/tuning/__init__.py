@@ -146,7 +146,7 @@ def _tried(task: _Task, job: _Job) -> Trial:
     told: dict[str, Any]
     try:
         value, error, judged, epochs = task.judge(
-            task.system, _over(task.settings, job.settings), run, first=job.number == 0
+            task.system, _laid_over(task.settings, job.settings), run, first=job.number == 0
         )
         if not math.isfinite(value):
             raise BadSetting(f"{task.judge.metric} is {value}")
@@ -167,7 +167,7 @@ def _tried(task: _Task, job: _Job) -> Trial:
     )  # fmt: skip
 
 
-def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return nested({**flattened(below), **above})
 
 
