@@ -17,13 +17,14 @@ from typing import Any
 from interplay.data.read import load
 from interplay.data.report import Report
 from interplay.data.split import Split, split
-from interplay.errors import BadSetting, Mismatch
+from interplay.errors import BadSetting, Mismatch, Unsupported
 from interplay.evaluate.audit import audit
 from interplay.evaluate.judged import shown
 from interplay.evaluate.labelled import JudgedExamples
 from interplay.evaluate.panel import kinds, panel
 from interplay.evaluate.replay import BLOCK, Asked, Judged, replay, validation
 from interplay.fitted import Fitted, built, manifest
+from interplay.learn.device import usable
 from interplay.metrics import parse
 from interplay.ranking import METRICS, Division, divide, evaluate_ranker, fit_ranker, ranks
 from interplay.systems import SYSTEMS
@@ -67,8 +68,9 @@ def fit(
 
     A system that learns in epochs is judged by `metric` on the validation part; nothing reads the test part here.
     A ranker stops by the AUC of the validation rows. `choice` is what an earlier fit of the same settings with another
-    seed chose: its epochs are taken over.
+    seed chose: its epochs are taken over. Networks learn on `device` (cpu, cuda) and lie on the processor afterwards.
     """
+    _check_device(system, device)
     if isinstance(parts, Division):
         return fit_ranker(
             system, parts, on=on, settings=settings, seed=seed, seconds=seconds, checkpoint=checkpoint,
@@ -100,6 +102,12 @@ def fit(
         split={"rule": parts.rule, "seed": parts.seed, "hash": parts.hash, "on": on},
     )  # fmt: skip
     return Fitted(model=model, dataset=parts.fitted(on), manifest=told)
+
+
+def _check_device(system: str, device: str) -> None:
+    """Refuse a device that is not there, or that the system would leave idle."""
+    if usable(device) != "cpu" and system in SYSTEMS and not (SYSTEMS[system].recipe or SYSTEMS[system].on_device):
+        raise Unsupported(f"{system} learns on the processor; fit it without a device")
 
 
 def evaluate(

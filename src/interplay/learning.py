@@ -37,6 +37,7 @@ from interplay.evaluate.compare import compare
 from interplay.evaluate.judged import Judged
 from interplay.evaluate.replay import Asked, replay
 from interplay.fitted import Fitted
+from interplay.learn.device import usable
 from interplay.recipe import LearningConfig, Recipe, load_recipe
 from interplay.types import TEST, TRAIN, Dataset, Id, Ids, Run
 
@@ -73,13 +74,16 @@ def train(
     settings: Mapping[str, Any] | None = None,
     learning: LearningConfig | None = None,
     seed: int = 0,
+    device: str = "cpu",
     progress: Progress = _silent,
 ) -> Trained:
     """Fit a system or recipe (the live model's, where none is named) on the store, and promote it if the gate passes.
-    `recipe` is one that is no file.
+    `recipe` is one that is no file. On a GPU as `device` learns what can; all else learns on the processor.
 
-    Errors: BadData for a store without events; BadSetting while another training of this tenant goes on.
+    Errors: BadData for a store without events; BadSetting while another training of this tenant goes on; Unsupported
+    for a device that is not there.
     """
+    run = Run(seed=seed, device=usable(device), progress=progress)
     live = store.models.live()
     if name is None:
         if live is None:
@@ -89,7 +93,7 @@ def train(
     recipe = recipe or _recipe(store, name, live)
     learning = learning or (recipe.learning if recipe else LearningConfig())
     with _alone(store) as still:
-        return _trained(store, name, recipe, settings, learning, live, seed, progress, still)
+        return _trained(store, name, recipe, settings, learning, live, run, still)
 
 
 @contextmanager
@@ -129,16 +133,16 @@ def _alone(store: Store) -> Iterator[Callable[[], None]]:
 
 def _trained(
     store: Store, name: str, recipe: Recipe | None, settings: Mapping[str, Any], learning: LearningConfig,
-    live: Model | None, seed: int, progress: Progress, still: Callable[[], None],
+    live: Model | None, run: Run, still: Callable[[], None],
 ) -> Trained:  # fmt: skip
-    progress("snapshot", {"said": "reading the log"})
+    run.progress("snapshot", {"said": "reading the log"})
     learns = recipe is not None and bool({"ranker", "explore"} & set(recipe.tables))  # from what was shown
     taken = snapshot(store, shown=learns)
     if not len(taken.dataset.events):
         raise BadData(f"{store.database.said} holds no events to learn from; `interplay ingest FILES --store ...`")
-    progress("snapshot", {"said": f"{len(taken.dataset.events):,} events"})
+    run.progress("snapshot", {"said": f"{len(taken.dataset.events):,} events"})
     parts = newest(taken.dataset, learning.slice)
-    gate = _gate(store, name, recipe, settings, learning, live, parts, seed, progress)
+    gate = _gate(store, name, recipe, settings, learning, live, parts, run)
     if not gate.passes:
         return Trained(
             model=None,
@@ -148,11 +152,11 @@ def _trained(
             metrics=gate.metrics,
             baseline=gate.baseline,
         )
-    progress("fit", {"said": "on everything"})
-    fitted = _fitted(name, recipe, settings, taken.dataset, seed, progress)
+    run.progress("fit", {"said": "on everything"})
+    fitted = _fitted(name, recipe, settings, taken.dataset, run)
     facts = {
         "settings": dict(settings), "metrics": dict(gate.metrics), "baseline": dict(gate.baseline),
-        "verdict": gate.verdict, "said": gate.said, "seed": seed, "paired": dict(gate.paired),
+        "verdict": gate.verdict, "said": gate.said, "seed": run.seed, "paired": dict(gate.paired),
     }  # fmt: skip
     goes_live = learning.gate != "never"
     still()
@@ -233,7 +237,7 @@ def newest(dataset: Dataset, share: float) -> Split:
 
 def _gate(
     store: Store, name: str, recipe: Recipe | None, settings: Mapping[str, Any], learning: LearningConfig,
-    live: Model | None, parts: Split, seed: int, progress: Progress,
+    live: Model | None, parts: Split, run: Run,
 ) -> _Gate:  # fmt: skip
     nothing: dict[str, float] = {}
     if learning.gate in ("always", "never"):
@@ -245,9 +249,9 @@ def _gate(
         said = f"only {judgeable} people in the newest {learning.slice:.0%} of the log; {FEWEST} are needed to judge"
         return _Gate(passes=live is None, verdict="not judged", said=said, metrics=nothing, baseline=nothing)
     metrics = (learning.metric,)
-    progress("gate", {"said": "fitting the candidate on what is older than the slice"})
-    candidate = replay(_fitted(name, recipe, settings, older, seed, progress).model, parts, which=TEST, metrics=metrics)
-    baseline, rival = _rival(store, live, older, parts, seed, metrics, progress)
+    run.progress("gate", {"said": "fitting the candidate on what is older than the slice"})
+    candidate = replay(_fitted(name, recipe, settings, older, run).model, parts, which=TEST, metrics=metrics)
+    baseline, rival = _rival(store, live, older, parts, metrics, run)
     table = compare({"rival": baseline, "candidate": candidate}, baseline="rival", metrics=metrics)
     row = table["candidate"]
     verdict, gap = row.verdict, row.difference[learning.metric]
@@ -287,9 +291,8 @@ def _rival(
     live: Model | None,
     older: Dataset,
     parts: Split,
-    seed: int,
     metrics: Sequence[str],
-    progress: Progress,
+    run: Run,
 ) -> tuple[Judged, str]:
     """What the candidate is compared with, judged on the slice: the live model, or popularity where there is none.
 
@@ -297,14 +300,14 @@ def _rival(
     anew on what is older, as the candidate was.
     """
     if live is None:
-        model = _fitted(FLOOR, None, {}, older, seed, progress).model
+        model = _fitted(FLOOR, None, {}, older, run).model
         return replay(model, parts, which=TEST, metrics=metrics), FLOOR
     until = older.events.time.max() if older.events.time is not None else 0
     saw = live.facts.get("until", 0) > until
-    progress("gate", {"said": f"judging model {live.version}" + (", fitted anew on the same part" if saw else "")})
+    run.progress("gate", {"said": f"judging model {live.version}" + (", fitted anew on the same part" if saw else "")})
     held = Fitted.load(store.models.path(live))
     if saw:
-        again = _fitted(live.name, held.recipe, held.manifest["settings"], older, seed, progress)
+        again = _fitted(live.name, held.recipe, held.manifest["settings"], older, run)
         return replay(again.model, parts, which=TEST, metrics=metrics), f"model {live.version} on the same part"
     if hasattr(held.model, "attend"):
         held.model.attend(parts.dataset)
@@ -323,12 +326,10 @@ def _recipe(store: Store, name: str, live: Model | None) -> Recipe | None:
         return Fitted.load(store.models.path(live)).recipe
 
 
-def _fitted(
-    name: str, recipe: Recipe | None, settings: Mapping[str, Any], data: Dataset, seed: int, progress: Progress
-) -> Fitted:
+def _fitted(name: str, recipe: Recipe | None, settings: Mapping[str, Any], data: Dataset, run: Run) -> Fitted:
     if recipe is None:
-        return Fitted.learn(name, data, settings=settings, run=Run(seed=seed, progress=progress))
-    return Fitted.cooked(recipe, data, settings=settings, run=Run(seed=seed, progress=progress))
+        return Fitted.learn(name, data, settings=settings, run=run)
+    return Fitted.cooked(recipe, data, settings=settings, run=run)
 
 
 def _until(dataset: Dataset) -> int:

@@ -61,7 +61,7 @@ def table(name: str, *, systems: Sequence[str] | None = None, beside: bool = Tru
                 continue
             own = [r for (label, _), r in held.items() if label == entry.label]
             row = rows[entry.label]
-            cells = [f"{entry.shown}" + (f" ({len(own)} seeds)" if len(own) > 1 else "")]
+            cells = [f"{entry.shown}" + (f" ({len(own)} seeds)" if len(own) > 1 else "") + _where(own)]
             cells += [short(row.mean[m]) for m in page.metrics]
             cells.append(f"{short(row.low[first])} to {short(row.high[first])}")
             cells += [short(np.mean([r["groups"][g][first] for r in own])) for g in apart]
@@ -75,6 +75,11 @@ def table(name: str, *, systems: Sequence[str] | None = None, beside: bool = Tru
             lines.append("| " + " | ".join(cells) + " |")
     lines += ["", page.note] if page.note else []
     return "\n".join(lines + (_beside(page, held) if beside else []))
+
+
+def _where(own: Sequence[Mapping[str, Any]]) -> str:
+    """The GPUs that a row learnt on; nothing for the processor."""
+    return "".join(f", on {name}" for name in sorted({r["machine"].get("learnt_on", "") for r in own} - {""}))
 
 
 def _own_table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]]) -> str:

@@ -34,10 +34,12 @@ from interplay.cluster.crew import joined, spread
 from interplay.data.fetch import cache
 from interplay.data.ingest import peak_memory
 from interplay.data.split import split
-from interplay.errors import BadSetting, InterplayError, unknown
+from interplay.errors import BadSetting, InterplayError, Unsupported, unknown
 from interplay.evaluate.replay import replay, replay_queries
 from interplay.experiment import beyond, dataset, fit
 from interplay.fitted import Fitted
+from interplay.learn.device import maker, usable
+from interplay.systems import SYSTEMS
 from interplay.types import TEST, Array, Run
 
 PACKAGES = ("interplay", "numpy", "scipy", "numba", "polars", "torch")
@@ -92,14 +94,17 @@ def run_bench(
     seeds: Sequence[int] | None = None,
     resume: bool = False,
     workers: int = 0,
+    device: str = "cpu",
     said: Callable[[str], None] = print,
 ) -> list[dict[str, Any]]:
     """Run the rows of a bench, each in its own process, and append one record each. `resume` skips what stands.
 
     With `workers`, so many rows run side by side over Ray, one core each, and their records say so: seconds of rows
     that shared a machine mean less. A row's first seed comes before the others, which learn for as many epochs.
+    With a GPU as `device`, rows learn there, and their records name it.
     """
     page = bench(name, systems)
+    _check_device(page, device)
     done = recorded(page) if resume else {}
     left = []
     for entry in page.entries:
@@ -109,21 +114,33 @@ def run_bench(
             else:
                 left.append((entry, seed))
     if workers:
-        return _side_by_side(page, left, workers, resume, said)
+        return _side_by_side(page, left, workers, resume, device, said)
     new = []
     for entry, seed in left:
         said(f"{name} {entry.label} seed {seed}: running")
         if not resume:
             shutil.rmtree(_checkpoint(page, entry.label, seed), ignore_errors=True)
-        if subprocess.run(_command(name, entry.label, seed), check=False).returncode:
+        if subprocess.run(_command(name, entry.label, seed, device), check=False).returncode:
             raise InterplayError(f"{name} {entry.label} seed {seed} failed; its error stands above")
         new.append(records(name)[-1])
         said(_judged(new[-1]))
     return new
 
 
-def _command(name: str, label: str, seed: int) -> list[str]:
-    return [sys.executable, "-m", "interplay.results", name, label, str(seed)]
+def _command(name: str, label: str, seed: int, device: str) -> list[str]:
+    return [sys.executable, "-m", "interplay.results", name, label, str(seed), device]
+
+
+def _check_device(page: Bench, device: str) -> None:
+    """Refuse a device that is not there, or rows that would leave it idle."""
+    if usable(device) == "cpu":
+        return
+    idle = [e.label for e in page.entries if page.kind != "collaborative" or not SYSTEMS[e.system].on_device]
+    if idle:
+        raise Unsupported(
+            f"these rows of bench {page.name!r} learn on the processor: {', '.join(idle)}. Name others with --systems, "
+            "or leave --device out"
+        )
 
 
 def _judged(record: Mapping[str, Any]) -> str:
@@ -132,13 +149,18 @@ def _judged(record: Mapping[str, Any]) -> str:
 
 
 def _side_by_side(
-    page: Bench, left: Sequence[tuple[Entry, int]], workers: int, resume: bool, said: Callable[[str], None]
+    page: Bench,
+    left: Sequence[tuple[Entry, int]],
+    workers: int,
+    resume: bool,
+    device: str,
+    said: Callable[[str], None],
 ) -> list[dict[str, Any]]:
     """Rows that each append to results of their own; what they hold is appended here, one after the other."""
     new = []
     with joined(workers):
         for first in (True, False):  # of a row's seeds
-            rows = [(page, e.label, seed, resume) for e, seed in left if (seed == e.seeds[0]) == first]
+            rows = [(page, e.label, seed, resume, device) for e, seed in left if (seed == e.seeds[0]) == first]
             path = results_root() / f"{page.name}.jsonl"
             known = path.read_text() if path.exists() else ""
             for record, users in spread(_apart, rows, workers=workers, shared=known, ordered=False):
@@ -153,16 +175,16 @@ def _side_by_side(
     return new
 
 
-def _apart(known: str, row: tuple[Bench, str, int, bool]) -> tuple[dict[str, Any], bytes]:
+def _apart(known: str, row: tuple[Bench, str, int, bool, str]) -> tuple[dict[str, Any], bytes]:
     """The record of one row and its per-user file; `known` is what the bench's records were before."""
-    page, label, seed, resume = row
+    page, label, seed, resume, device = row
     if not resume:
         shutil.rmtree(_checkpoint(page, label, seed), ignore_errors=True)
     with tempfile.TemporaryDirectory() as own:
         held = Path(own) / f"{page.name}.jsonl"
         held.write_text(known)
         done = subprocess.run(
-            _command(page.name, label, seed), env=os.environ | {"INTERPLAY_RESULTS": own}, capture_output=True,
+            _command(page.name, label, seed, device), env=os.environ | {"INTERPLAY_RESULTS": own}, capture_output=True,
             text=True, check=False, preexec_fn=_end_with_parent,
         )  # fmt: skip
         if done.returncode:
@@ -179,7 +201,7 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def run_row(name: str, label: str, seed: int, *, keep: bool = True) -> dict[str, Any]:
+def run_row(name: str, label: str, seed: int, *, device: str = "cpu", keep: bool = True) -> dict[str, Any]:
     """One row of a bench in this process: fit, judge, and (keep) append the record."""
     page = bench(name)
     entry = page.entry(label)
@@ -198,6 +220,7 @@ def run_row(name: str, label: str, seed: int, *, keep: bool = True) -> dict[str,
         fitted = fit(
             entry.system, parts, on=page.on, settings=entry.settings, seed=seed, metric=page.select,
             seconds=entry.seconds, checkpoint=checkpoint, progress=_said, choice=_chosen(page, entry, seed),
+            device=device,
         )  # fmt: skip
         fit_done = time.perf_counter()
         judged = replay(fitted.model, parts, which=TEST, on=page.on, metrics=page.metrics)
@@ -222,7 +245,7 @@ def run_row(name: str, label: str, seed: int, *, keep: bool = True) -> dict[str,
             "all": round(end - begun, 2),
         },
         "data": fitted.manifest["data"],
-        **_circumstances(),
+        **_circumstances(device),
     }  # fmt: skip
     if keep:
         print(f"  {label} has read the test part {nth} times" + _warned(name, label, seed))
@@ -281,11 +304,12 @@ def _own(page: Bench, entry: Entry, seed: int, *, keep: bool) -> dict[str, Any]:
     return record
 
 
-def _circumstances() -> dict[str, Any]:
+def _circumstances(device: str = "cpu") -> dict[str, Any]:
     """What else a record needs to be read later: packages, machine, memory, commit, date."""
+    machine = {"cpu": platform.machine(), "cores": os.cpu_count(), "threads": os.environ.get("OMP_NUM_THREADS")}
     return {
         "packages": {p: _version(p) for p in PACKAGES},
-        "machine": {"cpu": platform.machine(), "cores": os.cpu_count(), "threads": os.environ.get("OMP_NUM_THREADS")},
+        "machine": machine | ({} if device == "cpu" else {"learnt_on": maker(device)}),
         "peak_memory": peak_memory(),
         "commit": _commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -358,6 +382,9 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str:
+    """Of the code that runs: INTERPLAY_COMMIT where it lies outside its repository, as in a container."""
+    if named := os.environ.get("INTERPLAY_COMMIT"):
+        return named
     root = Path(__file__).resolve().parents[2]
     said = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False)
     dirty = subprocess.run(
@@ -367,11 +394,11 @@ def _commit() -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`BENCH LABEL SEED` runs one row in this process."""
-    if len(arguments) != 3:
-        print("usage: python -m interplay.results BENCH LABEL SEED", file=sys.stderr)
+    """`BENCH LABEL SEED DEVICE` runs one row in this process."""
+    if len(arguments) != 4:
+        print("usage: python -m interplay.results BENCH LABEL SEED DEVICE", file=sys.stderr)
         return 2
-    run_row(arguments[0], arguments[1], int(arguments[2]))
+    run_row(arguments[0], arguments[1], int(arguments[2]), device=arguments[3])
     return 0
 
 

@@ -33,6 +33,11 @@ class System:
     solves: frozenset[str] = frozenset()  # puzzles in worlds/puzzles.py
     epochs: bool = False  # learns in epochs: how many is chosen on validation
 
+    @property
+    def on_device(self) -> bool:
+        """Whether it learns on `Run.device`; what does not learns on the processor, whatever is asked."""
+        return self.model.split(":")[0] in ON_DEVICE
+
     def settings(self) -> type:
         """The config dataclass of this system."""
         return getattr(importlib.import_module(f"interplay.models.{self.model.split(':')[0]}"), self.config)  # type: ignore[no-any-return]
@@ -61,6 +66,10 @@ NGCF = {
     "descent": {"rate": 1e-4, "batch": 1024, "epochs": 400, "every": 10},
 }
 
+ON_DEVICE = {  # families in models/ whose networks learn on a GPU where one is asked for
+    "autoencoders", "crosses", "crossing", "flows", "graphs", "interests", "multitask", "pairwise", "sequences",
+    "towers",
+}  # fmt: skip
 RANKS = frozenset({"examples"})  # what a ranker learns from: an examples table, or what stands in for one
 
 ROWS: tuple[System, ...] = (

@@ -12,6 +12,7 @@ import typer
 
 from interplay.cli.shared import (
     DataOption,
+    DeviceOption,
     SetOption,
     SplitOption,
     TimeUnitOption,
@@ -105,6 +106,7 @@ def fit(
     seed: Annotated[int, seed_option("decides the split and everything learnt")] = 0,
     metric: Annotated[str, typer.Option(help="what epochs are chosen by, on validation; for rankers AUC")] = "ndcg@20",
     workers: Annotated[int, typer.Option(help="0: in this process; else so many by Ray, a batch each", min=0)] = 0,
+    device: DeviceOption = "cpu",
     time_unit: TimeUnitOption = None,
 ) -> None:
     """Fit a system or a recipe; a failed fit leaves no OUT."""
@@ -121,8 +123,9 @@ def fit(
     fit_ = partial(cluster.fit, workers=workers) if workers else experiment.fit
     with shown() as progress:
         fitted = fit_(
-            system, parts, on=on, settings=settings, seed=seed, metric=metric, checkpoint=checkpoint, progress=progress
-        )
+            system, parts, on=on, settings=settings, seed=seed, metric=metric, checkpoint=checkpoint,
+            progress=progress, device=device,
+        )  # fmt: skip
         fitted.save(out)
     shutil.rmtree(checkpoint, ignore_errors=True)
     told = fitted.manifest
@@ -194,6 +197,7 @@ def bench(
     table: Annotated[bool, typer.Option(help="print the table of what is recorded, run nothing")] = False,
     verify: Annotated[bool, typer.Option(help="rerun one recorded row, drawn at random")] = False,
     workers: Annotated[int, typer.Option(help="rows at once, over Ray; 0: one after the other", min=0)] = 0,
+    device: DeviceOption = "cpu",
 ) -> None:
     """Run a bench and append its records to results/, or print its table, or check a record."""
     from interplay import reporting, results
@@ -204,7 +208,7 @@ def bench(
             raise typer.Exit(3)
         return
     if not table:
-        results.run_bench(name, systems=rows, seeds=drawn, resume=resume, workers=workers)
+        results.run_bench(name, systems=rows, seeds=drawn, resume=resume, workers=workers, device=device)
     print(reporting.table(name, systems=rows if table else None))
 
 

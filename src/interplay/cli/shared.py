@@ -35,6 +35,7 @@ StoreOption = Annotated[str, STORE]
 TenantOption = Annotated[str, typer.Option("--tenant", help="whose part of the store")]
 SEEDS = 2**32 - 1  # the largest that every generator of random numbers takes
 SplitOption = Annotated[str | None, typer.Option(help="given, time, user-time, last-out, random, strong or session")]
+DeviceOption = Annotated[str, typer.Option("--device", help="where networks learn: cpu, cuda, or cuda:1 of several")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting; repeatable")]
 
 

@@ -12,6 +12,7 @@ import typer
 from interplay.cli.shared import (
     STORE,
     UNIT,
+    DeviceOption,
     SetOption,
     StoreOption,
     TenantOption,
@@ -72,6 +73,7 @@ def train(
     gate: Annotated[
         str | None, typer.Option(help="'not worse', 'better', 'always' or 'never'; the recipe's [learning] by default")
     ] = None,
+    device: DeviceOption = "cpu",
 ) -> None:
     """Learn from a store: judge on the newest slice, and promote what is not worse than the live model."""
     from dataclasses import replace
@@ -89,7 +91,9 @@ def train(
         own = load_recipe(system).learning if system and system.endswith(".toml") else LearningConfig()
         config = replace(own, gate=gate)
     with opened(store, tenant) as held, shown() as progress:
-        done = learning.train(held, system, settings=settings, learning=config, seed=seed, progress=progress)
+        done = learning.train(
+            held, system, settings=settings, learning=config, seed=seed, device=device, progress=progress
+        )
     if done.model is None:
         print(f"not promoted. {done.said}")
         raise typer.Exit(3)

@@ -129,7 +129,7 @@ def descend(
     """
     _check(descent)
     loop = _Loop(parameters, descent, run, judge if run.validation is not None else None, belongs, name)
-    with seeded(loop.company.seed(run.seed)), _repeatable(run.device):
+    with seeded(loop.company.seed(run.seed)), _repeatable(loop.device):
         loop.resume()
         if not loop.stopped:
             loop.go(step, batches, save_every)
@@ -145,9 +145,9 @@ def _check(descent: Descent) -> None:
 
 
 @contextmanager
-def _repeatable(device: str) -> Iterator[None]:
+def _repeatable(device: torch.device) -> Iterator[None]:
     """On the CPU, sums over repeated indices are taken in a fixed order, so the same seed gives the same bits."""
-    if torch.device(device).type != "cpu":
+    if device.type != "cpu":
         yield
         return
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
@@ -174,7 +174,8 @@ class _Loop:
         self.moving = [p for p in self.held.values() if p.requires_grad]
         self.optimiser = OPTIMISERS[descent.optimiser](self.moving, descent)
         self.descent, self.run, self.judge = descent, run, judge
-        self.company = company(run.device)
+        self.device = next((p.device for p in self.moving), torch.device("cpu"))  # where the parameters lie
+        self.company = company(str(self.device))
         self.last = descent.epochs if run.epochs is None else run.epochs
         self.file = None if run.checkpoint is None else Path(run.checkpoint) / f"{name}.pt"
         self.signature = {
@@ -192,7 +193,7 @@ class _Loop:
 
     @property
     def _cuda(self) -> bool:
-        return self.run.device.startswith("cuda")
+        return self.device.type == "cuda"
 
     @property
     def seconds(self) -> float:
@@ -250,7 +251,7 @@ class _Loop:
 
     def _slope(self, step: Callable[[Any], Tensor], batch: Any) -> float:
         """The loss of a batch, and where it is a number its gradients."""
-        with torch.autocast(torch.device(self.run.device).type, torch.bfloat16, enabled=self.descent.bf16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.descent.bf16):
             loss = step(batch)
         value = float(loss.detach())
         if math.isfinite(value):

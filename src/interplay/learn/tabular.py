@@ -209,6 +209,7 @@ def taught(
         judge=lambda: judged_by_auc(valid, learnt.logits(valid)), belongs=repr(config), name=name,
     )  # fmt: skip
     learnt.calibrate(valid)
+    learnt.net, learnt.device = net.cpu(), "cpu"  # it serves from there, wherever it learnt
     return learnt
 
 

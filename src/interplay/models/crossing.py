@@ -165,8 +165,8 @@ class Crossing:
         half = np.flatnonzero(rng.random(len(valid)) < 0.5)
         two = c.method == "two" and len(half) > 0
         with seeded(run.seed):
-            net = Network(begun.coder, c, whole, np.full(len(whole.pairs), -1), c.scout)
-            share = torch.from_numpy(whole.rows_of / max(len(whole.keys), 1)).float()
+            net = Network(begun.coder, c, whole, np.full(len(whole.pairs), -1), c.scout).to(run.device)
+            share = torch.from_numpy(whole.rows_of / max(len(whole.keys), 1)).float().to(run.device)
             weights = [p for name, p in net.named_parameters() if name != "alpha"]
             adam = torch.optim.Adam(weights, lr=c.descent.rate)
             other = torch.optim.Adam([net.alpha], lr=c.alpha_rate)
@@ -178,23 +178,24 @@ class Crossing:
                 order = rng.permutation(len(coded))
                 for lo in range(0, len(order), size):
                     net.heat = max(1.0 - done / steps, 0.05)
-                    batch = _blinded(batch_of(coded, order[lo : lo + size]), whole, c.blind, rng)
+                    batch = _blinded(batch_of(coded, order[lo : lo + size], run.device), whole, c.blind, rng)
                     adam.zero_grad(), other.zero_grad()
                     _searching(net, batch, share, c).backward()  # type: ignore[no-untyped-call]
                     adam.step()
                     if two:
                         other.zero_grad()
                         rows = rng.choice(half, min(size, len(half)), replace=False)
-                        _searching(net, batch_of(valid, rows), share, c).backward()  # type: ignore[no-untyped-call]
+                        judged = batch_of(valid, rows, run.device)
+                        _searching(net, judged, share, c).backward()  # type: ignore[no-untyped-call]
                     other.step()
                     done += 1
                     if done in written:
                         self._write_down(done, net)
                 run.progress("search", {"epoch": epoch + 1, "of": c.epochs})
-        return net.alpha.detach().numpy()
+        return net.alpha.detach().cpu().numpy()
 
     def _write_down(self, step: int, net: Network) -> None:
-        self.path[step] = net.shares().detach().numpy().astype(float).round(3).tolist()
+        self.path[step] = net.shares().detach().cpu().numpy().astype(float).round(3).tolist()
 
     # ------------------------------------------------------------------------------------------------------- answering
 
