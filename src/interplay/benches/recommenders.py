@@ -74,7 +74,7 @@ def _gowalla(*, published: bool) -> tuple[Entry, ...]:
                 label=f"{system}-bpr",
                 seconds=260,
                 trials=0,
-                column="the papers' own settings (BPR): on a GPU (`--device cuda`), 260 s to choose epochs, 260 to refit",
+                column="the papers' own settings (BPR), on a GPU: 260 s to choose epochs, 260 to refit",
                 **figures(*theirs_by_bpr),
             )
             for system, theirs_by_bpr in (("lightgcn", (0.1820, 0.1547)), ("ngcf", (0.1570, 0.1327)))
