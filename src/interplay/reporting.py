@@ -61,7 +61,7 @@ def table(name: str, *, systems: Sequence[str] | None = None, beside: bool = Tru
                 continue
             own = [r for (label, _), r in held.items() if label == entry.label]
             row = rows[entry.label]
-            cells = [f"{entry.shown}" + (f" ({len(own)} seeds)" if len(own) > 1 else "") + _where(own)]
+            cells = [entry.shown + _which(own)]
             cells += [short(row.mean[m]) for m in page.metrics]
             cells.append(f"{short(row.low[first])} to {short(row.high[first])}")
             cells += [short(np.mean([r["groups"][g][first] for r in own])) for g in apart]
@@ -69,17 +69,31 @@ def table(name: str, *, systems: Sequence[str] | None = None, beside: bool = Tru
             cells.append(entry.published_text())
             cells += [("" if entry.trials is None else str(entry.trials))] if counted else []
             cells.append(str(read[entry.label]))
-            cells.append(f"{np.mean([r['seconds']['fit'] for r in own]):.0f}")
-            cells.append(f"{np.mean([r['seconds']['all'] for r in own]):.0f}")
+            cells += [_seconds(own, "fit"), _seconds(own, "all")]
             cells.append(f"{max(r['peak_memory'] for r in own) / 2**30:.1f}")
             lines.append("| " + " | ".join(cells) + " |")
     lines += ["", page.note] if page.note else []
     return "\n".join(lines + (_beside(page, held) if beside else []))
 
 
-def _where(own: Sequence[Mapping[str, Any]]) -> str:
-    """The GPUs that a row learnt on; nothing for the processor."""
-    return "".join(f", on {name}" for name in sorted({r["machine"].get("learnt_on", "") for r in own} - {""}))
+def _by_device(own: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """The records of a row by what they learnt on: "" is the processor, which comes first."""
+    places = sorted({r["machine"].get("learnt_on", "") for r in own})
+    return {place: [r for r in own if r["machine"].get("learnt_on", "") == place] for place in places}
+
+
+def _which(own: Sequence[Mapping[str, Any]]) -> str:
+    """How many seeds a row has, where several, and how many of them learnt on a GPU."""
+    said = [f"{len(own)} seeds"] if len(own) > 1 else []
+    for place, held in _by_device(own).items():
+        if place:
+            said.append(f"on {place}" if len(held) == len(own) else f"{len(held)} on {place}")
+    return f" ({', '.join(said)})" if said else ""
+
+
+def _seconds(own: Sequence[Mapping[str, Any]], of: str) -> str:
+    """The mean over seeds; a mean for the processor / one for each GPU where a row has both."""
+    return " / ".join(f"{np.mean([r['seconds'][of] for r in held]):.0f}" for held in _by_device(own).values())
 
 
 def _own_table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]]) -> str:

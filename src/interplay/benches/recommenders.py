@@ -6,6 +6,14 @@ from typing import Any
 
 from interplay.benches.values import BARS, PUBLISHED, SELECTED, Bench, Entry, add
 
+WITHOUT_GRAPH = Entry(
+    system="lightgcn",
+    label="lightgcn-bpr-0",
+    settings={"layers": 0, "descent": {"epochs": 95}},
+    trials=0,
+    column="the same without the graph (0 layers), for as many epochs",
+)
+
 
 def _gowalla(*, published: bool) -> tuple[Entry, ...]:
     """The rows that Gowalla and its re-split share; only the former has published figures."""
@@ -80,6 +88,7 @@ def _gowalla(*, published: bool) -> tuple[Entry, ...]:
             for system, theirs_by_bpr in (("lightgcn", (0.1820, 0.1547)), ("ngcf", (0.1570, 0.1327)))
             if published
         ),
+        *([WITHOUT_GRAPH] if published else []),
         Entry(system="blend", trials=11, **ours, **figures(0.1920, 0.1597, "BSPM-EM, SIGIR 2023")),
         Entry(
             system="bspm",
