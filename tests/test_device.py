@@ -62,6 +62,8 @@ def test_one_of_several_is_refused_where_there_are_fewer(monkeypatch):
         fit("ease", split(crowd(), "random"), device="cuda")
     with pytest.raises(Unsupported, match=r"rows of bench 'gowalla' learn on the processor: gf-cf\. Name others"):
         results.run_bench("gowalla", systems=["gf-cf", "lightgcn-bpr"], device="cuda")
+    with pytest.raises(BadSetting, match="rows side by side learn on the processor; on 'cuda' they run one after"):
+        results.run_bench("gowalla", systems=["lightgcn-bpr"], device="cuda", workers=2)
     with pytest.raises(Unsupported, match="rows of bench 'frappe' learn on the processor"):
         results.run_bench("frappe", systems=["fm"], device="cuda")
 

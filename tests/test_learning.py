@@ -124,11 +124,11 @@ def test_people_who_are_erased_while_a_model_is_made_are_not_in_it(full, people,
     fit = learning._fitted
     erased: list[str] = []
 
-    def meanwhile(name, recipe, settings, data, seed, progress):
+    def meanwhile(name, recipe, settings, data, run):
         if len(data.events) == len(people.events) and not erased:
             erased.append("u5")
             learning.erase(full, "u5")
-        return fit(name, recipe, settings, data, seed, progress)
+        return fit(name, recipe, settings, data, run)
 
     monkeypatch.setattr(learning, "_fitted", meanwhile)
     train(full, "user-knn")

@@ -104,7 +104,7 @@ def run_bench(
     With a GPU as `device`, rows learn there, and their records name it.
     """
     page = bench(name, systems)
-    _check_device(page, device)
+    _check_device(page, device, workers)
     done = recorded(page) if resume else {}
     left = []
     for entry in page.entries:
@@ -114,7 +114,7 @@ def run_bench(
             else:
                 left.append((entry, seed))
     if workers:
-        return _side_by_side(page, left, workers, resume, device, said)
+        return _side_by_side(page, left, workers, resume, said)
     new = []
     for entry, seed in left:
         said(f"{name} {entry.label} seed {seed}: running")
@@ -127,14 +127,16 @@ def run_bench(
     return new
 
 
-def _command(name: str, label: str, seed: int, device: str) -> list[str]:
+def _command(name: str, label: str, seed: int, device: str = "cpu") -> list[str]:
     return [sys.executable, "-m", "interplay.results", name, label, str(seed), device]
 
 
-def _check_device(page: Bench, device: str) -> None:
-    """Refuse a device that is not there, or rows that would leave it idle."""
+def _check_device(page: Bench, device: str, workers: int) -> None:
+    """Refuse a device that is not there, or rows that would leave it idle or fight for it."""
     if usable(device) == "cpu":
         return
+    if workers:
+        raise BadSetting(f"rows side by side learn on the processor; on {device!r} they run one after the other")
     idle = [e.label for e in page.entries if page.kind != "collaborative" or not SYSTEMS[e.system].on_device]
     if idle:
         raise Unsupported(
@@ -149,18 +151,13 @@ def _judged(record: Mapping[str, Any]) -> str:
 
 
 def _side_by_side(
-    page: Bench,
-    left: Sequence[tuple[Entry, int]],
-    workers: int,
-    resume: bool,
-    device: str,
-    said: Callable[[str], None],
+    page: Bench, left: Sequence[tuple[Entry, int]], workers: int, resume: bool, said: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     """Rows that each append to results of their own; what they hold is appended here, one after the other."""
     new = []
     with joined(workers):
         for first in (True, False):  # of a row's seeds
-            rows = [(page, e.label, seed, resume, device) for e, seed in left if (seed == e.seeds[0]) == first]
+            rows = [(page, e.label, seed, resume) for e, seed in left if (seed == e.seeds[0]) == first]
             path = results_root() / f"{page.name}.jsonl"
             known = path.read_text() if path.exists() else ""
             for record, users in spread(_apart, rows, workers=workers, shared=known, ordered=False):
@@ -175,16 +172,16 @@ def _side_by_side(
     return new
 
 
-def _apart(known: str, row: tuple[Bench, str, int, bool, str]) -> tuple[dict[str, Any], bytes]:
+def _apart(known: str, row: tuple[Bench, str, int, bool]) -> tuple[dict[str, Any], bytes]:
     """The record of one row and its per-user file; `known` is what the bench's records were before."""
-    page, label, seed, resume, device = row
+    page, label, seed, resume = row
     if not resume:
         shutil.rmtree(_checkpoint(page, label, seed), ignore_errors=True)
     with tempfile.TemporaryDirectory() as own:
         held = Path(own) / f"{page.name}.jsonl"
         held.write_text(known)
         done = subprocess.run(
-            _command(page.name, label, seed, device), env=os.environ | {"INTERPLAY_RESULTS": own}, capture_output=True,
+            _command(page.name, label, seed), env=os.environ | {"INTERPLAY_RESULTS": own}, capture_output=True,
             text=True, check=False, preexec_fn=_end_with_parent,
         )  # fmt: skip
         if done.returncode:

@@ -10,7 +10,7 @@ from interplay.data.examples import Examples, candidates
 from interplay.data.features import FeatureView
 from interplay.data.keyed import key, keyed
 from interplay.data.tables import from_frames, read_directory, write_directory
-from interplay.errors import BadData
+from interplay.errors import BadData, UnknownName
 from interplay.types import Dataset, Requests
 
 TABLE = pl.DataFrame(
@@ -106,6 +106,20 @@ def test_impressions_are_joined_with_what_followed_them():
     assert [data.items[i] for i in examples.fields["item"]] == ["rug", "pot"], "what was not seen is no example"
     assert examples.labels["buy"].tolist() == [0.0, 1.0] and examples.labels["view"].tolist() == [0.0, 0.0]
     assert examples.sequences["history"].lengths.tolist() == [1, 1], "the purchase itself came later"
+
+
+def test_a_task_of_ratings_is_learnt_from_ratings_also_once_pages_were_shown(monkeypatch):
+    shown = pl.DataFrame({"request_id": ["r1"], "user_id": ["ann"], "item_id": ["pot"], "timestamp": [18]})
+    log = {**LOG, "event_type": ["view", "view", "buy", "view", "view"], "request_id": ["", "", "r1", "", ""]}
+    data = from_frames("shop", log, {"item_id": ["tea", "cup", "pot", "rug"]}, tables={"impressions": shown})
+    monkeypatch.setattr("interplay.data.examples.ENOUGH", 1)
+    assert Examples.of(data, tasks={"buy": ""}).said == "impressions and what followed them"
+    assert Examples.of(data, tasks={"like": ">=4"}).said == "the log's values"
+    with pytest.raises(UnknownName, match="like"):
+        Examples.of(
+            from_frames("shop", {k: v for k, v in log.items() if k != "value"}, tables={"impressions": shown}),
+            tasks={"like": ">=4"},
+        )
 
 
 def test_served_columns_are_those_of_training_and_names_without_a_prefix_are_found():

@@ -82,7 +82,7 @@ def test_short_lists_and_padding_end_in_nothing():
     assert (walk.page >= 0).sum(dim=1).tolist() == [0, 1, 2, 3, 4]
     assert torch.isfinite(walk.said).all() and (walk.said[walk.page < 0] == 0).all()
     assert policy().greedy(seen, 9).shape == (5, K)
-    assert torch.isfinite(gains(seen, walk.page)).all()
+    assert np.isfinite(gains(seen, walk.page.numpy())).all()
 
 
 def test_the_page_laid_in_numpy_is_the_walk_that_always_takes_the_likeliest():
@@ -92,9 +92,25 @@ def test_the_page_laid_in_numpy_is_the_walk_that_always_takes_the_likeliest():
         p.push.fill_(0.7)
         with torch.no_grad():
             walked = p.walk(seen, K, lambda place, logits: logits.argmax(dim=1))
-        np.testing.assert_array_equal(p.greedy(seen, K).numpy(), walked.page.numpy())
+        np.testing.assert_array_equal(p.greedy(seen, K), walked.page.numpy())
     few = replace(lists, items=np.where(np.arange(12) < 2, lists.items, -1), engaged=np.zeros((40, 12), bool))
     assert (p.greedy(Seen.of(few, things), K)[:, 2:] == -1).all()
+
+
+def test_two_pages_are_judged_in_numpy_as_the_networks_judge_them():
+    lists, things = lists_of(7, 12)
+    few = replace(lists, items=np.where(np.arange(12) < np.array([0, 1, 3, 12, 12, 12, 12])[:, None], lists.items, -1))
+    for of in (lists, few):
+        seen, rewards = Seen.of(of, things), Rewards(RewardConfig(places=K, dim=16, layers=2), 5, seed=2)
+        mixed = Mixed(rewards, 0.3)
+        mixed.page.meet(torch.tensor([1.0, 3.0])), mixed.item.meet(torch.tensor([0.5, 2.5]))
+        pages = policy(stirred=1.0).greedy(seen, K), policy(seed=4, stirred=1.0).greedy(seen, K)
+        first, second, slots = mixed.beside(seen, *pages)
+        for told, page in zip((first, second), pages, strict=True):
+            whole, places = mixed.parts(seen, torch.from_numpy(page))
+            slow = torch.stack(mixed.grains(whole, places), dim=1).numpy()
+            np.testing.assert_allclose(told, slow, atol=2e-5)
+        np.testing.assert_allclose(slots, mixed.slots(mixed.parts(seen, torch.from_numpy(pages[0]))[1]), atol=2e-5)
 
 
 def test_advantages_are_the_sum_of_faded_surprises():

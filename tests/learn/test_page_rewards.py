@@ -129,8 +129,8 @@ def test_the_item_reward_of_a_page_is_the_discounted_sum_of_its_items():
 
 def test_crowding_is_the_nearest_above_and_the_share_of_its_category_there():
     lists, things = planted(3)
-    seen, page = Seen.of(lists, things), torch.tensor([[4, 9, 2, -1]]).expand(3, -1)
-    told = crowding(seen, page).numpy()
+    seen, page = Seen.of(lists, things), np.tile([4, 9, 2, -1], (3, 1))
+    told = crowding(seen, page)
     for row in range(3):
         codes = things.group[lists.items[row, [4, 9, 2]]]
         near = things.content[lists.items[row, [4, 9, 2]]] @ things.content[lists.items[row, [4, 9, 2]]].T

@@ -57,8 +57,10 @@ class Coder:
     users: Array  # int32[n_users]: the code of each user, 0 without one; empty where there is no field `user`
 
     @staticmethod
-    def fit(examples: Examples, *, floor: int = 1, window: int = 50, n_users: int = 0) -> Coder:
+    def fit(examples: Examples, *, floor: int = 1, window: int = 50, n_users: int = 0, histories: bool = True) -> Coder:
         """Vocabularies and scales of these examples, which should be the training part and nothing else.
+
+        Without `histories` nothing reads them, so none is coded; their items have codes all the same.
 
         Errors: BadData where there is nothing to learn from.
         """
@@ -81,7 +83,7 @@ class Coder:
             users[value] = code
         return Coder(
             fields=tuple(examples.fields), sizes=tuple(sizes), numbers=tuple(examples.numbers),
-            sequences=tuple(examples.sequences) if ITEM in examples.fields else (), tasks=examples.tasks,
+            sequences=tuple(examples.sequences) if histories and ITEM in examples.fields else (), tasks=examples.tasks,
             window=window, keys=keys, knots={n: _scale(c) for n, c in examples.numbers.items()}, users=users,
         )  # fmt: skip
 
@@ -91,11 +93,11 @@ class Coder:
         fields = np.zeros((n, len(self.fields)), np.int32)
         for place, name in enumerate(self.fields):
             column = examples.fields.get(name)
-            fields[:, place] = self.codes(name, np.full(n, MISSING) if column is None else keyed(column))
+            fields[:, place] = self.codes(name, np.array([MISSING]) if column is None else keyed(_distinct(column)))
         numbers = np.full((n, len(self.numbers)), -1.0, np.float32)
         for place, name in enumerate(self.numbers):
             if name in examples.numbers:
-                numbers[:, place] = self._placed(name, examples.numbers[name])
+                numbers[:, place] = self._placed(name, _distinct(examples.numbers[name]))
         labels = np.full((n, len(self.tasks)), np.nan, np.float32)
         for place, task in enumerate(self.tasks):
             if task in examples.labels:
@@ -105,6 +107,11 @@ class Coder:
             fields=fields, numbers=numbers, labels=np.where(known, labels, 0.0), mask=known,
             sequences={s: self._row(examples.sequences.get(s), n) for s in self.sequences},
         )  # fmt: skip
+
+    @property
+    def asks(self) -> dict[str, tuple[str, ...]]:
+        """What `candidates` is to make for it."""
+        return {"fields": self.fields, "numbers": self.numbers, "sequences": self.sequences}
 
     def codes(self, name: str, keys: Array) -> Array:
         """int32[n]: the code of each key (int64[n]) of one field."""
@@ -157,6 +164,11 @@ class Coder:
             knots={n: (a[f"knots.{n}"], a[f"places.{n}"]) for n in facts["numbers"]},
             users=state.users["codes"], **facts,
         )  # fmt: skip
+
+
+def _distinct(column: Array) -> Array:
+    """The first value alone of a column that repeats it in place, which a request does with all it says of itself."""
+    return column[:1] if isinstance(column, np.ndarray) and column.strides == (0,) else column
 
 
 def _scale(column: Array) -> tuple[Array, Array]:

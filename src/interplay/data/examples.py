@@ -90,6 +90,7 @@ class Examples:
         """From the first of these that the dataset has: examples, impressions with outcomes, ratings, a log.
 
         `tasks` are rules for ratings (`of_log`); of examples and impressions only the tasks named there are kept.
+        A task that is no kind of event asks for ratings, where there are any, whatever was shown.
         `newest` and `surface` say which impressions are taken: so many, and of that surface, where they name theirs.
         `vectors` are tables of item vectors that are read as numbers. Errors: BadData where it has none of the four,
         UnknownName for a table that it lacks.
@@ -103,7 +104,11 @@ class Examples:
             shown = shown.sort("timestamp", maintain_order=True).tail(newest)
         if "impressions" in dataset.tables:
             dataset = replace(dataset, tables={**dataset.tables, "impressions": shown})
-        if len(shown) and "request_id" in dataset.events.context:  # else nothing says what followed them
+        kinds = dataset.events.kinds or ("event",)
+        other = [task for task in tasks if task not in kinds] if rated(dataset.events) else []
+        if other:
+            log.info("no kind of event is called %s; a ranker learns from the ratings", " or ".join(map(repr, other)))
+        elif len(shown) and "request_id" in dataset.events.context:  # else nothing says what followed them
             examples = Examples.of_impressions(dataset, vectors=vectors).only(tasks)
             followed = max((int(np.nansum(label)) for label in examples.labels.values()), default=0)
             if followed >= min(ENOUGH, len(dataset.events) / 2):
@@ -286,25 +291,27 @@ def _such(value: Array, rule: str) -> Array:
 
 def candidates(
     view: FeatureView | None, requests: Requests, items: Array, *, fields: Collection[str] | None = None,
-    numbers: Collection[str] | None = None, vectors: Collection[str] = (),
+    numbers: Collection[str] | None = None, sequences: Collection[str] | None = None, vectors: Collection[str] = (),
 ) -> Examples:  # fmt: skip
     """One example for each place of `items` (int[n, k]), row by row, with what was known at the request's moment.
 
-    Of `fields` and `numbers` only those named are made (None: all, with the tables of `vectors`): `user`, `item`,
-    `user.NAME`, `item.NAME`, `context.NAME`, `user_log.NAME`, `item_log.NAME`, `vector.TABLE.PLACE`. A name without
-    such a prefix is looked for in the request's context, then in the catalogue, then among what is known of the user.
+    Of `fields`, `numbers` and `sequences` only those named are made (None: all, with the tables of `vectors`): `user`,
+    `item`, `user.NAME`, `item.NAME`, `context.NAME`, `user_log.NAME`, `item_log.NAME`, `vector.TABLE.PLACE`. A name
+    without such a prefix is looked for in the request's context, then in the catalogue, then among what is known of the
+    user.
     """
     history = requests.history
     if requests.at is not None and "time" in history:
         history = history.where(history["time"] < np.repeat(requests.at, history.lengths))
-    sequences = sides(history.last(HISTORY), view)
-    requests = replace(requests, history=sequences["history"])
+    history = history.last(HISTORY)
+    past = sides(history, view) if sequences is None or sequences else {}
+    requests = replace(requests, history=history)
     shape, flat = items.shape, items.reshape(-1)
-    made: dict[str, Array] = {USER: np.repeat(requests.user, shape[1]), ITEM: flat}
+    made: dict[str, Array] = {USER: np.broadcast_to(requests.user[:, None], shape).reshape(-1), ITEM: flat}
     asked = None if fields is None or numbers is None else {*fields, *numbers}
     given = {name: np.asarray(c) for name, c in requests.context.items()}
     for name, column in _joined(view, requests, items, asked).items():
-        made[name] = np.broadcast_to(column, shape).reshape(-1)
+        made[name] = np.broadcast_to(column, shape).reshape(-1)  # what one request repeats lies there once
     if view is not None:
         told = {a.split(".", 1)[1].rpartition(".")[0] for a in asked or () if a.startswith("vector.")}
         made |= _vectors(view, flat, [t for t in told if t in view.dataset.vectors] if asked is not None else vectors)
@@ -322,7 +329,8 @@ def candidates(
     kept = {k: c for k, c in made.items() if c.dtype.kind != "f" and (fields is None or k in fields)}
     rows = np.repeat(np.arange(len(requests)), shape[1])
     return Examples(
-        fields=kept, numbers=held, sequences={name: part.take(rows) for name, part in sequences.items()},
+        fields=kept, numbers=held,
+        sequences={name: part.take(rows) for name, part in past.items() if sequences is None or name in sequences},
         at=None if requests.at is None else np.repeat(requests.at, shape[1]),
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -30,9 +30,12 @@ from interplay.data.lists import NUMBERS, Lists, Things
 from interplay.data.shelves import Shelves
 from interplay.learn.descend import Descent, descend, seeded, shuffled
 from interplay.learn.layers import Block, mlp
-from interplay.learn.page_rewards import Inputs, Rewards, Seen, better, by_place, discount, picked
+from interplay.learn.page_rewards import Inputs, Rewards, Seen, better, by_place, discount, likeness, picked
+from interplay.learn.plain import array, plain, ready
+from interplay.ops.pointing import pointed
 from interplay.types import Array, Run
 
+Numbers = TypeVar("Numbers", Tensor, Array)
 NEVER = -1e9  # the logit of what cannot be chosen
 
 
@@ -126,39 +129,27 @@ class PagePolicy(nn.Module):
             return Walk(none.long(), none, none, none)
         return Walk(*(torch.stack(column, dim=1) for column in zip(*chosen, strict=True)))
 
-    def greedy(self, seen: Seen, k: int) -> Tensor:
+    def greedy(self, seen: Seen, k: int) -> Array:
         """The likeliest choice at every place, int64[b, k]; of equals the better ranked."""
-        return torch.from_numpy(self.laid(seen, k, lambda place, logits: logits.argmax(axis=1)))
+        return self.laid(seen, k)[0]
 
-    @torch.no_grad()
-    def laid(self, seen: Seen, k: int, pick: Callable[[int, Array], Array]) -> Array:
-        """A page of k places, int64[b, k], -1 where nothing was left; `pick(place, logits [b, m])` chooses, int64[b].
+    def laid(
+        self, seen: Seen, k: int, *, best: bool = True, tried: int = -1, lot: Array | None = None
+    ) -> tuple[Array, Array]:
+        """(a page of k places, int64[b, k], -1 where nothing was left; the chance of each choice, float64[b, k]).
 
-        What `walk` does, in NumPy: a live request is one small page, for which each of torch's calls costs more than
-        its arithmetic.
+        The likeliest takes each place, or the first that is left where not `best`; the place `tried` is drawn by `lot`
+        (float64[b]). What `walk` does, without torch: a live request is one small page, for which each of torch's
+        calls costs more than its arithmetic.
         """
-        states, first, _ = (t.numpy() for t in self.read(seen))
-        weight, bias, places = (t.detach().numpy() for t in (self.query.weight, self.query.bias, self.place))
-        pull, alike, push = (float(v) for v in (*self.crowd, self.push))
-        like, group, free = seen.like.numpy(), seen.group.numpy(), seen.present.numpy().copy()
-        b, m, dim = states.shape
-        rows, total = np.arange(b), np.zeros((b, dim), np.float32)
-        near, same = np.zeros((b, m), np.float32), np.zeros((b, m), np.float32)
-        out = np.full((b, min(k, m, self.config.places)), -1, np.int64)
-        for place in range(out.shape[1]):
-            context = np.concatenate([total / max(place, 1), np.broadcast_to(places[place], total.shape)], axis=1)
-            query = (context @ weight.T + bias) / np.float32(dim**0.5)
-            logits = first + np.matmul(states, query[:, :, None])[:, :, 0]
-            logits += np.float32(pull - push) * near + np.float32(alike) * same / max(place, 1)
-            at = pick(place, np.where(free, logits, np.float32(NEVER)))
-            able = free[rows, at]
-            out[able, place] = at[able]
-            total += states[rows, at] * able[:, None]
-            near = np.where(able[:, None], np.maximum(near, like[rows, at]), near)
-            own = group[rows, at][:, None]
-            same += (group == own) & (own >= 0) & able[:, None]
-            free[rows, at] = False
-        return out
+        states, first = ready(self)(seen)
+        like, group, held = seen.like.numpy(), seen.group.numpy(), seen.present.numpy()
+        pull, alike = array(self.crowd)
+        return pointed(  # type: ignore[no-any-return]
+            states, first, like, group, held, array(self.query.weight), array(self.query.bias), array(self.place),
+            float(pull - array(self.push)), float(alike), min(k, first.shape[1], self.config.places), best, tried,
+            np.zeros(len(first)) if lot is None else lot,
+        )  # fmt: skip
 
     def drawn(self, seen: Seen, k: int, generator: torch.Generator) -> Walk:
         """A page drawn from the policy."""
@@ -169,6 +160,23 @@ class PagePolicy(nn.Module):
     def given(self, seen: Seen, page: Tensor) -> Walk:
         """The chances of a page that is known; a place of -1 is taken as certain."""
         return self.walk(seen, page.shape[1], lambda place, logits: page[:, place].clamp(min=0))
+
+
+@plain.register
+def _(policy: PagePolicy) -> Callable[[Seen], tuple[Array, Array]]:
+    inputs, score, blocks = plain(policy.inputs), plain(policy.score), [plain(block) for block in policy.blocks]
+
+    def read(seen: Seen) -> tuple[Array, Array]:
+        """What `PagePolicy.read` says of the candidates."""
+        (items, person), present = inputs(seen), seen.present.numpy()
+        x = np.concatenate([person[:, None], items * present[..., None]], axis=1)
+        there = np.concatenate([np.ones_like(present[:, :1]), present], axis=1)
+        for block in blocks:
+            x = block(x, there)
+        states = np.ascontiguousarray(x[:, 1:])
+        return states, np.ascontiguousarray(score(states)[:, :, 0])
+
+    return read
 
 
 class _Standing:
@@ -264,16 +272,16 @@ class Mixed:
         """(R_p float[b], w_k g float[b, k])."""
         return self.rewards.page(seen, [page])[0], by_place(self.rewards.item(seen), page)
 
-    def grains(self, whole: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    def grains(self, whole: Numbers, places: Numbers) -> tuple[Numbers, Numbers]:
         """(the part of the items, the page's own part) of the mixed reward, float[b] each: their sum."""
-        return self.slots(places).sum(dim=1), self.share * (whole - self.page.mean) / self.page.sd
+        return self.slots(places).sum(1), self.share * (whole - self.page.mean) / self.page.sd
 
-    @torch.no_grad()
-    def beside(self, seen: Seen, page: Tensor, other: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def beside(self, seen: Seen, page: Array, other: Array) -> tuple[Array, Array, Array]:
         """(the grains of the mixed reward of two pages, [b, 2] each, and what the first one's places earn, [b, k])."""
-        whole, worth = self.rewards.page(seen, [page, other]), self.rewards.item(seen)
-        places = [by_place(worth, p) for p in (page, other)]
-        mixed = [torch.stack(self.grains(w, p), dim=1) for w, p in zip(whole, places, strict=True)]
+        whole, worth = ready(self.rewards.page)(seen, [page, other]), ready(self.rewards.item)(seen)
+        rows, weight = np.arange(len(page))[:, None], discount(page.shape[1])
+        places = [np.where(p >= 0, worth[rows, np.maximum(p, 0)] * weight, 0) for p in (page, other)]
+        mixed = [np.stack(self.grains(w, p), axis=1) for w, p in zip(whole, places, strict=True)]
         return mixed[0], mixed[1], self.slots(places[0])
 
     def spreads(self) -> dict[str, dict[str, float]]:
@@ -289,7 +297,7 @@ class Mixed:
         self.page.meet(whole)
         self.item.meet(places.sum(dim=1))
 
-    def slots(self, places: Tensor) -> Tensor:
+    def slots(self, places: Numbers) -> Numbers:
         """The item reward's part of what each place earns, [b, k]."""
         return (1 - self.share) * (places - self.item.mean / max(places.shape[1], 1)) / self.item.sd
 
@@ -411,7 +419,7 @@ def _checked(
     for lo in range(0, len(check), 256):
         seen = Seen.of(check.take(np.arange(lo, min(lo + 256, len(check)))), known)
         page = policy.greedy(seen, policy.config.places)
-        whole, places = mixed.parts(seen, page)
+        whole, places = mixed.parts(seen, torch.from_numpy(page))
         told["ndcg"] += gains(seen, page).tolist()
         told["page"] += whole.tolist()
         told["item"] += places.sum(dim=1).tolist()
@@ -419,13 +427,13 @@ def _checked(
     return {"round": number, **means}, {k: v.detach().clone() for k, v in policy.state_dict().items()}
 
 
-def gains(seen: Seen, page: Tensor) -> Tensor:
-    """float[b]: ndcg of a page for what was gone for."""
-    weight = torch.from_numpy(discount(page.shape[1]))
-    gain = (picked(seen.engaged, page) & (page >= 0)).float() @ weight
-    most = seen.engaged.sum(dim=1).clamp(max=page.shape[1])
-    ideal = torch.cat([torch.zeros(1), weight.cumsum(0)])[most]
-    return gain / ideal.clamp(min=1e-9)
+def gains(seen: Seen, page: Array) -> Array:
+    """float32[b]: ndcg of a page for what was gone for."""
+    weight, engaged = discount(page.shape[1]), seen.engaged.numpy()
+    gain = (np.take_along_axis(engaged, np.maximum(page, 0), 1) & (page >= 0)) @ weight
+    most = np.minimum(engaged.sum(axis=1), page.shape[1])
+    ideal = np.concatenate([np.zeros(1, np.float32), weight.cumsum()])[most]
+    return gain / np.maximum(ideal, np.float32(1e-9))  # type: ignore[no-any-return]
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -456,9 +464,8 @@ def _alike(policy: PagePolicy | None, check: Lists | Shelves, known: Things, k: 
     total, n = 0.0, 0
     for lo in range(0, len(check), 256):
         seen = Seen.of(check.take(np.arange(lo, min(lo + 256, len(check)))), known)
-        first = torch.arange(min(k, seen.present.shape[1])).expand(len(seen.present), -1)
-        page = torch.where(picked(seen.present, first), first, -1) if policy is None else policy.greedy(seen, k)
-        like = torch.gather(picked(seen.like, page), 2, page.clamp(min=0)[:, None].expand(-1, page.shape[1], -1))
-        pairs = (page >= 0)[:, :, None] & (page >= 0)[:, None] & ~torch.eye(page.shape[1], dtype=torch.bool)
-        total, n = total + float(like[pairs].sum()), n + int(pairs.sum())
+        first = np.arange(min(k, seen.present.shape[1]))
+        page = np.where(seen.present.numpy()[:, first], first, -1) if policy is None else policy.greedy(seen, k)
+        pairs = (page >= 0)[:, :, None] & (page >= 0)[:, None] & ~np.eye(page.shape[1], dtype=bool)
+        total, n = total + float(likeness(seen, page)[pairs].sum()), n + int(pairs.sum())
     return total / max(n, 1)

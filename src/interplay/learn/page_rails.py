@@ -24,7 +24,7 @@ from interplay.data.lists import Things
 from interplay.data.shelves import RAIL_NUMBERS, WIDE, Shelves
 from interplay.errors import BadSetting
 from interplay.learn.descend import Descent, seeded
-from interplay.learn.page_policy import NEVER, Mixed, PagePolicy, PolicyConfig, ppo, vary, warm
+from interplay.learn.page_policy import Mixed, PagePolicy, PolicyConfig, ppo, vary, warm
 from interplay.learn.page_rewards import RewardConfig, Rewards, Seen, discount
 from interplay.ops.stats import bootstrap
 from interplay.types import Array, Run, State
@@ -118,32 +118,22 @@ class Rails:
         """Whether the policy knows anything: it has met pages while it was reinforced."""
         return self.trusted or self.mixed.page.n > 0
 
-    @torch.no_grad()
     def page(self, shelves: Shelves, known: Things) -> Array:
         """int64[n, k]: the policy's likeliest shelves."""
         if not len(shelves):
             return np.zeros((0, self.places), np.int64)
-        return self.policy.greedy(Seen.of(shelves, known), self.places).numpy()  # type: ignore[no-any-return]
+        return self.policy.greedy(Seen.of(shelves, known), self.places)
 
-    @torch.no_grad()
     def drawn(self, shelves: Shelves, known: Things, draw: Array) -> tuple[Array, Array]:
-        """The same with one place drawn by `draw` (uint64[n]), and the chance of each shelf at its place."""
+        """The same with one place drawn by `draw` (uint64[n]), and the chance of each shelf at its place.
+
+        Shelves stand in the order of the rule, so what is not drawn of an untrusted policy is as the rule has it.
+        """
         lot = np.array([np.random.default_rng([int(d), 43]).random() for d in draw])
-        chance = np.ones((len(shelves), self.places))
+        return self.policy.laid(
+            Seen.of(shelves, known), self.places, best=self.trusted, tried=self.config.tried - 1, lot=lot
+        )
 
-        def pick(place: int, logits: Array) -> Array:
-            if place != self.config.tried - 1:  # shelves stand in the order of the rule
-                return np.asarray((logits if self.trusted else logits > NEVER).argmax(axis=1))
-            odds = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-            odds /= odds.sum(axis=1, keepdims=True)
-            at = np.minimum((odds.cumsum(axis=1) <= lot[:, None]).sum(axis=1), logits.shape[1] - 1)
-            chance[:, place] = odds[np.arange(len(at)), at]
-            return np.asarray(at)
-
-        page = self.policy.laid(Seen.of(shelves, known), self.places, pick)
-        return page, np.where(page >= 0, chance[:, : page.shape[1]], 1.0)
-
-    @torch.no_grad()
     def choose(self, shelves: Shelves, known: Things, draw: Array | None = None) -> Chosen:
         """The shelves of each page, by the policy where it is trusted, by the rule elsewhere.
 
@@ -157,10 +147,10 @@ class Rails:
         elif self.trusted:
             order = self.page(shelves, known)
         seen = Seen.of(shelves, known)
-        now, was, slots = self.mixed.beside(seen, torch.from_numpy(order), torch.from_numpy(usual))
+        now, was, slots = self.mixed.beside(seen, order, usual)
         return Chosen(
-            shelves=shelves, order=order, rule=usual, chance=chance, slot=slots.numpy(),
-            after=now.numpy(), before=was.numpy(), by="policy" if self.trusted else "rule",
+            shelves=shelves, order=order, rule=usual, chance=chance, slot=slots, after=now,
+            before=was, by="policy" if self.trusted else "rule",
         )  # fmt: skip
 
     def state(self) -> State:

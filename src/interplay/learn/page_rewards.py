@@ -28,6 +28,7 @@ from interplay.data.lists import NUMBERS, Lists, Things
 from interplay.data.shelves import Shelves
 from interplay.learn.descend import Descent, descend, seeded, shuffled
 from interplay.learn.layers import Block, mlp
+from interplay.learn.plain import array, plain
 from interplay.types import Array, Run
 
 DROP = 0.3  # how far the entropy of categories falls in a pair of diversity
@@ -269,6 +270,18 @@ class Inputs(nn.Module):
         return self.net(torch.cat([numbers, said, said * past[:, None]], dim=2)), past
 
 
+@plain.register
+def _(net: Inputs) -> Callable[[Seen], tuple[Array, Array]]:
+    told, joined, mean, spread = plain(net.told), plain(net.net), array(net.mean), array(net.spread)
+
+    def read(seen: Seen) -> tuple[Array, Array]:
+        said, past = told(seen.vectors.numpy()), told(seen.past.numpy())
+        numbers = (seen.numbers.numpy() - mean) / spread
+        return joined(np.concatenate([numbers, said, said * past[:, None]], axis=2)), past
+
+    return read
+
+
 def picked(table: Tensor, page: Tensor) -> Tensor:
     """table[b, page]: float[b, k, ...] of float[b, m, ...], with place -1 read as 0."""
     return table[torch.arange(len(page))[:, None], page.clamp(min=0)]
@@ -295,7 +308,8 @@ class PageReward(nn.Module):
 
     def _page(self, items: Tensor, person: Tensor, seen: Seen, page: Tensor) -> Tensor:
         present = page >= 0
-        token = picked(items, page) + self.place[: page.shape[1]] + self.above(crowding(seen, page))
+        near = torch.from_numpy(crowding(seen, page.numpy()))
+        token = picked(items, page) + self.place[: page.shape[1]] + self.above(near)
         x = torch.cat([person[:, None], token * present[..., None]], dim=1)
         there = torch.cat([torch.ones_like(present[:, :1]), present], dim=1)
         for block in self.blocks:
@@ -305,15 +319,42 @@ class PageReward(nn.Module):
         return self.head(torch.cat([x[:, 0], items_seen], dim=1))[:, 0]  # type: ignore[no-any-return]
 
 
-def crowding(seen: Seen, page: Tensor) -> Tensor:
-    """float[b, k, 2]: the likeness of each place to the nearest above it, and the share of its category above it."""
-    k, present = page.shape[1], page >= 0
-    near = torch.gather(picked(seen.like, page), 2, page.clamp(min=0)[:, None].expand(-1, k, -1))
-    group = picked(seen.group, page)
-    above = torch.ones(k, k).tril(-1).bool() & present[:, None]
-    nearest = torch.where(above, near, 0.0).amax(dim=2)
-    same = ((group[:, :, None] == group[:, None]) & (group >= 0)[:, :, None] & above).sum(dim=2)
-    return torch.stack([nearest, same / above.sum(dim=2).clamp(min=1)], dim=2)
+@plain.register
+def _(net: PageReward) -> Callable[[Seen, Sequence[Array]], Array]:
+    inputs, above, place, head = plain(net.inputs), plain(net.above), array(net.place), plain(net.head)
+    blocks = [plain(block) for block in net.blocks]
+
+    def worth(seen: Seen, pages: Sequence[Array]) -> Array:
+        (items, person), n = inputs(seen), len(pages)
+        page = np.concatenate(pages)  # all at once: what differs between them is the page alone
+        present, again = page >= 0, np.tile(np.arange(len(items)), n)
+        near = np.concatenate([crowding(seen, p) for p in pages])
+        token = items[again[:, None], np.maximum(page, 0)] + place[: page.shape[1]] + above(near)
+        x = np.concatenate([person[again][:, None], token * present[..., None]], axis=1)
+        there = np.concatenate([np.ones_like(present[:, :1]), present], axis=1)
+        for block in blocks:
+            x = block(x, there)
+        weight = discount(page.shape[1])[:, None] * present[..., None]
+        mean = (x[:, 1:] * weight).sum(axis=1) / np.maximum(weight.sum(axis=1), np.float32(1e-6))
+        return head(np.concatenate([x[:, 0], mean], axis=1)).reshape(n, -1)  # type: ignore[no-any-return]
+
+    return worth
+
+
+def likeness(seen: Seen, page: Array) -> Array:
+    """float32[b, k, k]: of every two places of a page; a place of -1 is read as the first candidate."""
+    at = np.maximum(page, 0)
+    return seen.like.numpy()[np.arange(len(page))[:, None, None], at[:, :, None], at[:, None]]  # type: ignore[no-any-return]
+
+
+def crowding(seen: Seen, page: Array) -> Array:
+    """float32[b, k, 2]: the likeness of each place to the nearest above it, and the share of its category above it."""
+    present, at, rows = page >= 0, np.maximum(page, 0), np.arange(len(page))[:, None]
+    group = seen.group.numpy()[rows, at]
+    above = np.tri(page.shape[1], k=-1, dtype=bool) & present[:, None]
+    nearest = np.where(above, likeness(seen, page), np.float32(0)).max(axis=2, initial=0)
+    same = ((group[:, :, None] == group[:, None]) & (group >= 0)[:, :, None] & above).sum(axis=2)
+    return np.stack([nearest, same / np.maximum(above.sum(axis=2), 1)], axis=2).astype(np.float32)
 
 
 class ItemReward(nn.Module):
@@ -327,6 +368,12 @@ class ItemReward(nn.Module):
     def forward(self, seen: Seen) -> Tensor:
         """g, float[b, m]."""
         return self.head(self.inputs(seen)[0])[:, :, 0]  # type: ignore[no-any-return]
+
+
+@plain.register
+def _(net: ItemReward) -> Callable[[Seen], Array]:
+    inputs, head = plain(net.inputs), plain(net.head)
+    return lambda seen: head(inputs(seen)[0])[:, :, 0]
 
 
 def by_place(worth: Tensor, page: Tensor) -> Tensor:

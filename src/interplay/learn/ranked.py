@@ -32,7 +32,7 @@ def ranked(
     if not items.size:
         empty = {f"p_{task}": np.zeros(items.shape, np.float32) for task in coder.tasks}
         return Slates(items=items, scores=slates.scores, columns={**slates.columns, **empty})
-    said = predict(candidates(view, requests, items, fields=coder.fields, numbers=coder.numbers))
+    said = predict(candidates(view, requests, items, **coder.asks))
     columns = {f"p_{t}": np.where(held, p.reshape(items.shape), 0).astype(np.float32) for t, p in said.items()}
     score = np.where(held, weighed(columns, coder.tasks, weights), -np.inf).astype(np.float32)
     keys = items.astype(np.uint64)

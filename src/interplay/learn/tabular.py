@@ -153,14 +153,17 @@ class Prepared(NamedTuple):
     valid: Coded  # the rows to stop and calibrate by; none in a refit, or where examples are few
 
 
-def prepared(examples: Examples, config: TabularConfig, run: Run, *, n_users: int = 0) -> Prepared:
+def prepared(
+    examples: Examples, config: TabularConfig, run: Run, *, n_users: int = 0, histories: bool = True
+) -> Prepared:
     """The training and the validation part, coded by vocabularies of the former; with `run.epochs` all rows are learnt.
+    Without `histories` none is coded.
 
     Errors: BadData without examples, or with a task of which no label is known.
     """
     rows, held = (np.arange(len(examples)), np.zeros(0, np.int64)) if run.epochs else divided(examples, run.seed)
     train = examples.take(rows)
-    coder = Coder.fit(train, floor=config.floor, window=config.window, n_users=n_users)
+    coder = Coder.fit(train, floor=config.floor, window=config.window, n_users=n_users, histories=histories)
     weights_of(config.weights, coder.tasks)
     coded = coder.code(train)
     for place, task in enumerate(coder.tasks):
@@ -170,14 +173,20 @@ def prepared(examples: Examples, config: TabularConfig, run: Run, *, n_users: in
 
 
 def learn(
-    examples: Examples, config: TabularConfig, build: Callable[[Coder], nn.Module], run: Run, *, n_users: int = 0
+    examples: Examples,
+    config: TabularConfig,
+    build: Callable[[Coder], nn.Module],
+    run: Run,
+    *,
+    n_users: int = 0,
+    histories: bool = True,
 ) -> Tabular:
     """Fit a network to the training part, stopped early by the mean AUC of the validation part, then calibrated on it.
 
     With `run.epochs` set, all rows are learnt from for exactly so many epochs, and nothing is calibrated. Errors: as
     `prepared`.
     """
-    begun = prepared(examples, config, run, n_users=n_users)
+    begun = prepared(examples, config, run, n_users=n_users, histories=histories)
     with seeded(run.seed):
         net = build(begun.coder)
     return taught(net, begun, config, run)

@@ -60,7 +60,7 @@ class Crosses:
     def fit(self, dataset: Dataset, *, run: Run = Run(), world: World | None = None) -> Crosses:
         examples = self.examples(dataset)
         config = usual(self.config, len(examples), shallow=self.config.network in ("lr", "fm"))
-        self.learnt = learn(examples, config, self._build, run, n_users=dataset.n_users)
+        self.learnt = learn(examples, config, self._build, run, n_users=dataset.n_users, histories=False)
         self.learnt.fitted["ridge"] = config.ridge
         return self
 

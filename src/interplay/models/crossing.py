@@ -100,7 +100,7 @@ class Crossing:
     def fit(self, dataset: Dataset, *, run: Run = Run(), world: World | None = None) -> Crossing:
         examples = self.examples(dataset)
         c = usual(self.config, len(examples))
-        begun = prepared(examples, c, run, n_users=dataset.n_users)
+        begun = prepared(examples, c, run, n_users=dataset.n_users, histories=False)
         pairs = np.array(list(combinations(range(len(begun.coder.fields)), 2)), np.int32).reshape(-1, 2)
         whole = Crossed.fit(begun.coded.fields, begun.coder.sizes, pairs, c.cross_floor).most(c.most)
         self.tried: list[dict[str, Any]] = []
@@ -256,7 +256,7 @@ class Crossing:
     ) -> list[list[dict[str, Any]]]:
         """The same for every place of `items` (int[requests, k]), row by row."""
         coder = self.learnt.coder
-        return self.explain(candidates(features, requests, items, fields=coder.fields, numbers=coder.numbers), n)
+        return self.explain(candidates(features, requests, items, **coder.asks), n)
 
     # --------------------------------------------------------------------------------------------------------- keeping
 

@@ -338,7 +338,7 @@ class Flows:
         to 1, and so do those of all events. Padding has no entry; without task tokens or attention, entries are empty.
         """
         coder = self.learnt.coder
-        examples = candidates(features, requests, slates.items, fields=coder.fields, numbers=coder.numbers)
+        examples = candidates(features, requests, slates.items, **coder.asks)
         coded = coder.code(examples)
         with torch.inference_mode():
             seen = self.learnt.net.looked(batch_of(coded, slice(None), self.learnt.device))[1]  # type: ignore[operator]

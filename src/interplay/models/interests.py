@@ -271,7 +271,7 @@ class Interests:
         and `without` are the shares if it had not happened. Padding has no entry.
         """
         coder, net = self.learnt.coder, self.learnt.net
-        examples = candidates(features, requests, slates.items, fields=coder.fields, numbers=coder.numbers)
+        examples = candidates(features, requests, slates.items, **coder.asks)
         coded = coder.code(examples)
         with torch.inference_mode():
             looked = net.look(batch_of(coded, slice(None), self.learnt.device))  # type: ignore[operator]

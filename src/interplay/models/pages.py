@@ -176,7 +176,7 @@ class Pages:
         total, k = 0.0, self.config.places
         for lo in range(0, len(lists), BLOCK):
             seen = Seen.of(lists.take(np.arange(lo, min(lo + BLOCK, len(lists)))), self.things)
-            page = torch.from_numpy(first_of(seen.present.numpy(), k)) if base else self.policy.greedy(seen, k)
+            page = first_of(seen.present.numpy(), k) if base else self.policy.greedy(seen, k)
             total += float(gains(seen, page).sum())
         return total / max(len(lists), 1)
 
@@ -215,16 +215,15 @@ class Pages:
                 rows = np.arange(lo, min(lo + BLOCK, len(items)))
                 seen = Seen.of(lists.take(rows), self.things)
                 page = self.policy.greedy(seen, k)
-                was = torch.from_numpy(np.where(head[rows] < pool, head[rows], -1)[:, : page.shape[1]])
+                was = np.where(head[rows] < pool, head[rows], -1)[:, : page.shape[1]]
                 names = ["policy"] * len(rows)
                 if self.text_model is not None and self.config.proposals:
                     page, names = self._chosen(requests.take(rows), once.items[rows, :pool], seen, was, page)
-                now, before, slots = self.mixed.beside(seen, page, was)
-                told[1, rows], told[0, rows] = now.numpy(), before.numpy()
-                cell = np.nonzero(page.numpy() >= 0)
-                at = rows[cell[0]], page.numpy()[cell]
-                columns["slot"][at], columns["alike"][at] = slots.numpy()[cell], _nearest(seen, page)[cell]
-                order[rows] = _laid(page.numpy(), once.items[rows] >= 0, held[rows])
+                told[1, rows], told[0, rows], slots = self.mixed.beside(seen, page, was)
+                cell = np.nonzero(page >= 0)
+                at = rows[cell[0]], page[cell]
+                columns["slot"][at], columns["alike"][at] = slots[cell], crowding(seen, page)[cell][:, 0]
+                order[rows] = _laid(page, once.items[rows] >= 0, held[rows])
                 by[lo : lo + len(rows)] = names
                 if rails and shelves:
                     kept = every.take(rows).ordered(order[rows][order[rows] < wide].reshape(len(rows), wide))
@@ -236,18 +235,17 @@ class Pages:
         )  # fmt: skip
 
     def _chosen(
-        self, requests: Requests, items: Array, seen: Seen, first: torch.Tensor, page: torch.Tensor
-    ) -> tuple[torch.Tensor, list[str]]:
+        self, requests: Requests, items: Array, seen: Seen, first: Array, page: Array
+    ) -> tuple[Array, list[str]]:
         """For each request the best, by the mixed reward, of the policy's page, the base's, and a text model's."""
-        page, names, k = page.clone(), ["policy"] * len(page), page.shape[1]
+        page, names, k = page.copy(), ["policy"] * len(page), page.shape[1]
         for i in range(len(page)):
             asked = proposed(
                 self.text_model, self.texts, requests.history.row(i)["item"], items[i], k, self.config.proposals
             )
-            rivals = [page[i], first[i], *(torch.from_numpy(completed(order, page[i].numpy())) for order in asked)]
+            rivals = np.stack([page[i], first[i], *(completed(order, page[i]) for order in asked)])
             one = Seen(**{name: getattr(seen, name)[[i] * len(rivals)] for name in seen.__dataclass_fields__})
-            worth = self.mixed.steps(*self.mixed.parts(one, torch.stack(rivals))).sum(dim=1)
-            at = int(worth.argmax())
+            at = int(self.mixed.steps(*self.mixed.parts(one, torch.from_numpy(rivals))).sum(dim=1).argmax())
             page[i], names[i] = rivals[at], ("policy", "base")[at] if at < 2 else "text model"
         return page, names
 
@@ -309,10 +307,6 @@ def _laid(page: Array, free: Array, held: Array) -> Array:
     row, place = np.nonzero(page >= 0)
     key[row, page[row, place]] = place - page.shape[1]
     return np.argsort(key, axis=1, kind="stable")
-
-
-def _nearest(seen: Seen, page: torch.Tensor) -> Array:
-    return np.where(page.numpy() >= 0, crowding(seen, page)[:, :, 0].numpy(), 0).astype(np.float32)
 
 
 def proposed(

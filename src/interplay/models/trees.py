@@ -15,7 +15,7 @@ the smoothing chosen on validation.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -172,7 +172,7 @@ class Lookup:
         rows, held = divided(examples, run.seed)
         held = held if len(held) else rows
         train = examples.take(rows)
-        self.coder = replace(Coder.fit(train, n_users=dataset.n_users), sequences=())  # histories are not looked up
+        self.coder = Coder.fit(train, n_users=dataset.n_users, histories=False)
         weights_of(self.config.weights, self.coder.tasks)
         coded, valid = self.coder.code(train), self.coder.code(examples.take(held))
         self.rates = Rates.of(coded, self.coder.sizes, self.config.most, self._pairs())
