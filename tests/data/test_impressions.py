@@ -50,6 +50,13 @@ def test_a_snapshot_brings_what_rankers_and_policies_learn_from(store):
     assert examples.labels["click"].tolist() == [0.0, 1.0, 0.0], "what is known not to have been seen is left out"
 
 
+def test_pages_that_nobody_has_answered_yet_say_so(store):
+    keep(store, SHOWN)
+    store.append([click("a", "tea", None, time=5)])
+    with pytest.raises(BadData, match=r"has shown 3 things, all of them after the last event .*ask again once"):
+        Pages.of(snapshot(store, shown=True).dataset)
+
+
 def test_a_visitors_impressions_follow_the_merge(store):
     keep(store, SHOWN)
     store.append([click("a", "tea", "q1", "grace")])

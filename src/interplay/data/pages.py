@@ -103,14 +103,21 @@ class Pages:
             shown = shown.with_columns(pl.lit(0).alias("row"))
         if "seen" in shown.columns:
             shown = shown.filter(pl.col("seen").cast(pl.Boolean).fill_null(True))
-        times = dataset.events.time
+        times, met = dataset.events.time, len(shown)
         if "timestamp" in shown.columns and times is not None and len(times):
             shown = shown.filter(pl.col("timestamp") <= int(times.max()))
+        if met and not len(shown):
+            raise BadData(
+                f"{dataset.name!r} has shown {met:,} things, all of them after the last event of its log, so nothing "
+                "says what became of them; ask again once people have done something"
+            )
         shown = shown.filter(pl.col("row").is_between(0, WIDE - 1) & pl.col("slot").is_between(0, WIDE - 1))
         item = indexed(shown["item_id"], dataset.items)
         shown, item = shown.filter(pl.Series(item >= 0)), item[item >= 0]
         if not len(shown):
-            raise BadData(f"{dataset.name!r} has no impressions before its last event; nothing was shown that is known")
+            raise BadData(
+                f"{dataset.name!r} has no impressions of things that it knows; nothing can be learnt from them"
+            )
         named = shown["request_id"].unique(maintain_order=True)
         page = _numbers(shown["request_id"], named)
         row, slot = (shown[c].cast(pl.Int64).to_numpy() for c in ("row", "slot"))
