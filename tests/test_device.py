@@ -11,7 +11,7 @@ from interplay.cli import app
 from interplay.data.store.store import Store
 from interplay.errors import BadSetting, Unsupported
 from interplay.fitted import built
-from interplay.learn.device import usable
+from interplay.learn.device import maker, usable
 from interplay.systems import ROWS, SYSTEMS
 from interplay.types import Run
 from small import crowd, shop
@@ -52,6 +52,9 @@ def test_a_device_that_cannot_be_used_is_refused_with_what_there_is(device, erro
 def test_one_of_several_is_refused_where_there_are_fewer(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device}")
+    assert (maker("cuda"), maker("cuda:0"), maker("cpu")) == ("GPU 0", "GPU 0", "cpu")
+    assert "networks may learn on cpu, cuda:0 GPU 0\n" in CliRunner().invoke(app, ["doctor"]).output
     assert usable("cuda") == "cuda" and usable("cuda:0") == "cuda:0"
     with pytest.raises(Unsupported, match="sees 1 CUDA device here"):
         usable("cuda:1")

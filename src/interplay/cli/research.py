@@ -330,13 +330,20 @@ def doctor() -> None:
         "torch": "models that learn by gradient", "sentence_transformers": "search by meaning (extra: text)",
         "bm25s": "search by words (extra: lexical)", "Stemmer": "word stems (extra: lexical)",
         "faiss": "approximate indexes (extra: ann)", "matplotlib": "plots (extra: plots)",
+        "lightgbm": "boosted trees (extra: trees)", "gymnasium": "worlds as environments (extra: sim)",
         "ray": "several workers or machines (extra: cluster)", "optuna": "search for settings (extra: tune)",
+        "psycopg": "stores in PostgreSQL (extra: postgres)", "opentelemetry": "spans (extra: telemetry)",
     }  # fmt: skip
     missing = 0
     for module, use in wanted.items():
         there = importlib.util.find_spec(module) is not None
         missing += not there
         print(f"{'found  ' if there else 'missing'} {module}: {use}")
+    if importlib.util.find_spec("torch") is not None:
+        from interplay.learn.device import gpus
+
+        seen = [f"cuda:{i} {name}" for i, name in enumerate(gpus())]
+        print(f"networks may learn on {', '.join(['cpu', *seen])}" + ("" if seen else " (torch sees no GPU)"))
     for root in roots():
         print(f"data sets are looked for in {root}" + ("" if root.exists() else " (not there)"))
     if missing:
