@@ -24,9 +24,7 @@ test: setup chromium  ## everything: unit, contract, puzzle, definition, docs an
 check: setup  ## formatting, lint and types
 	$(BIN)/ruff check src tests
 	$(BIN)/ruff format --check src tests
-	$(BIN)/mypy src/interplay/types.py src/interplay/errors.py src/interplay/configure.py src/interplay/metrics.py \
-	  src/interplay/llm src/interplay/ops src/interplay/cascade src/interplay/dialogue src/interplay/evaluate src/interplay/systems.py src/interplay/recipe.py \
-	  src/interplay/fitted.py src/interplay/experiment.py src/interplay/results.py src/interplay/reporting.py src/interplay/benches src/interplay/serve src/interplay/client.py src/interplay/cli src/interplay/data/store src/interplay/cluster src/interplay/tuning src/interplay/answering.py src/interplay/learn/together.py src/interplay/learning.py src/interplay/estimating.py src/interplay/watching.py src/interplay/protocols/hindsight.py src/interplay/protocols/hindsight_slates.py
+	$(BIN)/mypy src/interplay
 
 bench: setup  ## one bench and its table: make bench NAME=ml-100k
 	$(BIN)/interplay bench $(NAME) --table

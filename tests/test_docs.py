@@ -44,12 +44,13 @@ def commands(page: Path) -> list[list[str]]:
 
 
 COMMANDED = [page for page in PAGES if commands(page)]
-INSTEAD = {"postgresql://...": "other.db"}  # what a reader has and the tests have not
+INSTEAD = {"postgresql://...": "other.db", "cuda": "cpu"}  # what a reader has and the tests have not
 SHORTER = {
     ("bench", "gowalla", "--table"): ["--systems", "popular,item-knn"],
     ("fit", "bpr-mf", "--data", "data/", "--out", "model", "--workers", "2", "--set", "descent.batch=512"): [
         "--set", "descent.epochs=2",
     ],
+    ("fit", "sasrec", "--data", "data/", "--out", "model", "--device", "cuda"): ["--set", "descent.epochs=2"],
     ("tune",): ["--trials", "2"],
 }  # fmt: skip
 

@@ -159,11 +159,11 @@ class PairStates:
         self.last[at, 0] = met.time
         first = hit[:, 0] > 0
         self.last[at[first], 1] = met.time[first]
-        np.add.at(self.person, (met.user, 0), 1.0)
-        np.add.at(self.maker, (met.maker, 0), 1.0)
+        np.add.at(self.person[:, 0], met.user, 1.0)
+        np.add.at(self.maker[:, 0], met.maker, 1.0)
         for task in range(t):
-            np.add.at(self.person, (met.user, 1 + task), hit[:, task])
-            np.add.at(self.maker, (met.maker, 1 + task), hit[:, task])
+            np.add.at(self.person[:, 1 + task], met.user, hit[:, task])
+            np.add.at(self.maker[:, 1 + task], met.maker, hit[:, task])
         known = first & (met.maker < len(self.vectors))
         np.add.at(self.person[:, 1 + t :], met.user[known], self.vectors[met.maker[known]])
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -229,7 +230,8 @@ class Critics(nn.Module):
 
     def said(self, x: Tensor) -> Tensor:
         """The auxiliary logits alone."""
-        return self.at_once(self.twins[0].bottom(x))
+        twin: Any = self.twins[0]
+        return self.at_once(twin.bottom(x))  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
         """([q of either twin, [..., heads]], logits [..., tasks])"""

@@ -9,6 +9,7 @@ A place that is padding weighs exactly 0, so an empty history is the zero vector
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own custom)
@@ -34,9 +35,9 @@ class ActivationUnit(nn.Module):
         The first layer is taken apart, W [h, t, h * t, h - t] = (W_1 + W_4 + W_3 diag t) h + (W_2 - W_4) t, so that
         what is four times as wide as the events is never written down.
         """
-        first = self.net[0]
-        event, own, *both = first.weight.split(self.dim, dim=1)  # type: ignore[union-attr]
-        shift = first.bias + target @ (own - both[1] if both else own).T  # type: ignore[operator]
+        first: Any = self.net[0]
+        event, own, *both = first.weight.split(self.dim, dim=1)
+        shift = first.bias + target @ (own - both[1] if both else own).T
         if both:
             matrix = (event + both[1]).T + target[:, :, None] * both[0].T
             read = torch.baddbmm(shift[:, None], events, matrix)

@@ -77,18 +77,19 @@ class CrossAttention(nn.Module):
             raise BadSetting(f"dim must be a multiple of heads; found dim {dim} and heads {heads}")
         self.heads, self.even = heads, even
         self.value = nn.Linear(dim, dim, bias=False)
-        self.query, self.key = (None, None) if even else (nn.Linear(dim, dim, bias=False) for _ in range(2))
+        self.query = None if even else nn.Linear(dim, dim, bias=False)
+        self.key = None if even else nn.Linear(dim, dim, bias=False)
 
     def asked(self, queries: Tensor) -> Tensor:
         """float[n, heads * q, dim]: Q W_Q W_K / sqrt(d), which meets the tokens as they are."""
         if self.query is None or self.key is None:
             return queries.new_zeros(len(queries), self.heads * queries.shape[1], queries.shape[2])
-        split = self.query(queries).unflatten(-1, (self.heads, -1)) / math.sqrt(queries.shape[2] // self.heads)
+        split = torch.unflatten(self.query(queries), -1, (self.heads, -1)) / math.sqrt(queries.shape[2] // self.heads)
         return torch.einsum("nqhk,hkd->nhqd", split, self._matrix(self.key)).flatten(1, 2)
 
     def said(self, read: Tensor) -> Tensor:
         """float[n, q, dim]: what each head read of the tokens [n, heads * q, dim], times W_V, heads side by side."""
-        split = read.unflatten(1, (self.heads, -1))
+        split = torch.unflatten(read, 1, (self.heads, -1))
         return torch.einsum("nhqd,hkd->nqhk", split, self._matrix(self.value)).flatten(2)
 
     def forward(self, queries: Tensor, tokens: Tensor, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -97,7 +98,7 @@ class CrossAttention(nn.Module):
 
     def _matrix(self, layer: nn.Linear) -> Tensor:
         """float[heads, dim / heads, dim]"""
-        return layer.weight.unflatten(0, (self.heads, -1))
+        return torch.unflatten(layer.weight, 0, (self.heads, -1))
 
 
 def look(
@@ -111,8 +112,8 @@ def look(
     asked = [reader.asked(queries) for reader, queries in readers]
     weights = attend(torch.cat(asked, dim=1) @ tokens.transpose(1, 2), None if present is None else present[:, None])
     sizes = [a.shape[1] for a in asked]
-    parts = zip(readers, (weights @ tokens).split(sizes, dim=1), weights.split(sizes, dim=1), strict=True)
-    return [(one.said(read), share.unflatten(1, (one.heads, -1)).mean(dim=1)) for (one, _), read, share in parts]
+    parts = zip(readers, torch.split(weights @ tokens, sizes, dim=1), torch.split(weights, sizes, dim=1), strict=True)
+    return [(one.said(read), torch.unflatten(share, 1, (one.heads, -1)).mean(dim=1)) for (one, _), read, share in parts]
 
 
 class Gate(nn.Module):
@@ -169,7 +170,8 @@ class Block(nn.Module):
         tokens = {k: self._normed(k, getattr(flow, k)) for k in self.whole}
         asking = {k: self._normed(f"few_{k}", getattr(flow, f"few_{k}")) for k in self.readers}
         few = {k: getattr(flow, f"few_{k}") if self.config.residual else 0.0 for k in self.readers}
-        n_few, seen, tasks = flow.few_tasks.shape[1], {}, flow.tasks if self.config.residual else 0.0
+        n_few, seen = flow.few_tasks.shape[1], dict[str, Tensor]()
+        tasks: Any = flow.tasks if self.config.residual else 0.0
         if self.config.task_tokens:  # both kinds of task tokens read through the same matrices
             asking["tasks"] = torch.cat([asking["tasks"], tokens["tasks"]], dim=1)
         for kind in self.whole:
@@ -181,7 +183,8 @@ class Block(nn.Module):
                     tasks, seen[kind] = tasks + value[:, n_few:], share[:, n_few:]
                     value = value[:, :n_few]
                 few[k] = few[k] + value
-        after = replace(flow, **{f"few_{k}": v for k, v in few.items()})
+        now: dict[str, Any] = {f"few_{k}": v for k, v in few.items()}
+        after = replace(flow, **now)
         after = replace(after, tasks=tasks) if self.config.task_tokens else after
         by = after if self.config.gated_by == "updated" else flow
         return replace(after, **{k: g(getattr(after, k), getattr(by, f"few_{k}")) for k, g in self.gates.items()}), seen

@@ -135,6 +135,10 @@ class LongTermConfig:
 class LongTerm:
     """Fitted to a log of what people and makers did, says what showing a maker to a person is worth from now on."""
 
+    whose: Array  # int64[n_items]: who made each item, -1 where nobody is told
+    cap: float | None  # the amount from which on amounts count as it
+    states: PairStates  # where each pair stands
+
     def __init__(self, config: LongTermConfig = LongTermConfig()) -> None:
         self.config = config
 
@@ -179,7 +183,7 @@ class LongTerm:
     def _cap(self, events: Events) -> None:
         """The amount from which on amounts count as it."""
         c = self.config
-        self.cap: float | None = None
+        self.cap = None
         if events.value is not None and events.kind is not None:
             held = np.isin(events.kind, [events.kinds.index(t) for t in c.amounts if t in events.kinds])
             if held.any():

