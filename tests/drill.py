@@ -46,6 +46,9 @@ FAULTS = (
     Fault("ties go to the lower index", "types.py", "places[np.argsort(self.keys, kind=\"stable\")] = ", "places[np.arange(self.n_items)] = ", "tests/ops/test_topk.py tests/test_metrics.py -k 'constant or chance or key or hash'"),
     Fault("the last-out split judges an item it fitted", "data/split.py", "def _last_out(dataset: Dataset, seed: int, valid: float, test: float) -> tuple[Array, list[str]]:\n", "def _last_out(dataset: Dataset, seed: int, valid: float, test: float) -> tuple[Array, list[str]]:\n    return np.zeros(len(dataset.events), np.int8), []\n", "tests/data/test_split.py"),
     Fault("capped recall divides by the larger number", "metrics.py", "return found.hits.sum(axis=1) / np.minimum(found.sizes, k)", "return found.hits.sum(axis=1) / np.maximum(found.sizes, k)", "tests/test_metrics.py -k 'recall or loop or agree'"),
+    Fault("a pointer that tries a place out tells the chance of the best instead", "ops/pointing.py", "at, chance[row, place] = j, np.exp(logits[j] - most) / whole", "at, chance[row, place] = j, 1.0 / whole", "tests/learn/test_page_rails.py tests/learn/test_page_policy.py"),
+    Fault("a page in NumPy is judged with padding in its mean", "learn/page_rewards.py", "weight = discount(page.shape[1])[:, None] * present[..., None]\n        mean", "weight = discount(page.shape[1])[:, None] * np.ones_like(present)[..., None]\n        mean", "tests/learn/test_page_policy.py"),
+    Fault("a GPU that is not there is taken for one", "learn/device.py", "if (asked.index or 0) >= there:", "if (asked.index or 0) > there:", "tests/test_device.py"),
 )  # fmt: skip
 
 

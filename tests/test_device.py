@@ -43,6 +43,7 @@ def test_a_system_asks_for_the_device_exactly_if_its_family_says_so(name):
         ("gpu", BadSetting, "'gpu' is no device; expected cpu, cuda, or one of several such as cuda:1"),
         ("meta", Unsupported, "nothing here learns on 'meta'; expected cpu, cuda"),
     ],
+    ids=["absent", "no-name", "no-use"],
 )
 def test_a_device_that_cannot_be_used_is_refused_with_what_there_is(device, error, said):
     with pytest.raises(error, match=said):
