@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from functools import cache
@@ -17,6 +18,7 @@ from interplay.fitted import Fitted, built
 from interplay.learn.page_rewards import Seen
 from interplay.llm import NoReply, Scripted
 from interplay.models.pages import Pages, PagesConfig, completed, proposed
+from interplay.ops.threads import one_network
 from interplay.recipe import Recipe
 from interplay.types import Arrangement, Array, Boost, Dataset, Ragged, Requests, Run, Slates
 from small import crowd, made
@@ -270,6 +272,29 @@ def test_a_late_or_failing_arranger_leaves_the_base_order_and_the_trace_says_so(
             model.retrieve(requests, 5)
     finally:
         model.arranging = kept
+
+
+def test_other_networks_compute_while_a_text_model_is_waited_for():
+    went = []
+
+    def answers(data):
+        def computes():
+            with one_network():
+                went.append(True)
+
+        other = threading.Thread(target=computes, daemon=True)
+        other.start()
+        other.join(timeout=5)
+        return {"orders": []}
+
+    model, arranger = cooked().model, trusted(replace(fitted().config, proposals=1)).attend(log())
+    arranger.text_model, kept = Scripted(by=answers), model.arranging
+    try:
+        model.arranging = replace(kept, arranger=arranger)
+        reply = model.respond(replace(asked()[0].slice(0, 1), k=5))
+    finally:
+        model.arranging = kept
+    assert went == [True] and "left_out" not in reply.trace[0].stages[4].facts
 
 
 def test_a_recipe_may_be_lighter_where_an_arranger_learns_from_it():

@@ -15,7 +15,6 @@ import numpy as np
 from interplay.cascade.page import Page, arrange
 from interplay.cascade.parts import ARRANGER, Answer, Explore
 from interplay.cascade.path import pool
-from interplay.ops.threads import one_network
 from interplay.ops.topk import best_dot
 from interplay.types import Array, Requests, Slates
 
@@ -76,8 +75,7 @@ def _arranged(cascade: Cascade, answer: Answer, stood: Array, forgiving: bool) -
     more: dict[str, Any] = {"stood": stood} | ({"rails": True} if asked is not None and asked.rails else {})
 
     def work() -> Any:
-        with one_network():
-            return wanted.arranger.arrange(answer.requests, ranked, stood.shape[1], **more)
+        return wanted.arranger.arrange(answer.requests, ranked, stood.shape[1], **more)
 
     try:
         limited = forgiving and wanted.seconds is not None

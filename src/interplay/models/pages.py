@@ -32,6 +32,7 @@ from interplay.learn.page_policy import Mixed, PagePolicy, PolicyConfig, gains, 
 from interplay.learn.page_rails import Chosen, RailConfig, Rails
 from interplay.learn.page_rewards import FAMILIES, RewardConfig, Rewards, Seen, crowding
 from interplay.llm import NoReply, TextModel, configured
+from interplay.ops.threads import one_network
 from interplay.types import Array, Dataset, Requests, Run, Slates, State, World
 
 FEWEST = 50  # lists below which nothing is learnt, and the base order stays
@@ -214,12 +215,14 @@ class Pages:
             for lo in range(0, len(items), BLOCK):
                 rows = np.arange(lo, min(lo + BLOCK, len(items)))
                 seen = Seen.of(lists.take(rows), self.things)
-                page = self.policy.greedy(seen, k)
+                with one_network():
+                    page = self.policy.greedy(seen, k)
                 was = np.where(head[rows] < pool, head[rows], -1)[:, : page.shape[1]]
                 names = ["policy"] * len(rows)
                 if self.text_model is not None and self.config.proposals:
                     page, names = self._chosen(requests.take(rows), once.items[rows, :pool], seen, was, page)
-                told[1, rows], told[0, rows], slots = self.mixed.beside(seen, page, was)
+                with one_network():
+                    told[1, rows], told[0, rows], slots = self.mixed.beside(seen, page, was)
                 cell = np.nonzero(page >= 0)
                 at = rows[cell[0]], page[cell]
                 columns["slot"][at], columns["alike"][at] = slots[cell], crowding(seen, page)[cell][:, 0]
@@ -228,7 +231,8 @@ class Pages:
                 if rails and shelves:
                     kept = every.take(rows).ordered(order[rows][order[rows] < wide].reshape(len(rows), wide))
                     draw = None if requests.draw is None else requests.draw[rows]
-                    chosen.append(self.rails.choose(Shelves.of_lists(kept, self.things), self.things, draw))
+                    with one_network():
+                        chosen.append(self.rails.choose(Shelves.of_lists(kept, self.things), self.things, draw))
         return Arranged(
             order=order, columns=columns, stood=head, before=told[0], after=told[1], by=tuple(by),
             rails=Chosen.joined(chosen) if chosen else None,
@@ -245,7 +249,9 @@ class Pages:
             )
             rivals = np.stack([page[i], first[i], *(completed(order, page[i]) for order in asked)])
             one = Seen(**{name: getattr(seen, name)[[i] * len(rivals)] for name in seen.__dataclass_fields__})
-            at = int(self.mixed.steps(*self.mixed.parts(one, torch.from_numpy(rivals))).sum(dim=1).argmax())
+            with one_network():  # not while a text model is waited for
+                worth = self.mixed.steps(*self.mixed.parts(one, torch.from_numpy(rivals))).sum(dim=1)
+            at = int(worth.argmax())
             page[i], names[i] = rivals[at], ("policy", "base")[at] if at < 2 else "text model"
         return page, names
 
