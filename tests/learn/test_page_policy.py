@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -11,8 +11,20 @@ import torch
 
 from interplay.data.lists import NUMBERS, Lists, Things, unit
 from interplay.learn.descend import Descent, seeded
-from interplay.learn.page_policy import Mixed, PagePolicy, PolicyConfig, Spread, advantages, gains, ppo, vary, warm
-from interplay.learn.page_rewards import RewardConfig, Rewards, Seen, crowding
+from interplay.learn.page_policy import (
+    HALVINGS,
+    PUSHES,
+    Mixed,
+    PagePolicy,
+    PolicyConfig,
+    Spread,
+    advantages,
+    gains,
+    ppo,
+    vary,
+    warm,
+)
+from interplay.learn.page_rewards import RewardConfig, Rewards, Seen, crowding, likeness
 from interplay.types import Run
 
 K = 4
@@ -182,8 +194,22 @@ def test_the_push_is_the_smallest_that_keeps_pages_as_varied_as_those_of_the_bas
         p.config = replace(CONFIG, crowding=asked)
         told = vary(p, lists, things)
         assert told["push"] == 0 if asked is None or told["policy"] <= told["base"] else told["varied"] <= told["base"]
-    p.push.zero_()
     seen = Seen.of(lists, things)
+
+    def alike(push: float) -> float:
+        p.push.fill_(push)
+        page = p.greedy(seen, K)
+        near = likeness(seen, page)[:, ~np.eye(K, dtype=bool)]
+        return float(near.mean())
+
+    for crowding_ in (0.9, 0.5, 0.2):
+        p.config = replace(CONFIG, crowding=crowding_)
+        told = vary(p, lists, things)
+        assert alike(told["push"]) == pytest.approx(told["varied"]) and told["varied"] <= crowding_ * told["base"]
+        if told["push"] > 0:  # a little less of a push would not do
+            gap = max(b - a for a, b in pairwise((0.0, *PUSHES)) if a <= told["push"] <= b) / 2**HALVINGS
+            assert alike(max(told["push"] - gap, 0.0)) > crowding_ * told["base"]
+    p.push.zero_()
     alone = [crowding(seen, p.greedy(seen, K))[:, :, 0].mean()]
     p.push.fill_(5.0)
     assert crowding(seen, p.greedy(seen, K))[:, :, 0].mean() < alone[0], "a push keeps things apart"

@@ -439,7 +439,8 @@ def gains(seen: Seen, page: Array) -> Array:
 # --------------------------------------------------------------------------------------------------------------------
 # Variety
 
-PUSHES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 9.0)
+PUSHES = (0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 9.0)
+HALVINGS = 5  # of the gap between a push that is too small and one that is not
 
 
 @torch.no_grad()
@@ -449,14 +450,25 @@ def vary(policy: PagePolicy, usual: Lists | Shelves, known: Things) -> dict[str,
     Returns the likeness inside pages: the base order's, the policy's, and with the push. What people went for is not
     looked at.
     """
-    base, told = _alike(None, usual, known, policy.config.places), {}
+    base = _alike(None, usual, known, policy.config.places)
     wanted = np.inf if policy.config.crowding is None else policy.config.crowding * base
-    for push in PUSHES:
+
+    def tried(push: float) -> float:
         policy.push.fill_(push)
-        told[push] = _alike(policy, usual, known, policy.config.places)
-        if told[push] <= wanted:
+        return _alike(policy, usual, known, policy.config.places)
+
+    first = last = tried(0.0)
+    low = high = 0.0
+    for push in PUSHES if first > wanted else ():
+        low, high, last = high, push, tried(push)
+        if last <= wanted:
             break
-    return {"base": base, "policy": told[0.0], "varied": told[float(policy.push)], "push": float(policy.push)}
+    for _ in range(HALVINGS if low < high and last <= wanted else 0):  # the smallest that does, between the two
+        push = (low + high) / 2
+        alike = tried(push)
+        low, high, last = (low, push, alike) if alike <= wanted else (push, high, last)
+    policy.push.fill_(high)
+    return {"base": base, "policy": first, "varied": last, "push": high}
 
 
 def _alike(policy: PagePolicy | None, check: Lists | Shelves, known: Things, k: int) -> float:
