@@ -172,6 +172,21 @@ def test_simulated_people_use_this_very_api_and_stand_under_their_banner(browser
         expect(page.get_by_role("region", name="Events by type")).to_contain_text("click")
 
 
+def test_a_slow_press_is_not_lost_to_a_panel_that_draws_itself_anew(browser, small_market):
+    with opened(browser, small_market, "p-00003", "/operate/people") as page:
+        page.get_by_role("button", name="Let them in").click()
+        button = page.get_by_role("button", name="Send them home")
+        expect(button).to_be_visible()
+        button.hover()
+        page.mouse.down()
+        with page.expect_response(lambda said: said.url.endswith("/v1/operate/crowd") and said.request.method == "GET"):
+            pass
+        with page.expect_response(lambda said: said.url.endswith("/v1/operate/crowd") and said.request.method == "GET"):
+            page.wait_for_timeout(300)
+        page.mouse.up()
+        expect(page.get_by_role("button", name="Let them in")).to_be_visible()
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_axe_finds_nothing_serious_on_the_map_of_people(browser, small_market, axe, look):
     with opened(browser, small_market, "p-00002", "/operate/people", **look) as page:

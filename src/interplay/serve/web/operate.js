@@ -281,6 +281,9 @@ const SHOW = {
   },
 };
 let who = null;
+let pressed = false; // a panel drawn anew under a finger would lose what it presses
+addEventListener('pointerdown', () => { pressed = true; }, true);
+for (const over of ['pointerup', 'pointercancel', 'blur']) addEventListener(over, () => setTimeout(() => { pressed = false; }), true);
 
 const draw = () => charts.drawn($('#panel'), made);
 
@@ -299,7 +302,7 @@ async function show(quiet) {
   if (panel !== name || asking !== here('new') || mine !== turn) return; // an older answer never covers a newer one
   if (markup) {
     const held = document.activeElement, found = held && place.contains(held) ? mark(held) : null;
-    if (!quiet || document.activeElement?.tagName !== 'SELECT') {
+    if (!quiet || !pressed && document.activeElement?.tagName !== 'SELECT') {
       made = fresh;
       place.innerHTML = markup;
       draw();
