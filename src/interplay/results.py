@@ -236,7 +236,8 @@ def run_row(name: str, label: str, seed: int, *, device: str = "cpu", keep: bool
         "choice": fitted.manifest.get("choice", {}),
         "protocol": {**judged.protocol, "test_reads": nth},
         "facts": {} if page.kind == "search" else {"panel": {m: round(v, 6) for m, v in beyond(judged, data).items()}},
-        "command": f"interplay bench {name} --systems {label} --seeds {seed}",
+        "command": f"interplay bench {name} --systems {label} --seeds {seed}"
+        + ("" if device == "cpu" else f" --device {device}"),
         "seconds": {
             "load": round(loaded - begun, 2), "fit": round(fit_done - loaded, 2), "evaluate": round(end - fit_done, 2),
             "all": round(end - begun, 2),

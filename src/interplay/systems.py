@@ -40,7 +40,7 @@ class System:
 
     def settings(self) -> type:
         """The config dataclass of this system."""
-        return getattr(importlib.import_module(f"interplay.models.{self.model.split(':')[0]}"), self.config)  # type: ignore[no-any-return]
+        return getattr(importlib.import_module(f"interplay.models.{self.model.split(':')[0]}"), self.config)
 
     def build(self, *overrides: Mapping[str, Any]) -> Any:
         """A new, unfitted instance: field defaults, then the preset, then the overrides."""

@@ -16,7 +16,7 @@ def without(answer: Answer, i: int) -> list[int]:
     """The items of a page as it would stand without the arranger, best first."""
     assert answer.ranked is not None
     at = answer.arranged.stood[i]
-    return answer.ranked.items[i][at[at >= 0]].tolist()  # type: ignore[no-any-return]
+    return answer.ranked.items[i][at[at >= 0]].tolist()
 
 
 def composed(answer: Answer, i: int, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

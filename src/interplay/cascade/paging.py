@@ -112,7 +112,7 @@ def _explored(explore: Explore, answer: Answer, slates: Slates, n: int, pinned: 
     held = np.maximum(pool.items, 0)
     caps = [(np.where(pool.items >= 0, codes[held], -1), most) for codes, most in answer.page.caps]
     answer.pool = pool, caps
-    return explore.policy.choose(answer.requests, pool, n, caps, explore.places)  # type: ignore[no-any-return]
+    return explore.policy.choose(answer.requests, pool, n, caps, explore.places)
 
 
 def _allowed(cascade: Cascade, requests: Requests, items: Array) -> Array:

@@ -340,7 +340,7 @@ def _crosses(cascade: Cascade, answer: Answer, i: int, items: list[int]) -> list
 def _places(given: Array, items: Array) -> list[int]:
     """Where each of `items` first stands in a list; -1 where it does not."""
     same = given[None, :] == items[:, None]
-    return np.where(same.any(axis=1), same.argmax(axis=1), -1).tolist()  # type: ignore[no-any-return]
+    return np.where(same.any(axis=1), same.argmax(axis=1), -1).tolist()
 
 
 def _reason(

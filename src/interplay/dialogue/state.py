@@ -430,7 +430,7 @@ def from_dict(held: Mapping[str, Any]) -> Event:
     fields = {k: v for k, v in held.items() if k != "kind"}
     if kind == "spoke":
         fields["parsed"] = parsed_from(fields["parsed"])
-    return _KINDS[kind](**fields)  # type: ignore[no-any-return]
+    return _KINDS[kind](**fields)
 
 
 def parsed_from(held: Mapping[str, Any]) -> Parsed:

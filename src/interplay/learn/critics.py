@@ -231,7 +231,7 @@ class Critics(nn.Module):
     def said(self, x: Tensor) -> Tensor:
         """The auxiliary logits alone."""
         twin: Any = self.twins[0]
-        return self.at_once(twin.bottom(x))  # type: ignore[no-any-return]
+        return self.at_once(twin.bottom(x))
 
     def forward(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
         """([q of either twin, [..., heads]], logits [..., tasks])"""

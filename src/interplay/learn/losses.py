@@ -112,7 +112,7 @@ class _PoolLogSumExp(torch.autograd.Function):
         return (top + total.log())[:, 0]
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
         rows, pool, scores, total = ctx.saved_tensors
         each = gradient[:, None] / total.clamp_min(1e-30)
         return (scores @ pool) * each, scores.T @ (rows * each), None, None
@@ -123,7 +123,7 @@ def pool_log_sum_exp(rows: Tensor, pool: Tensor, hidden: tuple[Tensor, Tensor]) 
 
     rows [n, d], pool [m, d]. A row whose whole pool is hidden has -inf.
     """
-    return _PoolLogSumExp.apply(rows.float(), pool.float(), *hidden)  # type: ignore[no-any-return, no-untyped-call]
+    return _PoolLogSumExp.apply(rows.float(), pool.float(), *hidden)  # type: ignore[no-untyped-call]
 
 
 def multinomial(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

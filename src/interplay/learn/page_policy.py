@@ -145,7 +145,7 @@ class PagePolicy(nn.Module):
         states, first = ready(self)(seen)
         like, group, held = seen.like.numpy(), seen.group.numpy(), seen.present.numpy()
         pull, alike = array(self.crowd)
-        return pointed(  # type: ignore[no-any-return]
+        return pointed(
             states, first, like, group, held, array(self.query.weight), array(self.query.bias), array(self.place),
             float(pull - array(self.push)), float(alike), min(k, first.shape[1], self.config.places), best, tried,
             np.zeros(len(first)) if lot is None else lot,
@@ -433,7 +433,7 @@ def gains(seen: Seen, page: Array) -> Array:
     gain = (np.take_along_axis(engaged, np.maximum(page, 0), 1) & (page >= 0)) @ weight
     most = np.minimum(engaged.sum(axis=1), page.shape[1])
     ideal = np.concatenate([np.zeros(1, np.float32), weight.cumsum()])[most]
-    return gain / np.maximum(ideal, np.float32(1e-9))  # type: ignore[no-any-return]
+    return gain / np.maximum(ideal, np.float32(1e-9))
 
 
 # --------------------------------------------------------------------------------------------------------------------

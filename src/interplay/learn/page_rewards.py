@@ -316,7 +316,7 @@ class PageReward(nn.Module):
             x = block(x, there)
         weight = torch.from_numpy(discount(page.shape[1]))[:, None] * present[..., None]
         items_seen = (x[:, 1:] * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1e-6)
-        return self.head(torch.cat([x[:, 0], items_seen], dim=1))[:, 0]  # type: ignore[no-any-return]
+        return self.head(torch.cat([x[:, 0], items_seen], dim=1))[:, 0]
 
 
 @plain.register
@@ -336,7 +336,7 @@ def _(net: PageReward) -> Callable[[Seen, Sequence[Array]], Array]:
             x = block(x, there)
         weight = discount(page.shape[1])[:, None] * present[..., None]
         mean = (x[:, 1:] * weight).sum(axis=1) / np.maximum(weight.sum(axis=1), np.float32(1e-6))
-        return head(np.concatenate([x[:, 0], mean], axis=1)).reshape(n, -1)  # type: ignore[no-any-return]
+        return head(np.concatenate([x[:, 0], mean], axis=1)).reshape(n, -1)
 
     return worth
 
@@ -344,7 +344,7 @@ def _(net: PageReward) -> Callable[[Seen, Sequence[Array]], Array]:
 def likeness(seen: Seen, page: Array) -> Array:
     """float32[b, k, k]: of every two places of a page; a place of -1 is read as the first candidate."""
     at = np.maximum(page, 0)
-    return seen.like.numpy()[np.arange(len(page))[:, None, None], at[:, :, None], at[:, None]]  # type: ignore[no-any-return]
+    return seen.like.numpy()[np.arange(len(page))[:, None, None], at[:, :, None], at[:, None]]
 
 
 def crowding(seen: Seen, page: Array) -> Array:
@@ -367,7 +367,7 @@ class ItemReward(nn.Module):
 
     def forward(self, seen: Seen) -> Tensor:
         """g, float[b, m]."""
-        return self.head(self.inputs(seen)[0])[:, :, 0]  # type: ignore[no-any-return]
+        return self.head(self.inputs(seen)[0])[:, :, 0]
 
 
 @plain.register

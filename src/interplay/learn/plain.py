@@ -112,7 +112,7 @@ def _(module: Attention) -> Answer:
         odds -= np.maximum.reduce(odds, axis=3, keepdims=True)
         np.exp(odds, out=odds)
         odds /= np.add.reduce(odds, axis=3, keepdims=True)
-        return out((odds @ value).transpose(0, 2, 1, 3).reshape(n, length, dim))  # type: ignore[no-any-return]
+        return out((odds @ value).transpose(0, 2, 1, 3).reshape(n, length, dim))
 
     return said
 
@@ -123,10 +123,10 @@ def _(module: Block) -> Answer:
 
     def before(x: Array, present: Array | None = None) -> Array:
         x = x + attention(first(x), present)
-        return x + feed(second(x))  # type: ignore[no-any-return]
+        return x + feed(second(x))
 
     def after(x: Array, present: Array | None = None) -> Array:
         x = first(x + attention(x, present))
-        return second(x + feed(x))  # type: ignore[no-any-return]
+        return second(x + feed(x))
 
     return before if module.pre else after

@@ -24,11 +24,11 @@ class Propagation:
 
     def __call__(self, x: Tensor) -> Tensor:
         """matrix @ x, float32[rows, d]; x float32[columns, d]."""
-        return _Product.apply(x.float(), self)  # type: ignore[no-any-return, no-untyped-call]
+        return _Product.apply(x.float(), self)  # type: ignore[no-untyped-call]
 
     def smoothed(self, x: Tensor, layers: int) -> Tensor:
         """(x + A x + ... + A^layers x) / (layers + 1) for a square matrix A, without keeping the layers."""
-        return _Smoothed.apply(x.float(), self, layers)  # type: ignore[no-any-return, no-untyped-call]
+        return _Smoothed.apply(x.float(), self, layers)  # type: ignore[no-untyped-call]
 
     def times(self, matrix: Any, x: Tensor, base: Tensor | None = None) -> Tensor:
         """base + matrix @ x without a gradient; `matrix` is `self.ahead` or `self.back`."""
@@ -61,7 +61,7 @@ class _Product(torch.autograd.Function):
         return propagation.times(propagation.ahead, x)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return ctx.propagation.times(ctx.propagation.back, gradient), None
 
 
@@ -72,5 +72,5 @@ class _Smoothed(torch.autograd.Function):
         return propagation.polynomial(propagation.ahead, x, layers)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         return ctx.propagation.polynomial(ctx.propagation.back, gradient, ctx.layers), None, None

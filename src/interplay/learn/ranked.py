@@ -49,7 +49,7 @@ def ranked(
 
 def weighed(columns: Mapping[str, Array], tasks: Sequence[str], weights: Mapping[str, float]) -> Array:
     """The visible sum: every task's weight (1 where none is set) times its p_TASK."""
-    return np.sum([weights.get(t, 0.0 if weights else 1.0) * columns[f"p_{t}"] for t in tasks], axis=0)  # type: ignore[no-any-return]
+    return np.sum([weights.get(t, 0.0 if weights else 1.0) * columns[f"p_{t}"] for t in tasks], axis=0)
 
 
 def weights_of(weights: Mapping[str, float], tasks: Sequence[str]) -> Mapping[str, float]:

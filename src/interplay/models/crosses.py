@@ -133,7 +133,7 @@ class Head(nn.Module):
         self.out = nn.Linear([wide, *config.layers][-1], len(coder.tasks))
 
     def forward(self, vectors: Tensor) -> Tensor:
-        return self.out(self.deep(vectors.flatten(1)))  # type: ignore[no-any-return]
+        return self.out(self.deep(vectors.flatten(1)))
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ class Linear(nn.Module):
         self.weights = Weights(coder)
 
     def forward(self, batch: Batch) -> Tensor:
-        return self.weights(batch)  # type: ignore[no-any-return]
+        return self.weights(batch)
 
 
 class Factors(nn.Module):
@@ -161,7 +161,7 @@ class Factors(nn.Module):
         self.tables = Tables(coder, config.dim * self.tasks)
 
     def forward(self, batch: Batch) -> Tensor:
-        return self.weights(batch) + pairs(self.tables(batch)).view(len(batch.fields), self.tasks, -1).sum(dim=2)  # type: ignore[no-any-return]
+        return self.weights(batch) + pairs(self.tables(batch)).view(len(batch.fields), self.tasks, -1).sum(dim=2)
 
 
 class Deep(nn.Module):
@@ -173,7 +173,7 @@ class Deep(nn.Module):
         self.head = Head(self.tables, coder, config)
 
     def forward(self, batch: Batch) -> Tensor:
-        return self.head(self.tables(batch))  # type: ignore[no-any-return]
+        return self.head(self.tables(batch))
 
 
 class DeepFactors(nn.Module):
@@ -191,7 +191,7 @@ class DeepFactors(nn.Module):
         vectors = self.tables(batch)
         products = pairs(vectors)
         paired = products.sum(dim=1, keepdim=True) if self.mix is None else products @ self.mix
-        return self.weights(batch) + paired + self.head(vectors)  # type: ignore[no-any-return]
+        return self.weights(batch) + paired + self.head(vectors)
 
 
 class CrossNet(nn.Module):
@@ -210,7 +210,7 @@ class CrossNet(nn.Module):
         x = first
         for cross in self.crosses:
             x = first * cross(x) + x
-        return self.out(torch.cat([x, self.deep(first)], dim=1))  # type: ignore[no-any-return]
+        return self.out(torch.cat([x, self.deep(first)], dim=1))
 
 
 class AutoInt(nn.Module):
@@ -235,7 +235,7 @@ class AutoInt(nn.Module):
             split = [part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (query, key, value)]
             seen = F.scaled_dot_product_attention(*split).transpose(1, 2).flatten(2)
             x = torch.relu(seen + kept)
-        return self.weights(batch) + self.out(x.flatten(1)) + self.head(vectors)  # type: ignore[no-any-return]
+        return self.weights(batch) + self.out(x.flatten(1)) + self.head(vectors)
 
 
 class Gate(nn.Module):
@@ -285,7 +285,7 @@ class TwoStreams(nn.Module):
         one, two = self.first(x * self.gates[0](batch)), self.other(x * self.gates[1](batch))
         split = one.unflatten(1, (self.heads, -1)), two.unflatten(1, (self.heads, -1))
         fused = torch.einsum("nha,habt,nhb->nt", split[0], self.products, split[1])
-        return self.sums[0](one) + self.sums[1](two) + fused  # type: ignore[no-any-return]
+        return self.sums[0](one) + self.sums[1](two) + fused
 
 
 NETWORKS: Mapping[str, Callable[[Coder, CrossesConfig], nn.Module]] = {

@@ -400,7 +400,7 @@ class Network(nn.Module):
             parts.append((remembered * p[:, REMEMBER, None] + products * p[:, FACTORIZE, None]).flatten(1))
         else:
             parts += [remembered.flatten(1), products.flatten(1)]
-        return self.deep(torch.cat(parts, dim=1))  # type: ignore[no-any-return]
+        return self.deep(torch.cat(parts, dim=1))
 
     def loss(self, batch: Batch) -> Tensor:
         loss = cross_entropy(self(batch), batch)

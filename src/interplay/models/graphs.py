@@ -119,8 +119,8 @@ class Ngcf(nn.Module):
         self.sums = nn.ModuleList([nn.Linear(config.dim, config.dim) for _ in range(config.layers)])
         self.products = nn.ModuleList([nn.Linear(config.dim, config.dim) for _ in range(config.layers)])
         for layer in (*self.sums, *self.products):
-            nn.init.xavier_uniform_(layer.weight)  # type: ignore[arg-type]
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def layer(self, k: int, sent: Tensor, own: Tensor) -> Tensor:
         """Vectors of layer k + 1 from the summed messages and the nodes' own vectors of layer k."""
@@ -220,7 +220,7 @@ class Graphs:
         take = norm.user(degree)[:, None].astype(np.float32)
         sums = [torch.from_numpy(take * (x @ table)) for table in self.sends]
         final = self.net.receive(sums, torch.from_numpy(take) if norm.loop else None)
-        return SIMILARITIES[self.config.similarity](final).numpy()  # type: ignore[no-any-return]
+        return SIMILARITIES[self.config.similarity](final).numpy()
 
     def retrieve(self, requests: Requests, n: int) -> Slates:
         return self.vectors.retrieve(requests, n, self.fold)

@@ -152,7 +152,7 @@ class Net(nn.Module):
 
     def forward(self, items: Tensor) -> Tensor:
         """int64[n, length] -> float[n, length, dim]; place t has read items 0..t."""
-        return self.encoder(self.items(items))  # type: ignore[no-any-return]
+        return self.encoder(self.items(items))
 
 
 @dataclass(frozen=True)

@@ -367,7 +367,7 @@ def dialogues(splits: Iterable[str] = ("valid", "extra_train")) -> list[dict[str
     messages = pl.read_parquet(at / "messages.parquet").filter(kept).sort("dialog_id", "turn_id")
     for (dialog,), part in messages.group_by(["dialog_id"], maintain_order=True):
         out.append({
-            "dialog": dialog, "liked": labels.get(dialog, {}), "names": names,  # type: ignore[call-overload]
+            "dialog": dialog, "liked": labels.get(dialog, {}), "names": names,
             "turns": [(r["role"], r["text"]) for r in part.iter_rows(named=True)],
         })  # fmt: skip
     return out

@@ -39,7 +39,7 @@ def named(engine: Engine, facts: Mapping[str, Any]) -> dict[str, Any]:
             ]
             for part in ("chosen", "rule")
         }  # fmt: skip
-    return plain(told)  # type: ignore[no-any-return]
+    return plain(told)
 
 
 def orders(engine: Engine, told: Mapping[str, Sequence[int]]) -> dict[str, list[dict[str, Any]]]:
@@ -88,7 +88,7 @@ def compared(
         out["rails"] = {"by": rails["by"], "grains": rails["grains"]} | _shelves(shelving, rails, shelves)
         apart = sum(row["other"] != row["place"] for row in out["rails"]["after"])
         said += f" and {apart} of {len(out['rails']['after'])} shelves"
-    return plain(out | {"said": f"Composed as one page: {said} stand elsewhere than by the fixed order."})  # type: ignore[no-any-return]
+    return plain(out | {"said": f"Composed as one page: {said} stand elsewhere than by the fixed order."})
 
 
 def _shelves(

@@ -217,7 +217,7 @@ class Guard:
         sender.closed = True
         said = f"no answer within {self.config.seconds:g} s; ask for less, or again later"
         refusal = self._later(scope, 504, "late", said, 1.0)
-        task = asyncio.get_running_loop().create_task(refusal(scope, receive, sender.send))  # type: ignore[arg-type]
+        task = asyncio.get_running_loop().create_task(refusal(scope, receive, sender.send))
         self.farewells.add(task)
         task.add_done_callback(self.farewells.discard)
 

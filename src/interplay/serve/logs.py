@@ -103,7 +103,7 @@ class Trail:
                 raise
             name = scope["state"]["request_id"]
             said = f"the engine failed on this request; its log says why under the id {name}"
-            await JSONResponse({"request_id": name, "error": said}, 500)(scope, receive, send)  # type: ignore[arg-type]
+            await JSONResponse({"request_id": name, "error": said}, 500)(scope, receive, send)
 
     def _close(self, scope: Scope, status: int, size: int, seconds: float) -> None:
         route = str(getattr(scope.get("route"), "path", "")) or "nowhere"

@@ -104,7 +104,7 @@ class Shop:
         everything, in_mind = weight / self.total[-1], (items == visits.target[:, None]).astype(float)
         random = (weight > 0) / len(self.available)
         parts = (everything, of_kind, of_facet, in_mind, random)
-        return sum(mix[:, j, None] * part for j, part in enumerate(parts))  # type: ignore[return-value]
+        return sum(mix[:, j, None] * part for j, part in enumerate(parts))
 
     def _facet(self, visits: Visits) -> Array:
         """int64[n]: what is asked for; on the feed, a facet of the last thing clicked; -1 for neither."""
