@@ -85,32 +85,24 @@ def compared(
     said = f"{moved} of the first {len(first['after'])} things"
     rails = facts.get("rails")
     if rails is not None:
-        out["rails"] = {"by": rails["by"], "grains": rails["grains"]} | _shelves(shelving, rails, shelves)
+        out["rails"] = {"by": rails["by"], "grains": rails["grains"]} | _shelves(
+            shelving.usual(len(first["before"]) - heroes), shelves
+        )
         apart = sum(row["other"] != row["place"] for row in out["rails"]["after"])
         said += f" and {apart} of {len(out['rails']['after'])} shelves"
     return plain(out | {"said": f"Composed as one page: {said} stand elsewhere than by the fixed order."})
 
 
-def _shelves(
-    shelving: Shelving, rails: Mapping[str, Any], shown: Sequence[Mapping[str, Any]]
-) -> dict[str, list[dict[str, Any]]]:
+def _shelves(usual: Sequence[str], shown: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """The shelves by the rule and as they stand, each with its place among the others' and what it earns."""
-    usual = [
-        {"title": shelving.title(rail["origin"], rail["of"], rail["items"]), "key": (rail["origin"], rail["of"])}
-        for rail in rails["rule"]
-    ]
-    usual = [row for row in usual if row["title"]][: max(len(shown), 1)]
-    now = [
-        {"title": shelf["title"], "key": (shelf.get("origin", "wished"), shelf.get("of")), "slot": shelf.get("slot")}
-        for shelf in shown
-    ]
+    before: list[dict[str, Any]] = [{"title": title} for title in usual]
 
-    def rows(these: list[dict[str, Any]], those: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        keys = [row["key"] for row in those]
+    def rows(these: Sequence[Mapping[str, Any]], those: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        away = [shelf["title"] for shelf in those]
         return [
-            {"title": row["title"], "place": place, "slot": row.get("slot"),
-             "other": keys.index(row["key"]) + 1 if row["key"] in keys else None}
-            for place, row in enumerate(these, 1)
+            {"title": shelf["title"], "place": place, "slot": shelf.get("slot"),
+             "other": away.index(shelf["title"]) + 1 if shelf["title"] in away else None}
+            for place, shelf in enumerate(these, 1)
         ]  # fmt: skip
 
-    return {"before": rows(usual, now), "after": rows(now, usual)}
+    return {"before": rows(before, shown), "after": rows(shown, before)}

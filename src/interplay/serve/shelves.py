@@ -19,7 +19,7 @@ from interplay.dialogue.state import State
 from interplay.serve.answers import Answer
 from interplay.serve.engine import Engine
 from interplay.serve.views import cards
-from interplay.types import Arrangement, Id
+from interplay.types import Arrangement, Id, Wish
 
 SHELF, MOST = 10, 5  # things on a shelf, and shelves of a page
 SPOKEN = {  # event type -> what the person did, as in "which you kept"
@@ -53,8 +53,18 @@ class Shelving:
         first = [] if len(rest) < 2 else [self.rest(rest)]
         near = [self.near(item, done) for item, done in self.anchors(2)]
         wished = self.wished()
-        kinds = self.kinds(2 - len(wished))
-        return [*wished, *first, *(shelf for shelf in near if shelf), *kinds]
+        kinds = [self.kind(place) for place in self.favourites(2 - len(wished))]
+        return [*wished, *first, *(shelf for shelf in (*near, *kinds) if shelf)]
+
+    def usual(self, rest: int) -> list[str]:
+        """What the shelves of the fixed rule are called where the first answer leaves so much, without filling them;
+        one that ends up with too few things falls away."""
+        kinds, wished = self.engine.window.kinds(), self.leaning()
+        titles = [] if wished is None else [headed(wished.text)]
+        titles += [self.title("rest", -1)] if rest >= 2 else []
+        titles += [self.title("near", item) for item, _ in self.anchors(2)]
+        favourites = self.favourites(2 if wished is None else 1)
+        return titles + [headed(kinds.labels[place]) for place in favourites if kinds is not None]
 
     def rest(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         return made(self.title("rest", -1), whence(rows), rows)
@@ -73,8 +83,7 @@ class Shelving:
 
     def wished(self) -> list[dict[str, Any]]:
         """A shelf under the person's own words: what the newest leaning that a column can check asks for."""
-        wishes = [s.wish for s in reversed(self.state.standing)]
-        leaning = next((w for w in wishes if w.wanted and not w.hard and w.where), None)
+        leaning = self.leaning()
         if leaning is None:
             return []
         answer = self.answer(where=leaning.where)
@@ -82,17 +91,19 @@ class Shelving:
         if rows is None:
             return []
         of = (answer.counts or {}).get("allowed", len(rows))
-        title = leaning.text[:1].upper() + leaning.text[1:]
-        return [made(title, f"You asked for it; {len(rows)} of {of:,}", rows)]
+        return [made(headed(leaning.text), f"You asked for it; {len(rows)} of {of:,}", rows)]
 
-    def kinds(self, n: int) -> list[dict[str, Any]]:
-        """Up to n shelves of one kind each: what the person touches most, or what there is most of."""
+    def leaning(self) -> Wish | None:
+        wishes = [s.wish for s in reversed(self.state.standing)]
+        return next((w for w in wishes if w.wanted and not w.hard and w.where), None)
+
+    def favourites(self, n: int) -> list[int]:
+        """Up to n kinds, by their place among all: those the person touches most, or what there is most of."""
         kinds = self.engine.window.kinds()
         if kinds is None:
             return []
         liked = [kinds.labels.index(label) for label, _ in self.tastes[:n]]
-        places = liked or list(range(min(n, len(kinds.labels))))
-        return [shelf for shelf in map(self.kind, places) if shelf]
+        return liked or list(range(min(n, len(kinds.labels))))
 
     def kind(self, place: int) -> dict[str, Any] | None:
         """What there is of one kind, in the person's order."""
@@ -104,7 +115,7 @@ class Shelving:
         label = kinds.labels[place]
         times = dict(self.tastes).get(label, 0)
         because = f"You touched {'one' if times == 1 else f'{times:,}'} of them" if times else whence(rows)
-        return made(label[:1].upper() + label[1:], because, rows)
+        return made(headed(label), because, rows)
 
     # ----------------------------------------------------------------------------------------------------- as chosen
 
@@ -153,7 +164,7 @@ class Shelving:
             return f"Near {self.engine.window.title(of)}"
         place, kinds = self.kind_of(items), self.engine.window.kinds()
         label = "" if place is None or kinds is None else kinds.labels[place]
-        return label[:1].upper() + label[1:]
+        return headed(label)
 
     # ---------------------------------------------------------------------------------------------------------- parts
 
@@ -197,6 +208,10 @@ class Shelving:
         if self.index >= 0:
             past = engine.dataset.histories(np.array([self.index], np.int32))["item"].tolist()
         return [engine.dataset.items[i] for i in {*past, *(e.item for e in self.live if e.item >= 0)}]
+
+
+def headed(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def made(title: str, because: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
