@@ -12,6 +12,8 @@ from functools import cache
 import numpy as np
 import pytest
 
+from interplay.benches import BENCHES
+from interplay.cli import app
 from interplay.configure import Within, configured, parsed
 from interplay.data.features import FeatureView
 from interplay.errors import BadData, BadSetting, Unsupported
@@ -32,6 +34,7 @@ RANKERS = [row.name for row in ROWS if row.kind == "model" and "examples" in row
 ORDERING = {"choose": "policy", "arrange": "arranger", "rank": "lifter"}  # verb -> the kind of row that goes by it
 ORDERERS = [row.name for row in ROWS if row.kind in ORDERING.values() or (row.kind == "judge" and has(row, "rank"))]
 CHOOSERS = [row.name for row in ROWS if row.model and has(row, "choose")]
+PLACES = [row.name for row in ROWS if row.kind in ("world", "benchmark", "checklist")]  # where others are tried
 ACTORS = [row.name for row in ROWS if row.kind == "judge" and has(row, "learn") and has(row, "chances")]
 BY_TEXT = [row.name for row in ROWS if "interactions" not in row.needs]
 QUICK = Run(seed=1, epochs=2)  # two epochs tell as much of a promise as two hundred
@@ -457,8 +460,22 @@ class TestEveryRowThatLearnsToActFromALog:
             built(name).fit(shop())
 
 
+@pytest.mark.parametrize("name", PLACES)
+def test_what_is_not_fitted_names_a_command_that_there_is(name):
+    row = SYSTEMS[name]
+    program, command, *words = row.command.split()
+    assert program == "interplay"
+    if command == "bench":
+        assert words[0] in BENCHES
+    else:
+        assert command in {c.callback.__name__ for c in app.registered_commands if c.callback}
+    for refused in (row.build, lambda: built(name, {"dim": 3}), lambda: configured(row.settings())):
+        with pytest.raises(Unsupported, match=f"nothing that is fitted; run `{row.command}`"):
+            refused()
+
+
 def test_no_row_goes_without_a_contract():
-    enrolled = {*RETRIEVERS, *RANKERS, *ORDERERS, *ACTORS}
+    enrolled = {*RETRIEVERS, *RANKERS, *ORDERERS, *ACTORS, *PLACES}
     assert {row.name for row in ROWS} == enrolled
     explorers = {row.name for row in ROWS if row.kind == "policy"}
     assert explorers <= set(CHOOSERS), "what is called a policy says the chances of what it does"
@@ -520,4 +537,4 @@ def test_every_number_among_the_settings_says_its_range_and_is_held_to_it(name):
 def test_every_row_says_what_it_is():
     for row in SYSTEMS.values():
         assert row.about and row.paper and row.needs
-        assert bool(row.model) != bool(row.recipe)
+        assert [bool(row.model), bool(row.recipe), bool(row.command)].count(True) == 1

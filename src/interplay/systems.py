@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from interplay.configure import configured
-from interplay.errors import unknown
+from interplay.errors import Unsupported, unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,7 @@ class System:
     config: str = ""  # its settings, in the same file
     preset: Mapping[str, Any] = field(default_factory=dict)
     recipe: str = ""  # instead of a class: a file in recipes/
+    command: str = ""  # instead of either, where nothing is fitted: what runs it
     paper: str = ""
     kind: str = "model"  # model, policy, arranger, lifter, world, judge, benchmark, checklist
     needs: frozenset[str] = frozenset(
@@ -39,14 +40,16 @@ class System:
         return self.model.split(":")[0] in ON_DEVICE
 
     def settings(self) -> type:
-        """The config dataclass of this system."""
+        """The config dataclass of this system; Unsupported where it is none that is fitted."""
+        if self.command:
+            raise Unsupported(f"{self.name} is a {self.kind} and nothing that is fitted; run `{self.command}`")
         return getattr(importlib.import_module(f"interplay.models.{self.model.split(':')[0]}"), self.config)
 
     def build(self, *overrides: Mapping[str, Any]) -> Any:
         """A new, unfitted instance: field defaults, then the preset, then the overrides."""
+        config = configured(self.settings(), self.preset, *overrides)
         module, _, name = self.model.partition(":")
-        cls = getattr(importlib.import_module(f"interplay.models.{module}"), name)
-        return cls(configured(self.settings(), self.preset, *overrides))
+        return getattr(importlib.import_module(f"interplay.models.{module}"), name)(config)
 
 
 POOLED = {  # one pool of negatives for a batch of whole users: a full step costs little more than the graph itself
@@ -663,6 +666,28 @@ ROWS: tuple[System, ...] = (
         kind="lifter",
         paper="RLIV-UA, arXiv 2507.16253, 2025; of which the abstract is all we know",
         needs=frozenset({"interactions", "timestamp", "makers"}),
+    ),
+    System(
+        name="simulators",
+        about="People who answer pages: learnt from a log, with known truth, or recorded; each with a report",
+        command="interplay bench simulators --table",
+        kind="world",
+        paper="After RecSim, RecoGym, KuaiSim, Agent4Rec, and what is wrong with them",
+    ),
+    System(
+        name="ctr-benchmarks",
+        about="Every click predictor on one public split, beside what was published of it",
+        command="interplay bench frappe --table",
+        kind="benchmark",
+        paper="Zhu et al., BARS, SIGIR 2022",
+        needs=RANKS,
+    ),
+    System(
+        name="recsys-evaluation",
+        about="What a figure needs to be believed, held to wherever one is made: splits, floors, intervals, leaks",
+        command="interplay evaluate MODEL",
+        kind="checklist",
+        paper="Rendle et al., RecSys 2022; Krichene and Rendle, KDD 2020; and others",
     ),
 )
 

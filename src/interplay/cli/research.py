@@ -36,7 +36,9 @@ def systems(as_json: Annotated[bool, typer.Option("--json", help="a list of obje
 
     if as_json:
         rows = [
-            {"name": r.name, "kind": r.kind, "paper": r.paper, "needs": sorted(r.needs), "about": r.about} for r in ROWS
+            {"name": r.name, "kind": r.kind, "paper": r.paper, "needs": sorted(r.needs), "about": r.about}
+            | ({"command": r.command} if r.command else {})
+            for r in ROWS
         ]
         print(json.dumps(rows, indent=1))
         return
@@ -44,7 +46,8 @@ def systems(as_json: Annotated[bool, typer.Option("--json", help="a list of obje
 
     listed = Table("name", "what it does", "needs", "published", box=None, header_style="bold")
     for r in ROWS:
-        listed.add_row(r.name, r.about, ", ".join(sorted(r.needs)), r.paper)
+        about = f"{r.about}: `{r.command}`" if r.command else r.about
+        listed.add_row(r.name, about, ", ".join(sorted(r.needs)), r.paper)
     console().print(listed)
 
 
