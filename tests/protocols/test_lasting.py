@@ -11,6 +11,7 @@ from interplay.protocols.lasting_pairs import (
     Cut,
     Foretelling,
     Scene,
+    ahead,
     cut,
     foretold,
     monthly,
@@ -98,3 +99,15 @@ def test_lift_shares_ties_and_calibration_compares_sums():
     told = foretold(np.array([2.0] * 5 + [1.0] * 15), now)
     assert told["lift"] == pytest.approx(4.0) and told["calibration"] == pytest.approx(5.0) and told["rank"] == 1.0
     assert foretold(np.r_[2.0, np.ones(18), 0.0], now)["lift"] == pytest.approx((1 + 4 / 18) / 2 / 0.25)
+
+
+def test_how_much_more_a_row_foretells_has_an_interval_over_buyers():
+    rng = np.random.default_rng(0)
+    future = rng.random(400)
+    told = Cut(
+        user=np.arange(400) // 2, maker=np.arange(400), count=np.ones(400), last=np.zeros(400), age=np.ones(400),
+        future=future, x=np.zeros((400, 1)),
+    )  # fmt: skip
+    noise = rng.random(400)
+    more, low, high = ahead(future + noise, future + 4 * noise, told, 0)
+    assert 0 < low < more < high and ahead(future, future, told, 0) == (0, 0, 0)

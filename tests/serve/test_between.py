@@ -136,6 +136,23 @@ def test_a_page_learnt_in_parts_is_a_page_learnt_at_once():
     engine.close()
 
 
+def test_where_a_pair_stands_moves_with_the_log_event_by_event():
+    longterm = '[longterm]\nsystem = "rliv-ua"\nauthor = "maker"\ntasks = ["click", "keep"]\nweights = [1.0, 5.0]\n'
+    longterm += "amounts = []\ndim = 2\nhidden = 8\ndescent = {epochs = 1}\n[learning]"
+    engine = Engine.of(fitted(RECIPE.replace("[learning]", longterm)))
+    item, model = engine.item("lamp-0"), engine.cascade.lasting.model
+    pair = np.array([engine.dataset.users.index(["u59"])[0]]), np.array([model.whose[item]])
+    assert not model.states.find(*pair)[1].any()
+    for kind, met in (("click", 1), ("keep", 1), ("click", 1)):  # one visit, in three pieces
+        assert tell(engine, [{"user_id": "u59", "item_id": "lamp-0", "event_type": kind}]).accepted == 1
+        engine.between.catch_up()
+        states = engine.cascade.lasting.model.states
+        row, there = states.find(*pair)
+        assert there.all() and states.pair[row[0], 0] == met
+    assert states.pair[row[0], 3:5].tolist() == [1, 1]
+    engine.close()
+
+
 # ------------------------------------------------------------------------------------------------------------ replicas
 
 

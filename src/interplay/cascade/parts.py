@@ -14,7 +14,7 @@ from interplay.types import Array, Requests, Slates
 
 FEED, SEARCH = "feed", "search"
 WISHES = "wishes"  # the source that finds what soft wishes ask for
-ARRANGER, RANKER = "the arranger", "the ranker"  # what a trace calls them where they are missing
+ARRANGER, RANKER, LIFTER = "the arranger", "the ranker", "the lifter"  # what a trace calls them where they are missing
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,7 +100,7 @@ class Lasting:
     """
 
     model: Any
-    name: str = ""  # what the trace calls it
+    name: str  # what the trace calls it
     serves: str = FEED  # "feed", "search" or "both"
 
     def __post_init__(self) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from interplay.cascade.fuse import fused
 from interplay.cascade.leaning import WIDE, arranged, leant
-from interplay.cascade.parts import FEED, RANKER, WISHES, Answer, Ranking, Source
+from interplay.cascade.parts import FEED, LIFTER, RANKER, WISHES, Answer, Ranking, Source
 from interplay.cascade.rules import compile_rules, together
 from interplay.data.features import FeatureView
 from interplay.errors import InterplayError, Unsupported
@@ -151,8 +151,8 @@ def _lean(cascade: Cascade, answer: Answer, n: int) -> None:
 
 
 def rank(cascade: Cascade, answer: Answer, n: int, forgiving: bool = True) -> None:
-    """One list of candidates from all that the sources gave, in the order of all that has a say; a ranker that fails
-    is left out of a forgiving answer."""
+    """One list of candidates from all that the sources gave, in the order of all that has a say; a ranker or a lifter
+    that fails is left out of a forgiving answer."""
     begun = time.perf_counter()
     fusion = getattr(cascade.config, answer.kind).fusion
     weights = answer.weights or cascade.weights(answer.kind)
@@ -175,7 +175,13 @@ def rank(cascade: Cascade, answer: Answer, n: int, forgiving: bool = True) -> No
             if boosted:
                 answer.ranked = leant(answer.ranked, answer.requests, cascade.catalogue)
     if cascade.lasting is not None and cascade.lasting.serves in ("both", answer.kind):
-        answer.ranked = cascade.lasting.model.rank(answer.requests, answer.ranked, cascade.features)
+        try:
+            answer.ranked = cascade.lasting.model.rank(answer.requests, answer.ranked, cascade.features)
+        except Exception as problem:
+            if not forgiving:
+                raise
+            answer.dropped[LIFTER] = f"{type(problem).__name__}: {problem}"
+            log.warning("the lifter is left out of an answer: %s", answer.dropped[LIFTER])
     if answer.steered is not None:
         answer.ranked = cascade.steer.rank(answer.requests, answer.ranked, cascade.features)
     answer.seconds["rank"] = time.perf_counter() - begun

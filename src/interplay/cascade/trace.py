@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from interplay.cascade.composed import composed, without
-from interplay.cascade.parts import RANKER
+from interplay.cascade.parts import LIFTER, RANKER
 from interplay.types import Array, Requests, RuleSet, Slates, Stage, Trace, Wish
 
 if TYPE_CHECKING:
@@ -120,6 +120,13 @@ def _ranked(cascade: Cascade, answer: Answer, i: int) -> _Told:
     elif RANKER in answer.dropped or (cascade.ranking is not None and RANKER in cascade.left_out):
         facts["left_out"] = answer.dropped.get(RANKER) or cascade.left_out[RANKER]
         then += f" (the ranker is missing: {facts['left_out']})"
+    if LIFTER in answer.dropped:
+        facts["longterm"] = {"left_out": answer.dropped[LIFTER]}
+        then += f" (the lifter is missing: {answer.dropped[LIFTER]})"
+    elif cascade.lasting is not None and "longterm" in answer.ranked.columns and left:
+        by = answer.ranked.columns["longterm"][i][answer.ranked.items[i] >= 0]
+        facts["longterm"] = {"by": cascade.lasting.name, "low": float(by.min()), "high": float(by.max())}
+        then += f", then lifted by {cascade.lasting.name} (x{by.min():.2f} to x{by.max():.2f})"
     soft = [w for w in (answer.requests.wishes or [()] * (i + 1))[i] if not w.hard and (w.text or w.like)]
     if answer.steered is not None and soft:
         facts["weighed"] = [{"text": w.text, "wanted": w.wanted} for w in soft]
@@ -231,6 +238,8 @@ def shown(cascade: Cascade, answer: Answer, i: int) -> list[dict[str, Any]]:
     arranged = answer.arranged is not None and answer.arranged.by[i] != "base"
     stood = {item: at for at, item in enumerate(without(answer, i), 1)} if arranged else {}
     variety = "relevance" if arranged else page.variety
+    lifts = slates.columns["longterm"][i].tolist() if "longterm" in slates.columns else [0.0] * len(places)
+    least = min((lift for lift in lifts if lift > 0), default=1.0)
     explains = getattr(None if cascade.ranking is None else cascade.ranking.ranker, "explains", "crosses")
     for place, item in enumerate(items.tolist()):
         if item < 0:
@@ -243,6 +252,7 @@ def shown(cascade: Cascade, answer: Answer, i: int) -> list[dict[str, Any]]:
         ranked, boost = places[place], boosts[place]
         sources.sort(key=lambda s: -s["part"])
         learning = _learning(slates, i, place)
+        by = "relevance" if learning else variety
         out.append(
             {
                 "item": item,
@@ -250,13 +260,12 @@ def shown(cascade: Cascade, answer: Answer, i: int) -> list[dict[str, Any]]:
                 "score": scores[place],
                 "ranked": ranked or None,
                 "sources": sources,
-                "reason": _reason(
-                    cascade, sources, place + 1, ranked, "relevance" if learning else variety, known, boost
-                )
+                "reason": _reason(cascade, sources, place + 1, ranked, by, known, boost, lifts[place] / least)
                 + (learning or (_moved(slates, i, place, stood.get(item)) if arranged else "")),
             }
             | ({"stood": stood.get(item), **_slot(slates, i, place)} if arranged else {})
             | ({"boost": boost} if boost != 1 else {})
+            | ({"longterm": lifts[place]} if lifts[place] > 0 else {})
             | ({explains: crosses[item]} if item in crosses else {})
             | _foreseen(slates, predicted, i, place)
             | _tried(slates, i, place)
@@ -274,6 +283,7 @@ def _foreseen(slates: Slates, tasks: Sequence[str], i: int, place: int) -> dict[
     return {"predicted": told} | ({"order": order} if order else {})
 
 
+LIFTED = 1.1  # times the least of a page from which on an item is said to be lifted
 ALIKE = 0.7  # likeness from which on an item is said to resemble one above it
 
 
@@ -345,7 +355,7 @@ def _places(given: Array, items: Array) -> list[int]:
 
 def _reason(
     cascade: Cascade, sources: Sequence[Mapping[str, Any]], place: int, ranked: int, variety: str, known: bool,
-    boost: float,
+    boost: float, lift: float,
 ) -> str:  # fmt: skip
     if not ranked:
         return "Pinned to this place"
@@ -357,6 +367,8 @@ def _reason(
         reason += f"; also found by {', '.join(also)}"
     if place < ranked and variety != "relevance":
         reason += f"; moved up from place {ranked} for variety"
+    if lift >= LIFTED:
+        reason += f"; lifted x{lift:.1f}: you may come back to its maker"
     if boost != 1:
         reason += f"; {'raised' if boost > 1 else 'lowered'} by a rule of this request (x{boost:g})"
     return reason

@@ -5,9 +5,10 @@
     states.features(users, makers, at)                                   # float32[n, width], also of unseen pairs
 
 The store is sparse: a row for each pair that has met, sorted by a key of both, and small tables of people and makers.
-A replayed interaction changes nothing, and one older than what the pair's row already holds is left out and counted
-(`late`): what a store says depends on which interactions it took in, not on how they were cut into batches, as long as
-batches come in the order of time. Inside a batch they are sorted.
+What belongs to the pair's last interaction is added to it, and what it held already changes nothing; one that began
+before it is left out and counted (`late`): what a store says depends on what happened, not on how it was cut into
+batches, be it in the middle of an interaction, as long as batches come in the order of time. Inside a batch they are
+sorted.
 """
 
 from __future__ import annotations
@@ -34,14 +35,16 @@ class Interactions:
     maker: Array  # int64[n]
     time: Array  # int64[n], microseconds: when it began
     outcome: Array  # float32[n, tasks]: 1 where it happened; for a task with amounts log(1 + amount)
+    until: Array | None = None  # int64[n]: when the last of it happened; None: all of it when it began
 
     def __len__(self) -> int:
         return len(self.user)
 
     def take(self, rows: Array) -> Interactions:
         return Interactions(
-            user=self.user[rows], maker=self.maker[rows], time=self.time[rows], outcome=self.outcome[rows]
-        )
+            user=self.user[rows], maker=self.maker[rows], time=self.time[rows], outcome=self.outcome[rows],
+            until=None if self.until is None else self.until[rows],
+        )  # fmt: skip
 
     @property
     def key(self) -> Array:
@@ -84,7 +87,8 @@ class Interactions:
         first[1:] = (np.diff(user) != 0) | (np.diff(maker) != 0) | (np.diff(time) >= TOGETHER)
         starts = np.flatnonzero(first)
         merged = np.maximum.reduceat(outcome, starts, axis=0) if n else outcome
-        whole = Interactions(user=user[starts], maker=maker[starts], time=time[starts], outcome=merged)
+        until = time[np.append(starts[1:], n) - 1] if n else time
+        whole = Interactions(user=user[starts], maker=maker[starts], time=time[starts], outcome=merged, until=until)
         return whole.take(np.lexsort((whole.maker, whole.user, whole.time)))
 
 
@@ -95,17 +99,18 @@ class PairStates:
     vectors: Array  # float32[makers, dim]: what is known of makers; later ones have none
     n_tasks: int
     key: Array  # int64[p], sorted
-    pair: Array  # float32[p, 3 + 2 * tasks]: times met, regularity, hurry, then per task: how often, how much
-    last: Array  # int64[p, 2]: when it met last, and when last with the first task's outcome
+    pair: Array  # float32[p, 3 + 3 * tasks]: times met, regularity, hurry, then per task: how often, how much, how much
+    # of it in the last interaction
+    last: Array  # int64[p, 3]: when it met last, when last with the first task's outcome, and when that meeting ended
     person: Array  # float32[users, 1 + tasks + dim]: times met, per task how often, sum of vectors of the first task's
     maker: Array  # float32[makers, 1 + tasks]
-    late: int = 0  # interactions that came too late and were left out (replays among them)
+    late: int = 0  # interactions that came too late and were left out (replays of older ones among them)
 
     @staticmethod
     def empty(vectors: Array, n_tasks: int, n_users: int = 0) -> PairStates:
         return PairStates(
             vectors=np.asarray(vectors, np.float32), n_tasks=n_tasks, key=np.zeros(0, np.int64),
-            pair=np.zeros((0, 3 + 2 * n_tasks), np.float32), last=np.zeros((0, 2), np.int64),
+            pair=np.zeros((0, 3 + 3 * n_tasks), np.float32), last=np.zeros((0, 3), np.int64),
             person=np.zeros((n_users, 1 + n_tasks + vectors.shape[1]), np.float32),
             maker=np.zeros((len(vectors), 1 + n_tasks), np.float32),
         )  # fmt: skip
@@ -124,12 +129,9 @@ class PairStates:
     def update(self, met: Interactions) -> PairStates:
         """The store after these interactions."""
         met = met.take(np.lexsort((met.time, met.key)))
-        again = np.zeros(len(met), bool)
-        again[1:] = (np.diff(met.key) == 0) & (np.diff(met.time) == 0)
         at, there = self.find(met.user, met.maker)
-        old = again | (there & (met.time <= self.last[at, 0] if len(self) else there))
-        left_out = int(old.sum())
-        met = met.take(np.flatnonzero(~old))
+        late = there & (met.time < self.last[at, 0] if len(self) else there)
+        met = met.take(np.flatnonzero(~late))
         fresh = np.setdiff1d(met.key, self.key)
         spots = np.searchsorted(self.key, fresh)
         out = replace(
@@ -137,7 +139,7 @@ class PairStates:
             key=np.insert(self.key, spots, fresh),
             pair=np.insert(self.pair, spots, 0.0, axis=0),
             last=np.insert(self.last, spots, 0, axis=0),
-            late=self.late + left_out,
+            late=self.late + int(late.sum()),
             person=_grown(self.person, int(met.user.max(initial=-1)) + 1),
             maker=_grown(self.maker, int(met.maker.max(initial=-1)) + 1),
         )
@@ -149,18 +151,25 @@ class PairStates:
     def _take_in(self, met: Interactions) -> None:
         """Count interactions of different pairs; only `update` calls it, on arrays of its own."""
         at, t = np.searchsorted(self.key, met.key), self.n_tasks
-        hit = (met.outcome > 0).astype(np.float32)
-        since = np.where(self.last[at, 0] > 0, (met.time - self.last[at, 0]) / DAY, 1e3)
-        self.pair[at, 0] += 1
-        self.pair[at, 1] = self.pair[at, 1] * np.exp(-since / FADE) + 1
-        self.pair[at, 2] = np.exp(-since)
+        until = met.time if met.until is None else met.until
+        goes_on = (self.pair[at, 0] > 0) & (met.time - self.last[at, 2] < TOGETHER)
+        new = at[~goes_on]
+        since = np.where(self.last[new, 0] > 0, (met.time[~goes_on] - self.last[new, 0]) / DAY, 1e3)
+        self.pair[new, 0] += 1
+        self.pair[new, 1] = self.pair[new, 1] * np.exp(-since / FADE) + 1
+        self.pair[new, 2] = np.exp(-since)
+        self.pair[new, 3 + 2 * t :] = 0
+        self.last[new, 0] = met.time[~goes_on]
+        self.last[at, 2] = np.where(goes_on, np.maximum(self.last[at, 2], until), until)
+        had = self.pair[at, 3 + 2 * t :]
+        hit = ((met.outcome > 0) & (had == 0)).astype(np.float32)  # a second click of the same meeting is none
         self.pair[at, 3 : 3 + t] += hit
-        self.pair[at, 3 + t :] += met.outcome
-        self.last[at, 0] = met.time
+        self.pair[at, 3 + t : 3 + 2 * t] += np.maximum(met.outcome - had, 0)
+        self.pair[at, 3 + 2 * t :] = np.maximum(met.outcome, had)
         first = hit[:, 0] > 0
-        self.last[at[first], 1] = met.time[first]
-        np.add.at(self.person[:, 0], met.user, 1.0)
-        np.add.at(self.maker[:, 0], met.maker, 1.0)
+        self.last[at[first], 1] = self.last[at[first], 0]
+        np.add.at(self.person[:, 0], met.user[~goes_on], 1.0)
+        np.add.at(self.maker[:, 0], met.maker[~goes_on], 1.0)
         for task in range(t):
             np.add.at(self.person[:, 1 + task], met.user, hit[:, task])
             np.add.at(self.maker[:, 1 + task], met.maker, hit[:, task])
@@ -176,8 +185,8 @@ class PairStates:
         t, d = self.n_tasks, self.vectors.shape[1]
         user, maker = np.asarray(user, np.int64), np.asarray(maker, np.int64)
         row, there = self.find(user, maker)
-        pair = np.where(there[:, None], self.pair[row], 0.0) if len(self) else np.zeros((len(user), 3 + 2 * t))
-        last = np.where(there[:, None], self.last[row], 0) if len(self) else np.zeros((len(user), 2), np.int64)
+        pair = np.where(there[:, None], self.pair[row], 0.0) if len(self) else np.zeros((len(user), 3 + 3 * t))
+        last = np.where(there[:, None], self.last[row, :2], 0) if len(self) else np.zeros((len(user), 2), np.int64)
         since = np.where(last > 0, np.maximum(np.asarray(at)[..., None] - last, 0) / DAY, 60.0)
         person = _rows(self.person, user, 1 + t + d)
         own = _rows(self.maker, maker, 1 + t)
@@ -186,7 +195,7 @@ class PairStates:
         regular = pair[:, 1] * np.exp(-since[:, 0] / FADE)
         return np.column_stack([
             there, np.log1p(pair[:, 0]), regular / 3, pair[:, 2] * there, np.exp(-since), np.log1p(since) / 3,
-            np.log1p(pair[:, 3 : 3 + t]), pair[:, 3 : 3 + t] > 0, np.log1p(pair[:, 3 + t :]) / 2,
+            np.log1p(pair[:, 3 : 3 + t]), pair[:, 3 : 3 + t] > 0, np.log1p(pair[:, 3 + t : 3 + 2 * t]) / 2,
             np.log1p(person[:, :1]) / 3, (person[:, 1 : 1 + t] + 0.5) / (person[:, :1] + 2),
             (own[:, 1:] + 0.5) / (own[:, :1] + 20), taste, vector, taste * vector,
         ]).astype(np.float32)  # fmt: skip
@@ -206,7 +215,7 @@ class PairStates:
         place = np.arange(len(self.key)) - np.searchsorted(user, user)
         size = (n, int(place.max(initial=-1)) + 1)
         whose = np.zeros(size, np.int64)  # maker + 1; 0 is an empty place
-        pair, last = np.zeros((*size, self.pair.shape[1]), np.float32), np.zeros((*size, 2), np.int64)
+        pair, last = np.zeros((*size, self.pair.shape[1]), np.float32), np.zeros((*size, 3), np.int64)
         whose[user, place], pair[user, place], last[user, place] = self.key % WIDE + 1, self.pair, self.last
         return State(
             arrays={"vectors": self.vectors, "maker": self.maker},

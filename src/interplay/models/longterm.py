@@ -40,6 +40,7 @@ from interplay.ops.spectra import top_right_singular
 from interplay.types import Array, Dataset, Events, Requests, Run, Slates, State, World
 
 BLOCK = 65_536  # pairs valued at once
+OVER = 1.5  # times the largest possible sum that a critic may say while it still learns
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -263,7 +264,7 @@ class LongTerm:
                 together = torch.cat([shown[:, None], not_shown], dim=1).logsumexp(dim=1)
                 loss = loss + c.conservative * (together - shown).mean()
             largest[0] = max(largest[0], float((torch.stack(both).detach().abs() / bound).max()))
-            if largest[0] > 2.0:
+            if largest[0] > OVER:
                 raise BadSetting(
                     f"a critic says {largest[0]:.1f} times the largest possible discounted return; lower descent.rate "
                     f"(now {c.descent.rate}) or raise conservative (now {c.conservative})"
@@ -328,7 +329,8 @@ class LongTerm:
         """The slates in the order of the lifted score, with the factor in the column `longterm`.
 
         The base is the score that comes in, moved to between 0 and 1 by its place among its slate's scores where some
-        are not positive. Items nobody made keep the factor of an unseen pair's mean, 1.
+        are not positive; a score that is no number counts as the lowest. Items nobody made keep the factor of an unseen
+        pair's mean, 1.
         """
         n, m = slates.items.shape
         held = slates.items >= 0
@@ -337,13 +339,14 @@ class LongTerm:
         at = np.repeat(requests.at if requests.at is not None else np.full(n, self.now), m)
         value = self.value(np.repeat(requests.user, m), maker.ravel(), at).reshape(n, m)
         factor = np.where(maker >= 0, self.lifted(np.ones((n, m)), value), 1.0)
-        base = np.where(held, slates.scores, np.inf).astype(np.float64)
-        low = base.min(axis=1, initial=np.inf, keepdims=True)
-        high = np.where(held, slates.scores, -np.inf).max(axis=1, initial=-np.inf, keepdims=True)
-        with np.errstate(invalid="ignore"):
-            moved = (base - low + 0.05 * (high - low)) / np.maximum(1.05 * (high - low), 1e-9)
+        told = held & np.isfinite(slates.scores)
+        low = np.where(told, slates.scores, np.inf).min(axis=1, initial=np.inf, keepdims=True)
+        high = np.where(told, slates.scores, -np.inf).max(axis=1, initial=-np.inf, keepdims=True)
+        low, high = (np.where(np.isfinite(end), end, 0.0).astype(np.float64) for end in (low, high))
+        base = np.where(told, slates.scores, low).astype(np.float64)
+        moved = (base - low + 0.05 * (high - low)) / np.maximum(1.05 * (high - low), 1e-9)
         base = np.where(low > 0, base, np.where(high > low, moved, 1.0))
-        score = np.where(held, np.where(held, base, 1.0) ** self.config.base_power * factor, -np.inf)
+        score = np.where(held, base**self.config.base_power * factor, -np.inf)
         order = np.argsort(-score, axis=1, kind="stable")
 
         def laid(column: Array) -> Array:
@@ -356,7 +359,7 @@ class LongTerm:
     @property
     def now(self) -> int:
         """The last moment that the store knows of."""
-        return int(self.states.last[:, 0].max(initial=0))
+        return int(self.states.last[:, 2].max(initial=0))
 
     # ------------------------------------------------------------------------------------------------ while it serves
 
