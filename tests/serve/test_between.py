@@ -21,6 +21,7 @@ from interplay.recipe import LearningConfig, Recipe
 from interplay.serve.app import create_app
 from interplay.serve.engine import Engine
 from interplay.serve.telling import tell
+from interplay.serve.views import trace
 from interplay.types import Run
 
 DATA = shop()
@@ -150,6 +151,9 @@ def test_where_a_pair_stands_moves_with_the_log_event_by_event():
         row, there = states.find(*pair)
         assert there.all() and states.pair[row[0], 0] == met
     assert states.pair[row[0], 3:5].tolist() == [1, 1]
+    told = trace(engine, engine.answer(user="u59", k=8))
+    assert "then lifted by rliv-ua" in told["stages"][2]["said"]
+    assert all(row["longterm"] >= 1 for row in told["items"])
     engine.close()
 
 

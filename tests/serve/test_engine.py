@@ -87,6 +87,13 @@ def test_rules_facets_and_exclusions_hold_before_the_cut(engine):
     rows = [engine.window.row(i) for i in answer.items]
     assert len(rows) == 5 and all(r["price"] < 30 and r["kind"] == "tea" and r["item_id"] != "tea-1" for r in rows)
     assert answer.notes == ("1 of the excluded items are not in this catalogue: unheard-of",)
+
+
+def test_an_answer_without_anything_says_what_hides_it(engine):
+    answer = engine.answer(user="u3", where="price > 1000")
+    assert not answer.items
+    assert answer.notes == ("nothing to show: 0 of 160 items may be shown: 'price > 1000' hides 160; 10 already seen.",)
+    assert not engine.answer(user="u3").notes
     with pytest.raises(BadSetting, match="expected 1 to 500"):
         engine.answer(k=0)
     with pytest.raises(UnknownName, match="price"):

@@ -308,6 +308,8 @@ class Engine:
             notes.append(f"nothing is known of {user!r}: answered as to a stranger")
         if held_out:
             notes.append("held out, to measure what knowing people is worth: answered as to a stranger")
+        if not slates.row(0):
+            notes += [f"nothing to show: {stage.said}" for stage in trace.stages if stage.name == "rules"]
         again = {"user": user, "history": history, "query": query, "exclude": list(exclude), "seconds": seconds}
         return self._remember(
             requests, slates, trace, started, user=user, at=at, query=query, notes=tuple(notes),
