@@ -7,11 +7,13 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import combinations
 
 import numpy as np
 import pytest
 
 from interplay import learning
+from interplay.data.keyed import MISSING, key
 from interplay.data.store.happened import Happened
 from interplay.data.store.snapshot import load, snapshot
 from interplay.data.store.store import Store
@@ -20,7 +22,7 @@ from interplay.fitted import Fitted
 from interplay.learning import LearningConfig, install, newest, train
 from interplay.recipe import Recipe
 from interplay.serve.engine import Engine
-from interplay.types import TEST, Dataset
+from interplay.types import TEST, Dataset, Slates
 
 COOKED = """
 [source.taste]
@@ -100,6 +102,58 @@ def test_a_recipe_says_how_it_is_trained_and_its_text_goes_with_the_model(full, 
         Recipe.parse(COOKED.replace('metric = "recall@10"', 'gate = "maybe"')).build()
     with pytest.raises(UnknownName, match="did you mean 'holdout'"):
         Recipe.parse(COOKED.replace("holdout", "hold_out")).build()
+
+
+JUDGED = """
+[source.words]
+system = "bm25"
+serves = "search"
+[source.often]
+system = "popular"
+serves = "feed"
+[learning]
+gate = "always"
+"""
+RANKER = """
+[ranker]
+system = "aw-moe"
+by = ["query.1", "query.2"]
+tasks = { click = "" }
+dim = 4
+descent = { epochs = 2 }
+"""
+
+
+def test_a_ranker_learns_from_the_searches_that_were_shown_and_becomes_a_stage_of_the_next_answers(full, tmp_path):
+    recipe = tmp_path / "shop.toml"
+    recipe.write_text(JUDGED)
+    train(full, str(recipe))
+    engine = Engine.over(full)
+    for n in range(60):  # two clicks on every page of a search or a feed
+        answer = engine.answer(user=f"u{n % 50}", query=(None, "lamp", "salt tea")[n % 3], k=5)
+        clicked = [str(engine.dataset.items[answer.items[place]]) for place in (n % 2, 3)]
+        full.append([
+            Happened(event_id=f"c{n}-{item}", user_id=f"u{n % 50}", item_id=item, event_type="click",
+                     time=answer.at + 1, request_id=answer.request_id) for item in clicked
+        ])  # fmt: skip
+    recipe.write_text(JUDGED + RANKER)
+    assert train(full, str(recipe)).promoted
+    engine = Engine.over(full)
+    ranker = engine.scene.cascade.ranking.ranker
+    coder = ranker.learnt.coder
+    assert coder.tasks == ("click",) and {"query.1", "query.2"} <= set(coder.fields)
+    assert sorted(coder.keys["query.1"][0].tolist()) == sorted([MISSING, key("lamp"), key("tea")])
+    assert [coder.fields[at] for at in ranker.learnt.net.driving] == ["query.1", "query.2"]
+    for query in ("lamp", None):
+        answer = engine.answer(user="u3", query=query, k=5)
+        rank = next(stage for stage in answer.trace.stages if stage.name == "rank")
+        assert "aw-moe" in rank.said and set(answer.trace.items[0]["predicted"]) == {"click"}
+    said = []
+    for query in ("lamp", "tea", "unheard"):
+        asked = engine.request(user="u3", query=query, k=5, at=engine.now())
+        slates = Slates(items=np.array([[1, 2, 3]], np.int32), scores=np.zeros((1, 3), np.float32))
+        said.append(np.sort(ranker.rank(asked, slates, engine.scene.cascade.features).columns["p_click"]))
+    assert all(np.abs(a - b).max() > 0 for a, b in combinations(said, 2)), "the words of a live search are read"
 
 
 def test_only_one_training_goes_on_at_a_time(full):

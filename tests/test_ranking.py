@@ -11,6 +11,7 @@ from interplay.cli import app
 from interplay.data.features import FeatureView
 from interplay.data.tables import from_frames
 from interplay.errors import BadData, BadSetting, Leakage, Mismatch, UnknownName
+from interplay.experiment import evaluate
 from interplay.fitted import Fitted, built
 from interplay.metrics import auc
 from interplay.protocols.predicting import again
@@ -183,3 +184,15 @@ def test_pairs_that_training_holds_as_positives_are_told_apart_and_speed_is_meas
     slow = [whole.labels["take"][n] == 1 and (whole.fields["user"][n], whole.fields["item"][n]) in pairs for n in test]
     assert again(whole, test).tolist() == slow and any(slow)
     assert milliseconds(fitted.model, division.dataset, 50, 1) > 0 and ranks("fm") and not ranks("ease")
+
+
+@pytest.mark.parametrize("source", ["table", "log"])
+def test_a_ranker_is_judged_on_data_that_does_not_say_its_parts(source):
+    table = labelled().tables["examples"].drop("split")
+    data = crowd() if source == "log" else from_frames("timed", tables={"examples": table})
+    fewer = from_frames("timed", tables={"examples": table.head(200)})
+    fitted = fit_ranker("lookup", divide(data))
+    assert all(0 < v <= 1 for name, v in evaluate(fitted, data).mean().items() if name.startswith("auc"))
+    other = data.where(np.arange(len(data.events)) > 3) if source == "log" else fewer
+    with pytest.raises(Mismatch, match="has hash"):
+        evaluate(fitted, other)

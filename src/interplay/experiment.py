@@ -124,6 +124,8 @@ def evaluate(
     By default a ranker is judged by AUC, log loss, AUC per group and calibration, all else by recall@20 and ndcg@20.
     The read is appended to `log`; the command line keeps one in the model directory.
     """
+    if ranks(fitted.name):  # its split's hash has the data in it
+        return evaluate_ranker(fitted, data, metrics or METRICS, log=log)
     told = fitted.manifest
     if told["data"]["fingerprint"] != data.fingerprint:
         raise Mismatch(
@@ -131,8 +133,6 @@ def evaluate(
             f"{told['data']['fingerprint'][:12]}); the data given are {data.name!r} ({len(data.events)} events, "
             f"{data.fingerprint[:12]}). Evaluate on the data it was fitted on, or fit it again"
         )
-    if ranks(fitted.name):
-        return evaluate_ranker(fitted, data, metrics or METRICS, log=log)
     if "split" not in told:
         raise Mismatch("this model was fitted on everything, so no test part is left; fit it with a split to judge it")
     parts = split(data, told["split"]["rule"], seed=told["split"]["seed"])

@@ -28,6 +28,7 @@ import polars as pl
 
 from interplay.data.split import Split
 from interplay.data.store.dumping import restore as restored
+from interplay.data.store.impressions import queried
 from interplay.data.store.people import Erased, erase_person
 from interplay.data.store.registry import Model
 from interplay.data.store.snapshot import Progress, Snapshot, called, load, snapshot
@@ -138,6 +139,9 @@ def _trained(
     run.progress("snapshot", {"said": "reading the log"})
     learns = recipe is not None and bool({"ranker", "explore"} & set(recipe.tables))  # from what was shown
     taken = snapshot(store, shown=learns)
+    if recipe is not None and "ranker" in recipe.tables and "impressions" in taken.dataset.tables:
+        shown = queried(store, taken.dataset.tables["impressions"])  # a ranker reads the words of searches
+        taken = taken._replace(dataset=replace(taken.dataset, tables={**taken.dataset.tables, "impressions": shown}))
     if not len(taken.dataset.events):
         raise BadData(f"{store.database.said} holds no events to learn from; `interplay ingest FILES --store ...`")
     run.progress("snapshot", {"said": f"{len(taken.dataset.events):,} events"})

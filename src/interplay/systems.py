@@ -669,14 +669,14 @@ ROWS: tuple[System, ...] = (
     ),
     System(
         name="simulators",
-        about="People who answer pages: learnt from a log, with known truth, or recorded; each with a report",
+        about="People who answer pages: learnt from ratings, recorded, or stylised; the first two held against a log",
         command="interplay bench simulators --table",
         kind="world",
         paper="After RecSim, RecoGym, KuaiSim, Agent4Rec, and what is wrong with them",
     ),
     System(
         name="ctr-benchmarks",
-        about="Every click predictor on one public split, beside what was published of it",
+        about="Click predictors over fields, optinter and boosted trees on one public split, beside published figures",
         command="interplay bench frappe --table",
         kind="benchmark",
         paper="Zhu et al., BARS, SIGIR 2022",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
+from interplay.data.coder import Coder
 from interplay.data.examples import Examples, candidates
 from interplay.data.features import FeatureView
 from interplay.data.keyed import key, keyed
@@ -66,6 +69,28 @@ def test_what_cannot_be_meant_is_refused(columns, sentence):
         Examples.of(from_frames("x", tables={"examples": pl.DataFrame(columns)}))
 
 
+@pytest.mark.parametrize(
+    ("column", "found"),
+    [([0, 2, 2, 1], "is 2 in 2 rows"), ([0.5, 1.0, None, 0.0], "is 0.5 in 1 rows"), ([1, -1, 1, -1], "is -1 in 2 rows"),
+     ([1.0, float("inf"), 0.0, 0.0], "is inf in 1 rows"), (["1", "yes", "", "0"], "is 'yes' in 1 rows"),
+     ([[1], [0], [1], [0]], r"is \[1\] in 4 rows")],
+)  # fmt: skip
+def test_a_label_says_what_happened_and_nothing_else(column, found):
+    table = pl.DataFrame({"label_buy": column, "device": ["tv", "tv", "phone", "phone"]})
+    with pytest.raises(BadData, match=f"column 'label_buy' of examples {found}; expected 1 where it happened, 0"):
+        Examples.of(from_frames("x", tables={"examples": table}))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [[1, 0, None], [True, False, None], ["1", "0", ""], ["1.0", "0.0", None], [1.0, 0.0, float("nan")],
+     pl.Series(["1", "0", None], dtype=pl.Categorical)],
+)  # fmt: skip
+def test_a_label_may_be_a_number_a_truth_value_or_their_words(column):
+    examples = Examples.of(from_frames("x", tables={"examples": pl.DataFrame({"label": column, "hour": [1, 2, 3]})}))
+    np.testing.assert_array_equal(examples.labels["label"], np.array([1, 0, np.nan], np.float32))
+
+
 def test_a_log_of_ratings_becomes_likes_with_histories_strictly_before():
     data = shop()
     examples = Examples.of(data)
@@ -106,6 +131,30 @@ def test_impressions_are_joined_with_what_followed_them():
     assert [data.items[i] for i in examples.fields["item"]] == ["rug", "pot"], "what was not seen is no example"
     assert examples.labels["buy"].tolist() == [0.0, 1.0] and examples.labels["view"].tolist() == [0.0, 0.0]
     assert examples.sequences["history"].lengths.tolist() == [1, 1], "the purchase itself came later"
+
+
+def test_the_words_of_a_search_are_the_same_fields_in_training_and_in_serving():
+    shown = pl.DataFrame({
+        "request_id": ["r1", "r1", "r2", "r3"], "user_id": ["ann", "ann", "bob", "bob"],
+        "item_id": ["rug", "pot", "pot", "tea"], "timestamp": [18, 18, 30, 31],
+        "query": ["a big Red pot", "a big Red pot", None, "one two three four five"],
+    })  # fmt: skip
+    log = {**LOG, "event_type": ["view", "view", "buy", "view", "view"], "request_id": ["", "", "r1", "", "r2"]}
+    data = from_frames("shop", log, {"item_id": ["tea", "cup", "pot", "rug"]}, tables={"impressions": shown})
+    taught = Examples.of_impressions(data)
+    none = -1
+    assert [taught.fields[f"query.{w}"].tolist() for w in (1, 2, 3, 4)] == [
+        [key("pot"), key("pot"), none, key("five")], [key("red"), key("red"), none, key("four")],
+        [key("big"), key("big"), none, key("three")], [none, none, none, key("two")],
+    ]  # fmt: skip
+    coder = Coder.fit(taught)
+    asked = replace(Requests.of(data, np.array([0]), at=np.array([40])), query=["RED pot!"])
+    served = candidates(FeatureView(data), asked, np.array([[0, 1]]), **coder.asks)
+    assert [served.fields[f"query.{w}"].tolist() for w in (1, 2, 3)] == [[key("pot")] * 2, [key("red")] * 2, [none] * 2]
+    feed = candidates(FeatureView(data), replace(asked, query=None), np.array([[0, 1]]), **coder.asks)
+    assert (coder.code(feed).fields[:, coder.fields.index("query.1")] == coder.codes("query.1", np.array([none]))).all()
+    silent = replace(data, tables={"impressions": shown.with_columns(query=pl.lit(None, pl.String))})
+    assert not any(name.startswith("query") for name in Examples.of_impressions(silent).fields)
 
 
 def test_a_task_of_ratings_is_learnt_from_ratings_also_once_pages_were_shown(monkeypatch):

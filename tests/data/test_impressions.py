@@ -9,7 +9,7 @@ import pytest
 from interplay.data.examples import Examples
 from interplay.data.pages import Pages
 from interplay.data.store.happened import Happened
-from interplay.data.store.impressions import impressions, keep
+from interplay.data.store.impressions import impressions, keep, queried
 from interplay.data.store.loading import ingest
 from interplay.data.store.people import merge_people
 from interplay.data.store.snapshot import snapshot
@@ -50,6 +50,15 @@ def test_a_snapshot_brings_what_rankers_and_policies_learn_from(store):
     assert examples.labels["click"].tolist() == [0.0, 1.0, 0.0], "what is known not to have been seen is left out"
 
 
+def test_the_words_of_a_search_stand_beside_what_was_shown_for_it(store):
+    keep(store, SHOWN)
+    for request, query in (("q1", "red lamp"), ("q2", None), ("gone", "tea")):
+        store.answered.traced(request, lambda query=query: {"query": query, "stages": []}, user="ada", time=10)
+    store.database.flush()
+    assert queried(store, impressions(store))["query"].to_list() == ["red lamp", "red lamp", None, None]
+    assert queried(store, impressions(store).clear()).columns[-1] == "query"
+
+
 def test_pages_that_nobody_has_answered_yet_say_so(store):
     keep(store, SHOWN)
     store.append([click("a", "tea", None, time=5)])
@@ -70,6 +79,19 @@ def test_a_file_of_impressions_is_ingested_and_bad_chances_refused_by_row(store,
     report = ingest(store, tmp_path / "shown.csv")
     assert report.refused == 2 and len(impressions(store)) == 2
     assert set(impressions(store)["policy"]) == {"soft"}
+
+
+@pytest.mark.parametrize("policy", [None, [None] * 4, [None, "", " ", None], ["soft", None, "soft", "soft"]])
+def test_a_policy_that_nobody_named_stays_unnamed(store, policy):
+    frame = SHOWN.drop("policy") if policy is None else SHOWN.with_columns(pl.Series("policy", policy, pl.String))
+    keep(store, frame)
+    assert impressions(store)["policy"].to_list() == [(p or "").strip() for p in policy or [""] * 4]
+
+
+def test_a_file_without_a_policy_names_nobody_after_the_file(store, tmp_path):
+    SHOWN.drop("policy").write_csv(tmp_path / "shown.csv")
+    ingest(store, tmp_path / "shown.csv")
+    assert set(impressions(store)["policy"]) == {""}
 
 
 def test_what_cannot_be_impressions_is_refused(store):

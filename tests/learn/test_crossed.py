@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from interplay.learn.crossed import Crossed
+from interplay.learn.crossed import LEAST, Crossed
 
 FIELDS = np.array([[1, 1, 0], [1, 1, 2], [1, 2, 1], [2, 1, 1], [2, 1, 1], [0, 2, 2]], np.int32)
 SIZES, PAIRS = (3, 3, 3), np.array([[0, 1], [0, 2], [1, 2]])
@@ -24,6 +24,20 @@ def test_what_one_row_made_is_hidden_from_that_row():
     blind = crossed.blinded(ids, 1.0, rng)
     assert blind[2].tolist() == [0, 1, 2] and blind[3].tolist() == ids[3].tolist()
     np.testing.assert_array_equal(crossed.blinded(ids, 0.0, rng), ids)
+
+
+def test_where_no_row_is_alone_others_are_hidden_so_that_the_rare_rows_learn_too():
+    few = np.repeat(np.array([[0, 0, 1], [0, 1, 1], [1, 1, 1]], np.int32), [2, 4, 4], axis=0)
+    crossed = Crossed.fit(few, SIZES, PAIRS[:1])
+    assert crossed.hiding.tolist() == [0, LEAST, LEAST, LEAST]
+    ids = np.tile(crossed.ids(few), (2000, 1))
+    share = (crossed.blinded(ids, 0.5, np.random.default_rng(0)) == 0).mean()
+    assert abs(share - 0.5 * LEAST) < 0.01
+    assert crossed.of(np.array([0])).hiding.tolist() == crossed.hiding.tolist()
+    floored = Crossed.fit(few, SIZES, PAIRS[:1], floor=3)  # two rows of ten are rare anyway, one more is wanted
+    np.testing.assert_allclose(floored.hiding, [0, 0.125, 0.125])
+    assert Crossed.fit(FIELDS, SIZES, PAIRS).hiding.max(initial=0) == 1, "a third is made by one row: enough"
+    assert (Crossed.fit(FIELDS, SIZES, PAIRS).hiding[Crossed.fit(FIELDS, SIZES, PAIRS).ids(FIELDS)[3]] < 1).all()
 
 
 def test_some_pairs_alone_and_the_most_frequent_alone_keep_their_meaning():

@@ -13,6 +13,7 @@ from interplay.data.examples import Examples
 from interplay.data.tables import from_frames
 from interplay.errors import UnknownName
 from interplay.learn.descend import Descent
+from interplay.learn.ranked import sigmoid
 from interplay.learn.tabular import batch_of
 from interplay.metrics import auc, logloss
 from interplay.models.crossing import CROSSES, METHODS, SNAPSHOTS, Crossing, CrossingConfig, Network, within
@@ -87,6 +88,28 @@ def test_hiding_a_combination_from_its_one_row_makes_honest_probabilities():
         for b in (0.5, 0.0)
     )
     assert blind[0] > seeing[0] and blind[1] < seeing[1] - 0.1
+
+
+@pytest.mark.parametrize("size", [60, 20], ids=["few-rows-of-a-pair", "many-rows-of-a-pair"])
+def test_a_pair_never_seen_in_training_is_judged_as_without_memory(size):
+    rng, drawn, n = np.random.default_rng(3), np.random.default_rng(7), 6000
+    user, item = rng.integers(0, size, n), rng.integers(0, size, n)
+    taste, charm, luck = drawn.normal(0, 1.5, size), drawn.normal(0, 1.5, size), drawn.normal(0, 2, (size, size))
+    new = (7 * user + 3 * item) % 5 == 0
+    p = sigmoid(taste[user] + charm[item] + luck[user, item])
+    table = pl.DataFrame({
+        "user_id": user, "item_id": item, "label": rng.random(n) < p,
+        "split": np.where(new, "test", np.where(rng.random(n) < 0.75, "train", "valid")),
+    })  # fmt: skip
+    whole = from_frames("shop", tables={"examples": table})
+    learnt = from_frames("shop", tables={"examples": table.filter(pl.col("split") != "test")})
+    base, own = (Crossing(replace(QUICK, method=m)).fit(learnt, run=Run(seed=1)) for m in ("naive", "memorize"))
+    rows = own.examples(whole)
+    rows = rows.take(rows.part == 2)
+    assert (own.crossed.ids(own.learnt.coder.code(rows).fields) == 0).all(), "none of them is known"
+    said, plain, label = own.predict(rows)["label"], base.predict(rows)["label"], rows.labels["label"]
+    assert np.abs(said - plain).mean() < 0.13, "what is remembered of another pair is .2 away"
+    assert logloss(label, said) < logloss(label, plain) + 0.03
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -53,7 +53,7 @@ def test_one_run_judges_every_way_and_the_table_shows_them(monkeypatch):
     assert {"rails|rule|gain", "rails|items|seen", "rails|page|gain"} <= set(told["metrics"])
     assert 0 < told["facts"]["same things when stirred"] <= 1
     text = paging.table(page, {("small", 0): {**told, "seed": 0}}, Path())
-    assert "| pagellm |" in text and "| swap |" in text and "are among the candidates" in text
+    assert "| pagellm |" in text and "| swap |" in text and "is among the candidates" in text
     assert "| pagellm, crowding 1.3 |" in text and "| listwise, then mmr 0.9 |" in text
     assert "order would be served" in text or "the policy serves" in text
     assert "± " in next(line for line in text.splitlines() if line.startswith("| relevance |"))

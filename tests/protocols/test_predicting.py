@@ -9,7 +9,7 @@ import pytest
 from interplay import reporting, results
 from interplay.benches import BENCHES, Bench, Entry
 from interplay.evaluate.labelled import JudgedExamples, parse
-from interplay.learn.ranked import sigmoid
+from interplay.metrics import auc
 from interplay.protocols import predicting
 from test_contract import labelled
 
@@ -23,12 +23,13 @@ def told(tmp_path_factory) -> tuple[str, dict, object]:
     root = tmp_path_factory.mktemp("results")
     rows = (
         Entry(system="lr", settings={"descent": QUICK["descent"]}, seeds=(0, 1), trials=2),
-        Entry(system="dnn", settings=QUICK, published={"auc": 0.9}, source="elsewhere"),
-        Entry(system="optinter", settings=SEARCH),
+        Entry(system="dnn", settings=QUICK, published={"auc": 0.9}, source="elsewhere", column="networks"),
+        Entry(system="optinter", settings=SEARCH, column="networks"),
     )
     metrics = ("auc:click", "auc_valid:click", "logloss_valid:buy", "parameters", "epochs", "ms")
     page = Bench(name="clicks", version=1, about="**Clicks**.", data="small", kind="ranking", split="given", on="train",
-                 entries=rows, baseline="lr", metrics=metrics, note="Said below.")  # fmt: skip
+                 entries=rows, baseline="lr", rivals={"networks": "optinter"}, metrics=metrics,
+                 note="Said below.")  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BENCHES, "clicks", page)
         patch.setenv("INTERPLAY_RESULTS", str(root))
@@ -48,17 +49,53 @@ def test_the_paired_interval_comes_of_the_labels_kept_beside_the_logits(told):
     shown, held, root = told
     head, dnn, lr = lines(shown, "system")[0], lines(shown, "`dnn`")[0], lines(shown, "`lr`")[0]
     at = head.index("AUC against `lr`")
-    frames = [pl.read_parquet(root / held["lr", seed]["users"]["file"]) for seed in (0, 1)]
-    other = pl.read_parquet(root / held["dnn", 0]["users"]["file"])
-    label, group = frames[0]["label_click"].to_numpy(), frames[0]["group"].to_numpy()
+    frames = {key: pl.read_parquet(root / record["users"]["file"]) for key, record in held.items()}
+    label, group = frames["lr", 0]["label_click"].to_numpy(), frames["lr", 0]["group"].to_numpy()
     assert set(np.unique(label)) <= {-1.0, 0.0, 1.0} and len(np.unique(group)) > 1
-    one, two = (
-        JudgedExamples(labels={"click": label}, said={"click": sigmoid(z)}, group=group, metrics=parse("auc")).mean()
-        for z in (other["logit_click"].to_numpy(), np.mean([f["logit_click"].to_numpy() for f in frames], axis=0))
-    )
-    assert float(dnn[at].split()[0]) == pytest.approx(one["auc"] - two["auc"], abs=2e-3)  # logits are halves
+    area = {key: auc(label[label >= 0], f["logit_click"].to_numpy()[label >= 0]) for key, f in frames.items()}
+    gap = area["dnn", 0] - (area["lr", 0] + area["lr", 1]) / 2
+    assert float(dnn[at].split()[0]) == pytest.approx(gap, abs=1e-4)
     assert lr[at] == "" and dnn[head.index("published")] == ".9000 (elsewhere)" and lr[head.index("trials")] == "2"
     assert "Said below." in shown
+
+
+def test_a_group_with_a_rival_is_compared_with_it_too(told):
+    shown, *_ = told
+    head = lines(shown, "system")[0]
+    own, other = head.index("AUC against `lr`"), head.index("AUC against `optinter`")
+    lr, dnn, pairs = (lines(shown, f"`{name}`")[0] for name in ("lr", "dnn", "optinter"))
+    assert lr[other] == pairs[other] == "", "another group, and the rival itself"
+    least, rival = (float(row[own].split()[0]) for row in (dnn, pairs))
+    assert float(dnn[other].split()[0]) == pytest.approx(least - rival, abs=2e-4)
+
+
+def test_seeds_are_compared_by_their_mean_auc_and_not_as_one_ensemble(tmp_path):
+    rng = np.random.default_rng(0)
+    label, group = rng.integers(0, 2, 400).astype(np.float16), rng.integers(0, 30, 400).astype(np.int32)
+    page = Bench(name="noise", version=1, about="Noise.", data="none", kind="ranking", baseline="lr", metrics=("auc",),
+                 entries=(Entry(system="lr", seeds=(0, 1, 2)), Entry(system="dnn")))  # fmt: skip
+    held, logits = {}, {}
+    for entry in page.entries:
+        for seed in entry.seeds:
+            logits[entry.label, seed] = z = (label + rng.normal(0, 2, 400)).round(1).astype(np.float16)
+            pl.DataFrame({"logit_click": z.astype(np.float32), "label_click": label.astype(np.float32), "group": group}
+                         ).write_parquet(tmp_path / f"{entry.label}-{seed}")  # fmt: skip
+            held[entry.label, seed] = {"metrics": {"auc": auc(label, z)}, "facts": {"fit": 1.0}, "protocol": {},
+                                       "users": {"file": f"{entry.label}-{seed}"}}  # fmt: skip
+    several = [logits["lr", seed] for seed in range(3)]
+
+    def gap(rows) -> float:
+        return auc(label[rows], logits["dnn", 0][rows]) - np.mean([auc(label[rows], z[rows]) for z in several])
+
+    judged = JudgedExamples(labels={"click": label}, said={}, group=group, metrics=parse("auc"))
+    all_of_them = np.arange(400)
+    slow = [gap(all_of_them), *np.percentile([gap(r) for r in judged.resamples(0, 200)], [2.5, 97.5])]
+    cell = lines(predicting.table(page, held, tmp_path), "`dnn`")[0][2]
+    told = [float(v.strip("[],")) for v in cell.split()]
+    assert told == pytest.approx(slow, abs=1e-4)
+    assert auc(label, np.mean(several, axis=0)) > np.mean([auc(label, z) for z in several]) + 0.05, (
+        "an ensemble's is not"
+    )
 
 
 def test_figures_of_the_validation_part_and_what_is_kept_stand_in_the_table(told):

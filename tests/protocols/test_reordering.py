@@ -9,6 +9,7 @@ import pytest
 from interplay import reporting, results
 from interplay.benches import BENCHES, Bench, Entry
 from interplay.data.split import split
+from interplay.fitted import built
 from interplay.protocols import outcomes, reordering
 from interplay.types import TEST, TRAIN, VALID
 from models.test_outcomes import rated
@@ -57,6 +58,20 @@ def test_measures_among_a_few_and_of_a_new_order():
     assert reordering.gain(np.zeros((1, 3)), right)[0] == pytest.approx(1 / np.log2(3))
 
 
+def test_a_floor_puts_candidates_in_the_order_of_its_list_of_all_things():
+    data = crowd()
+    parts = split(data, "last-out")
+    asked = reordering.Asked.of(parts, 20)
+    items = np.column_stack([asked.truth, reordering.drawn(asked, np.random.default_rng(0))])[:, :6]
+    items[0, 5] = -1
+    model = built("popular").fit(parts.fitted("train+valid"))
+    said = reordering.places(model, data.n_items, asked.requests, items, block=7)
+    for i, row in enumerate(model.retrieve(asked.requests, data.n_items).items):
+        order = {int(item): at for at, item in enumerate(row) if item >= 0}
+        assert said[i].tolist() == [-order[item] if item in order else -np.inf for item in items[i].tolist()]
+    assert said[0, 5] == -np.inf
+
+
 def test_newcomers_are_tested_on_their_own(tmp_path):
     """Over everybody the two rows are level; among newcomers one is far ahead."""
     few = np.arange(200) % 4 == 0
@@ -79,7 +94,8 @@ def test_newcomers_are_tested_on_their_own(tmp_path):
     [
         ("outcomes", "outcomes", (Entry(system="lookup"), Entry(system="infnet", settings=QUICK),
                                   Entry(system="din", label="apart", settings={**QUICK, "apart": True}))),
-        ("reordering", "next", (Entry(system="din", settings=QUICK), Entry(system="aw-moe", settings=QUICK))),
+        ("reordering", "next", (Entry(system="din", settings=QUICK), Entry(system="aw-moe", settings=QUICK),
+                                Entry(system="markov"))),
     ],
 )  # fmt: skip
 def test_rows_are_judged_recorded_and_shown(kind, name, rows, tmp_path, monkeypatch):
@@ -94,6 +110,8 @@ def test_rows_are_judged_recorded_and_shown(kind, name, rows, tmp_path, monkeypa
     for entry in rows:
         record = results.run_row(name, entry.label, 0)
         assert all(np.isfinite(v) for v in record["metrics"].values())
+        if entry.system == "markov":  # its own list in its own order
+            assert record["metrics"]["reranked"] == record["metrics"]["base"]
     shown = reporting.table(name)
     assert all(f"`{entry.label}`" in shown for entry in rows) and "**Small**." in shown
     tested = shown[shown.index(f"against {rows[0].label}") :]

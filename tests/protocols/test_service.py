@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from interplay.protocols.service import _made, paced
+from interplay.protocols import service
+from interplay.protocols.service import _asked, _made, paced, per_answer
 
 
 class Slow(BaseHTTPRequestHandler):
@@ -23,7 +24,7 @@ class Slow(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         time.sleep(0.2)
         body = b'{"ok": true}'
-        self.send_response(500 if self.path == "/wrong" else 200)
+        self.send_response(500 if self.path == "/wrong" or "user_id=u1&" in self.path else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -51,6 +52,19 @@ def test_calls_are_made_at_their_pace_whatever_comes_back(server):
 def test_an_answer_that_is_no_success_counts_as_failed(server):
     _, failed = asyncio.run(paced(server, lambda i: "/wrong" if i % 2 else "/", 50, 10))
     assert failed == 5
+
+
+def test_the_cpu_is_shared_among_answers_and_a_refusal_is_none(server, monkeypatch):
+    monkeypatch.setattr(service, "WARM", 0)
+    spent = iter((0.0, 0.5, 2.0, 3.0))
+    server.cpu = lambda: next(spent)
+    told = asyncio.run(_asked(server, 2, 20, 1))
+    shown = per_answer(told)
+    assert shown["noop_answer_cpu_ms"] == pytest.approx(500 / 20) and 0 < told["live_failed"] < 20
+    assert shown["live_answer_cpu_ms"] == pytest.approx(1000 / (20 - told["live_failed"]))
+    assert "live_cpu_ms" not in shown and set(told) - set(shown) == {"live_cpu_ms", "noop_cpu_ms"}
+    assert np.isnan(per_answer({"live_cpu_ms": 9.0, "live_n": 5, "live_failed": 5})["live_answer_cpu_ms"])
+    assert per_answer({"http_event_cpu_ms": 0.1}) == {"http_event_cpu_ms": 0.1}
 
 
 def test_the_generated_shop_has_tastes_and_a_head(tmp_path):

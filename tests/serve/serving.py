@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
 from interplay.cascade.cascade import Cascade
-from interplay.cascade.parts import Source
+from interplay.cascade.parts import Ranking, Source
+from interplay.fitted import built as system
 from interplay.models.counts import Popular, Trending
 from interplay.serve.engine import Engine
-from interplay.types import Dataset, Events, Ids
+from interplay.types import Dataset, Events, Ids, Run
 
 DAY = 86_400_000_000
 NOW = 1_700_000_000_000_000
@@ -62,3 +65,16 @@ def built(dataset: Dataset, **more: object) -> Engine:
     if dataset.events.time is not None:
         sources["trending"] = Source(retriever=Trending(), says="What people touch of late")
     return Engine(dataset, Cascade(sources).fit(dataset), clock=lambda: NOW, **more)  # type: ignore[arg-type]
+
+
+def judged(ranker: str = "aw-moe", **more: object) -> Engine:
+    """The shop with ratings, its feed ordered by a ranker that says what it looked at."""
+    dataset = shop()
+    own = dataset.events.item % 4 == dataset.events.user % 4
+    dataset = replace(dataset, events=replace(dataset.events, value=np.where(own, 5, 1).astype(np.float32)))
+    told = {"tasks": {"like": ">=4"}, "descent": {"epochs": 2, "batch": 128}, "explained": 2}
+    cascade = Cascade(
+        {"popular": Source(retriever=Popular(), says="What most people touched")},
+        ranking=Ranking(ranker=system(ranker, told), name=ranker),
+    ).fit(dataset, run=Run(seed=0))  # fmt: skip
+    return Engine(dataset, cascade, clock=lambda: NOW, **more)  # type: ignore[arg-type]

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
-import numpy as np
 import pytest
 from browsing import PHONE, opened, say, serving
 from playwright.sync_api import expect
-from serving import NOW, shop
-
-from interplay.cascade.cascade import Cascade
-from interplay.cascade.parts import Ranking, Source
-from interplay.fitted import built as system
-from interplay.models.counts import Popular
-from interplay.serve.engine import Engine
-from interplay.types import Run
+from serving import judged
 
 pytestmark = pytest.mark.browser
 
@@ -132,19 +123,6 @@ def test_the_page_can_be_made_more_varied(browser, served):
         expect(dialog.locator(".stage").nth(4)).to_contain_text("at most 1 of one kind")
 
 
-def judged():
-    """The shop with ratings, its feed ordered by a mixture of experts that says what it looked at."""
-    dataset = shop()
-    own = dataset.events.item % 4 == dataset.events.user % 4
-    dataset = replace(dataset, events=replace(dataset.events, value=np.where(own, 5, 1).astype(np.float32)))
-    told = {"tasks": {"like": ">=4"}, "descent": {"epochs": 2, "batch": 128}, "explained": 2}
-    cascade = Cascade(
-        {"popular": Source(retriever=Popular(), says="What most people touched")},
-        ranking=Ranking(ranker=system("aw-moe", told), name="aw-moe"),
-    ).fit(dataset, run=Run(seed=0))  # fmt: skip
-    return Engine(dataset, cascade, clock=lambda: NOW)
-
-
 def test_debug_mode_shows_the_experts_of_a_person_and_what_each_event_did_to_them(browser):
     with serving(judged()) as served, opened(browser, served, "u31") as page:
         page.locator("#heroes [data-why]").first.click()
@@ -159,3 +137,11 @@ def test_debug_mode_shows_the_experts_of_a_person_and_what_each_event_did_to_the
         expect(told).to_have_count(2)
         before, instead = (float(n.replace("−", "-")) for n in told.first.locator("b").all_inner_texts())
         assert before != instead
+
+
+def test_debug_mode_shows_the_fields_and_the_events_that_an_outcome_looked_at(browser):
+    with serving(judged("infnet")) as served, opened(browser, served, "u31") as page:
+        dialog = drawer(page)
+        rank = dialog.locator(".stage", has_text="Looked at most for like")
+        shares = rank.locator(".bars", has_text=re.compile("no. \\d+"))  # events of the past have titles
+        expect(shares.locator(".n")).to_have_text([re.compile("^(under )?[0-9.]+ %$")] * 4)

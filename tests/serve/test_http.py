@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 from fastapi.testclient import TestClient
-from serving import NOW, built, shop
+from serving import NOW, built, judged, shop
 
 import interplay.serve
 from interplay.data.store.store import Store
@@ -84,6 +84,23 @@ def test_lists_carry_what_is_needed_to_ask_why_and_to_go_on(client):
     assert not set(ids(first)) & set(ids(second)) and all(i["price"] < 40 for i in second["items"])
     again = client.get("/v1/recommendations", params={"user_id": "u3", "draw": int(first["draw"], 16)})
     assert again.json()["draw"] == first["draw"]
+
+
+@pytest.mark.parametrize("ranker", ["aw-moe", "infnet"])
+def test_what_a_ranker_looked_at_is_told_by_the_ids_and_titles_of_things(ranker):
+    with TestClient(create_app(judged(ranker))) as client:
+        answer = client.get("/v1/recommendations?user_id=u3&k=3").json()
+        told = client.get(f"/v1/traces/{answer['request_id']}").json()["items"][0]
+        titles = dict(zip(DATA.items.names, DATA.catalogue["title"].to_list(), strict=True))
+        past = {DATA.items[i] for i in DATA.histories(DATA.users.index(["u3"]))["item"].tolist()}
+    events = told["gate"]["events"] if ranker == "aw-moe" else told["looked"]["like"]["events"]
+    assert len(events) == 2 and {e["item"] for e in events} <= past
+    assert all(e["title"] == titles[e["item"]] for e in events)
+    if ranker == "infnet":
+        assert set(told["looked"]) == {"like"} and all(0 < e["share"] <= 1 for e in events)
+        assert {e["history"] for e in events} <= {"history", "history.liked", "history.disliked"}
+        fields = told["looked"]["like"]["fields"]
+        assert len(fields) == 2 and all(isinstance(f["field"], str) and 0 < f["share"] <= 1 for f in fields)
 
 
 def test_a_history_of_ones_own_replaces_the_stored_one(client):

@@ -61,6 +61,7 @@ class Bench:
     select: str = "ndcg@20"  # what epochs are chosen by, on validation
     metrics: tuple[str, ...] = ("recall@20", "ndcg@20")
     baseline: str = "popular"
+    rivals: Mapping[str, str] = field(default_factory=dict)  # ranking: group -> the row it is also compared with
     relevant: float | None = None  # search: grades from here on count 1, others 0; None keeps the grades
     note: str = ""
 

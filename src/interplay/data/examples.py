@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,12 +22,14 @@ from interplay.data.checks import PARTS
 from interplay.data.features import DISLIKED, LIKED, FeatureView, rated
 from interplay.data.keyed import MISSING, keyed, keys_of
 from interplay.errors import BadData, BadSetting, unknown
+from interplay.ops.text import words
 from interplay.types import EMPTY, Array, Dataset, Ragged, Requests
 
 log = logging.getLogger("interplay.data")
 
 HISTORY = 100  # last items of a history that examples carry, in training and in serving alike
 ENOUGH = 100  # outcomes from which on impressions say more than the log; fewer do where half of the log are such
+WORDS = 4  # last words of a query that are fields: `query.1` is its last one
 USER, ITEM = "user", "item"  # fields that hold indices of the dataset's own spaces
 RULE = re.compile(r"(>=|<=)\s*(-?[0-9]+(?:\.[0-9]+)?)")
 RESERVED = ("split", "timestamp", "request_id", "group")
@@ -127,7 +129,7 @@ class Examples:
         Floats are numbers, lists called history or *_history hold items, anything else is a category (of another list
         its first). user_id and item_id (or user and item) become the fields `user` and `item`, as indices; split,
         timestamp, request_id and group are what they are elsewhere.
-        Errors: BadData without a label, or with a split that is no part.
+        Errors: BadData without a label, with a label that is neither 0, 1 nor missing, or with a split that is no part.
         """
         t = dataset.tables["examples"]
         named = {c.removeprefix("label_"): c for c in t.columns if c == "label" or c.startswith("label_")}
@@ -157,7 +159,7 @@ class Examples:
                 fields[column.name] = keyed(column)
         return Examples(
             fields=fields, numbers=numbers, sequences=sequences, group=_groups(t, fields), part=parts_of(t),
-            labels={task: _number(t[c]) for task, c in named.items()},
+            labels={task: _outcome(t[c]) for task, c in named.items()},
             at=t["timestamp"].cast(pl.Int64).to_numpy() if "timestamp" in t.columns else None,
             said="the examples table",
         )  # fmt: skip
@@ -184,7 +186,8 @@ class Examples:
     def of_impressions(dataset: Dataset, *, view: FeatureView | None = None, vectors: Collection[str] = ()) -> Examples:
         """Every item that was shown, and for each kind of event whether it followed under the same request.
 
-        Items that are known not to have been seen are left out. Errors: BadData where no event names its request.
+        Items that are known not to have been seen are left out. The words of a search are fields where the column
+        `query` says what was asked. Errors: BadData where no event names its request.
         """
         t, e = dataset.tables["impressions"], dataset.events
         if "request_id" not in e.context:
@@ -204,7 +207,10 @@ class Examples:
             followed = shown.join(who.with_columns(hit=True), on=["request", "item"], how="left", maintain_order="left")
             labels[kind] = followed["hit"].fill_null(False).cast(pl.Float32).to_numpy()
         at = t["timestamp"].cast(pl.Int64).to_numpy()
-        made = moments(view or FeatureView(dataset), user, item, at, vectors=vectors)
+        query = t["query"].cast(pl.String).to_list() if "query" in t.columns else []
+        made = moments(
+            view or FeatureView(dataset), user, item, at, query=query if any(query) else None, vectors=vectors
+        )  # fmt: skip
         group = requests.rank("dense").cast(pl.Int64).to_numpy()
         return replace(made, labels=labels, group=group, part=parts_of(t), said="impressions and what followed them")
 
@@ -296,9 +302,9 @@ def candidates(
     """One example for each place of `items` (int[n, k]), row by row, with what was known at the request's moment.
 
     Of `fields`, `numbers` and `sequences` only those named are made (None: all, with the tables of `vectors`): `user`,
-    `item`, `user.NAME`, `item.NAME`, `context.NAME`, `user_log.NAME`, `item_log.NAME`, `vector.TABLE.PLACE`. A name
-    without such a prefix is looked for in the request's context, then in the catalogue, then among what is known of the
-    user.
+    `item`, `user.NAME`, `item.NAME`, `context.NAME`, `user_log.NAME`, `item_log.NAME`, `vector.TABLE.PLACE`, and where
+    requests have queries their last words, `query.1` (the last), `query.2` ... A name without such a prefix is looked
+    for in the request's context, then in the catalogue, then among what is known of the user.
     """
     history = requests.history
     if requests.at is not None and "time" in history:
@@ -315,6 +321,9 @@ def candidates(
     if view is not None:
         told = {a.split(".", 1)[1].rpartition(".")[0] for a in asked or () if a.startswith("vector.")}
         made |= _vectors(view, flat, [t for t in told if t in view.dataset.vectors] if asked is not None else vectors)
+    if requests.query is not None and (asked is None or any(a.startswith("query.") for a in asked)):
+        for name, column in _spoken(requests.query).items():
+            made[name] = np.broadcast_to(column[:, None], shape).reshape(-1)
     for name, column in given.items():
         if column.dtype.kind not in "biuf":
             made[f"context.{name}"] = np.repeat(keyed(column), shape[1])
@@ -355,6 +364,14 @@ def _vectors(view: FeatureView, items: Array, tables: Collection[str]) -> dict[s
     return {f"vector.{name}": c for table in tables for name, c in view.vectors(table, items).items()}
 
 
+def _spoken(queries: Sequence[str | None]) -> dict[str, Array]:
+    """int64[n] each: the keys of the last words of each query, the last one first."""
+    said = {query: words(query or "")[::-1] for query in set(queries)}
+    none = [None] * WORDS
+    rows = np.array([[*said[query], *none][:WORDS] for query in queries], object).reshape(-1, WORDS)
+    return {f"query.{place + 1}": keyed(column) for place, column in enumerate(rows.T)}
+
+
 def _joined(
     view: FeatureView | None, requests: Requests, items: Array, asked: Collection[str] | None
 ) -> dict[str, Array]:
@@ -386,11 +403,12 @@ def _joined(
 
 def moments(
     view: FeatureView, user: Array, item: Array, at: Array | None, *, ends: Array | None = None,
-    vectors: Collection[str] = (),
+    query: Sequence[str | None] | None = None, vectors: Collection[str] = (),
 ) -> Examples:  # fmt: skip
     """Examples without labels: each user with one item at one moment, joined as a request for that item would be.
 
     `ends` (int64[n]) are the places in the log where the users' histories end; by default, the first event at `at`.
+    `query` is what each moment asked for, None for nothing.
     """
     events = view.dataset.events
     if ends is None:
@@ -401,7 +419,7 @@ def moments(
     places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], ends - starts)
     columns = {k: c[places] for k, c in events.history_columns().items() if k in ("item", "value", "kind")}
     history = Ragged(offsets=offsets, columns=columns)
-    requests = Requests(user=user.astype(np.int32), history=history, at=at)
+    requests = Requests(user=user.astype(np.int32), history=history, query=query, at=at)
     return candidates(view, requests, item[:, None], vectors=vectors)
 
 
@@ -453,6 +471,27 @@ def _number(column: pl.Series) -> Array:
     out = np.array(column.cast(pl.Float32, strict=False).fill_null(np.nan).to_numpy(), np.float32)
     out[~np.isfinite(out)] = np.nan
     return out
+
+
+def _outcome(column: pl.Series) -> Array:
+    """float32[n]: 1 where it happened, 0 where it did not, NaN where that is not known (None, NaN or "").
+
+    Errors: BadData for any other value.
+    """
+    told = column.cast(pl.String) if column.dtype in (pl.Categorical, pl.Enum) else column
+    told = told.replace("", None) if told.dtype == pl.String else told
+    plain = not (told.dtype.is_nested() or told.dtype.is_temporal())
+    number = told.cast(pl.Float32, strict=False) if plain else pl.Series([None] * len(told), dtype=pl.Float32)
+    odd = told.filter(
+        told.is_not_null() & ~number.is_in([0.0, 1.0]).fill_null(False) & ~number.is_nan().fill_null(False)
+    )
+    if len(odd):
+        raise BadData(
+            f"column {column.name!r} of examples is {odd.to_list()[0]!r} in {len(odd):,} rows; expected 1 where it "
+            "happened, 0 where it did not, nothing where that is not known. Turn its values into these, one column "
+            "label_TASK for each outcome"
+        )
+    return np.array(number.fill_null(np.nan).to_numpy(), np.float32)
 
 
 def _listed(column: pl.Series, dataset: Dataset) -> Ragged:

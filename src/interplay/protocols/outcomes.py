@@ -137,7 +137,7 @@ def _cells(entry: Entry, own: Sequence[Mapping[str, Any]]) -> list[str]:
         for measure in ("auc", "gauc", "logloss"):
             figures = [r["metrics"][f"{measure}:{task}"] for r in own]
             spread = f" ± {np.std(figures, ddof=1):.4f}".replace("0.", ".", 1) if len(figures) > 1 else ""
-            cells.append(f"{np.mean(figures):.4f}".replace("0.", ".", 1) + (spread if measure == "auc" else ""))
+            cells.append(f"{np.mean(figures):.4f}".replace("0.", ".", 1) + spread)
     cells.append("" if entry.trials is None else str(entry.trials))
     cells.append(f"{np.mean([r['facts']['parameters'] for r in own]):,.0f}")
     cells.append(f"{min(r['facts']['ms'] for r in own):.1f}")

@@ -40,6 +40,7 @@ SPACE = 256  # directions of words by which pages are judged, four times those t
 TWIN = 0.9  # cosine from which on two items of a page count as twins
 VARIETY = (("mmr", 0.9), ("mmr", 0.7), ("dpp", 0.9), ("dpp", 0.7))
 BASE, FULL, STIRRED = "base order", "pagellm", "pagellm, candidates stirred"
+UNREINFORCED = "without reinforcement"
 STIRS = 3  # random orders of the candidates over which a policy is averaged, to see what it owes to their places
 SHELVES = {  # how the shelves of a page are chosen
     "rule": "the fixed rule", "supervised": "supervised", "policy": "reinforced by both grains",
@@ -99,8 +100,9 @@ def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
         "protocol": {
             "judged": f"{len(requests):,} people drawn from {data.name}, each by {JUDGED[parts.rule]}, K = {K} of the "
             f"first {POOL} candidates of `{base}` over the whole catalogue; the base was fitted on train + valid",
-            "learnt": f"Lists of {model.config.moments:,} earlier moments at most, by a base fitted on other people "
-            f"({model.config.folds} folds), of which those are kept whose next item is among the candidates",
+            "learnt": f"Lists of {model.config.moments:,} earlier moments at most, by a base fitted on "
+            + (f"other people ({model.config.folds} folds)" if model.config.folds > 1 else "the log's older part")
+            + ", of which those are kept whose next item is among the candidates",
             "space": f"Intra-list distance and twins (cosine above {TWIN}) in {SPACE} directions of title words",
         },
         "facts": facts,
@@ -227,7 +229,7 @@ def _ways(
             facts["rails"]["found"][name] = told["found"]["policy"]
     yield FULL, model
     yield other(LISTWISE, rounds=0, crowding=None)
-    yield other("without reinforcement", rounds=0)
+    yield other(UNREINFORCED, rounds=0)
     yield "without the push for variety", _plain(model)
     yield other("without the page reward", share=0.0)
     yield other("without the item reward", share=1.0)
@@ -353,8 +355,8 @@ def _of(own: Sequence[Mapping[str, Any]]) -> list[str]:
         if way.startswith(CURVE):
             continue
         ndcg = mean(f"{way}|ndcg")
-        spread = [r["metrics"][f"{way}|ndcg"] for r in own if f"{way}|ndcg" in r["metrics"]]
-        shown = f"{ndcg:.4f}" + (f" ± {np.std(spread, ddof=1):.4f}" if len(spread) > 1 else "")
+        each = [r["metrics"][f"{way}|ndcg"] for r in own if f"{way}|ndcg" in r["metrics"]]
+        shown = f"{ndcg:.4f}" + (f" ± {np.std(each, ddof=1):.4f}" if len(each) > 1 else "")
         lines.append(
             f"| {way} | {shown} | {ndcg / mean(f'{BASE}|ndcg') - 1:+.1%} | {interval(f'{way}|ndcg')} | "
             f"{mean(f'{way}|recall'):.4f} | {mean(f'{way}|ild'):.4f} | {mean(f'{way}|twins'):.2f} | "
@@ -366,7 +368,8 @@ def _of(own: Sequence[Mapping[str, Any]]) -> list[str]:
     )  # fmt: skip
     seeds = f", their ends means over {len(own)} seeds; ± is the deviation of seeds" if len(own) > 1 else ""
     lines += ["", f"By the people held out of its learning, {served}. Intervals are bootstraps over people{seeds}."]
-    lines += _curve([way for way in ways if way.startswith(CURVE)], mean)
+    lines += ["", _rounds(own, [way for way in ways if not way.startswith(CURVE)])]
+    lines += _curve([way for way in ways if way.startswith(CURVE)], mean, interval)
     told = [k.split("|")[1] for k in every if k.startswith("accuracy|") and ", shuffled" not in k and " pairs" not in k]
     lots = any(k.endswith(", shuffled error") for k in every)
     lines += ["", "| pairs, people held out | right | taught with shuffled labels | pairs |", "|---|---|---|---|"]
@@ -374,13 +377,15 @@ def _of(own: Sequence[Mapping[str, Any]]) -> list[str]:
         shuffled, count = f"accuracy|{family}, shuffled", f"accuracy|{family} pairs"
         errors = [r["metrics"][f"{shuffled} error"] for r in own if f"{shuffled} error" in r["metrics"]]
         beside = f" ± {np.sqrt(np.square(errors).sum()) / len(errors):.3f}" if errors else ""
+        right = [r["metrics"][f"accuracy|{family}"] for r in own]
+        spread = f" ± {np.std(right, ddof=1):.3f}" if len(right) > 1 else ""
         lines.append(
-            f"| {family} | {mean(f'accuracy|{family}'):.3f} | {mean(shuffled):.3f}{beside} | "
+            f"| {family} | {np.mean(right):.3f}{spread} | {mean(shuffled):.3f}{beside} | "
             + (f"{mean(count):,.0f} |" if count in every else "|")
         )
     if lots:
         lines += ["", f"Shuffled: the mean of {CONTROLS} networks of {BRIEF} epochs, with its standard error."]
-    lines += ["", f"Of the last events {mean('ceiling'):.1%} are among the candidates: no order can find more. "
+    lines += ["", f"Of what pages are judged by {mean('ceiling'):.1%} is among the candidates; no order can find more. "
               f"Arranging adds {mean('p95 ms'):.1f} ms to a request (95th percentile, one core)."]  # fmt: skip
     same = [r["facts"]["same things when stirred"] for r in own if "same things when stirred" in r["facts"]]
     if same:
@@ -393,20 +398,41 @@ def _of(own: Sequence[Mapping[str, Any]]) -> list[str]:
             f"| {name} | {mean(f'rails|{part}|gain'):.4f} | {mean(f'rails|{part}|seen'):.4f} |"
             for part, name in SHELVES.items()
         ]
+        lines += ["", *(_more(r["facts"]["rails"]) for r in own)]
     return lines
 
 
-def _curve(ways: Sequence[str], mean: Callable[[str], float]) -> list[str]:
+def _rounds(own: Sequence[Mapping[str, Any]], ways: Sequence[str]) -> str:
+    """How many rounds of reinforcement the people held out kept; where it is none, the way is the supervised one."""
+    told = {}
+    for way in ways:
+        facts = [r["facts"] if way == FULL else r["facts"].get(way) for r in own]
+        if all(f is not None and "chosen" in f for f in facts) and way not in (LISTWISE, UNREINFORCED):
+            told[way] = ", ".join(str(f["chosen"]) for f in facts)
+    said = "; ".join(f"{way} {rounds}" for way, rounds in told.items())
+    return f"Rounds of reinforcement that were kept, seed by seed (0: it stays as it was supervised): {said}."
+
+
+def _more(rails: Mapping[str, Any]) -> str:
+    more = rails["more"]
+    return (
+        f"What the chosen shelves find beyond the fixed rule's: {more['mean']:+.4f} ({more['low']:+.4f} to "
+        f"{more['high']:+.4f}, 95 % bootstrap over {rails['held_out']:,} pages)."
+    )
+
+
+def _curve(ways: Sequence[str], mean: Callable[[str], float], interval: Callable[[str], str]) -> list[str]:
     """The curve of order against variety: the policy at several pushes, and what is done to a listwise order
     afterwards, beside the policy's own line at the same distance."""
     if not ways:
         return []
     own = np.array(sorted((mean(f"{way}|ild"), mean(f"{way}|ndcg")) for way in ways if FULL in way))
-    lines = ["", f"| order against variety | ndcg@{K} | intra-list distance | pagellm's line at that distance |"]
-    lines += ["|---|---|---|---|"]
+    lines = ["", f"| order against variety | ndcg@{K} | more than the base, 95 % | intra-list distance | "
+             "pagellm's line at that distance |", "|---|---|---|---|---|"]  # fmt: skip
     for way in ways:
         apart, ndcg = mean(f"{way}|ild"), mean(f"{way}|ndcg")
         inside = own[0, 0] <= apart <= own[-1, 0] and FULL not in way
         line = f"{np.interp(apart, own[:, 0], own[:, 1]):.4f}" if inside else ""
-        lines.append(f"| {way.removeprefix(CURVE)} | {ndcg:.4f} | {apart:.4f} | {line} |")
+        more = interval(f"{way}|ndcg")
+        lines.append(f"| {way.removeprefix(CURVE)} | {ndcg:.4f} | {more} | {apart:.4f} | {line} |")
     return lines

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from scipy import sparse
 
 from interplay.benches import Bench, Entry
 from interplay.data.examples import Examples
@@ -22,11 +23,12 @@ from interplay.data.fetch import cache
 from interplay.data.read import load
 from interplay.evaluate.labelled import JudgedExamples, parse
 from interplay.learn.ranked import logit, sigmoid
-from interplay.protocols.tables import ruled
+from interplay.protocols.tables import figure, ruled
 from interplay.ranking import METRICS, divide, fit_ranker, judge_ranker, milliseconds
 from interplay.types import TEST, TRAIN, VALID, Array
 
 SHOWN = 6  # pairs whose way through the search is shown
+RESAMPLES = 200  # of the users, for the intervals of differences
 
 
 def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
@@ -132,13 +134,13 @@ def _said(stage: str, facts: Mapping[str, Any]) -> None:
 
 
 def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: Path) -> str:
-    """Mean and s.d. over seeds, what was published, and the paired interval of the difference from the baseline."""
+    """Mean and s.d. over seeds, what was published, and the paired intervals of the differences from the baseline and
+    from the rival of the row's group."""
     newest = list(held.values())[-1]
-    labels = _labels(root, held.values())
-    base = [_logits(root, r) for (label, _), r in held.items() if label == page.baseline]
-    paired = labels is not None and bool(base)
+    drawn = _drawn(held, root)
+    bases = [base for base in dict.fromkeys([page.baseline, *page.rivals.values()]) if base in drawn]
     head = ["system", *(COLUMNS.get(m, m.replace("_", " ")) for m in page.metrics)]
-    head += [*([f"AUC against `{page.baseline}`"] if paired else []), "published", "trials", "fit s"]
+    head += [*(f"AUC against `{base}`" for base in bases), "published", "trials", "fit s"]
     lines = [page.about, "", " ".join(f"{v}." for v in newest["protocol"].values()) + f" {READ}", ""]
     lines += ruled(head)
     for group in page.columns():
@@ -149,9 +151,9 @@ def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: 
                 continue
             cells = [entry.shown + (f" ({len(own)} seeds)" if len(own) > 1 else "")]
             cells += [_spread(_figures(own, m), m) for m in page.metrics]
-            if labels is not None and base:
-                same = entry.label == page.baseline
-                cells.append("" if same else _against([_logits(root, r) for r in own], base, labels))
+            for base in bases:
+                compared = entry.label != base and base in (page.baseline, page.rivals.get(group))
+                cells.append(_gap(drawn[entry.label], drawn[base]) if compared else "")
             cells += [entry.published_text(), "" if entry.trials is None else str(entry.trials)]
             cells.append(f"{float(np.mean([r['facts']['fit'] for r in own])):.0f}")
             lines.append("| " + " | ".join(cells) + " |")
@@ -170,8 +172,8 @@ COLUMNS = {
 }  # fmt: skip
 READ = (
     "Scaled: with one temperature. New pairs: without the positives whose user and item training holds together as a "
-    "positive. Brackets: s.d. over seeds; 95 % paired bootstrap over users, seeds averaged. Milliseconds: the least "
-    "over seeds, features joined. Parameters: all numbers that are kept."
+    "positive. Brackets: s.d. over seeds; 95 % paired bootstrap over users, of the differences between the mean AUCs "
+    "of the seeds. Milliseconds: the least over seeds, features joined. Parameters: all numbers that are kept."
 )
 FACTS = {"parameters": "parameters", "auc_valid": "best"}  # figures that also stand among the facts of a fit
 
@@ -207,21 +209,42 @@ def _labels(root: Path, records: Any) -> JudgedExamples | None:
     return None
 
 
-def _logits(root: Path, record: Mapping[str, Any]) -> dict[str, Array]:
-    frame = pl.read_parquet(root / record["users"]["file"])
-    said = [c for c in frame.columns if c.startswith("logit_")]
-    return {c.removeprefix("logit_"): frame[c].to_numpy().astype(np.float64) for c in said}
+def _drawn(held: Mapping[tuple[str, int], Mapping[str, Any]], root: Path) -> dict[str, Array]:
+    """label -> float64[1 + resamples]: the mean over a row's seeds of the first task's AUC, on all test rows and on
+    each resample of the users, the same for every row. Empty where no record keeps labels."""
+    judged = _labels(root, held.values())
+    if judged is None:
+        return {}
+    task, label = next(iter(judged.labels.items()))
+    rows = [np.arange(len(label)), *judged.resamples(0, RESAMPLES)]
+    times = np.stack([np.bincount(r, minlength=len(label)) for r in rows]).astype(np.float32)
+    seeds: dict[str, list[Array]] = {}
+    for (name, _), record in held.items():
+        logits = pl.read_parquet(root / record["users"]["file"])[f"logit_{task}"].to_numpy()
+        seeds.setdefault(name, []).append(areas(label, logits, times))
+    return {name: np.mean(own, axis=0) for name, own in seeds.items()}
 
 
-def _against(own: Sequence[Mapping[str, Array]], base: Sequence[Mapping[str, Array]], labels: JudgedExamples) -> str:
-    """The difference of the first task's AUC, logits averaged over seeds, with its interval."""
-    task = next(iter(labels.labels))
-    one, other = (
-        replace(labels, labels={task: labels.labels[task]}, said={task: np.mean([r[task] for r in rows], axis=0)})
-        for rows in (own, base)
+def areas(label: Array, score: Array, times: Array) -> Array:
+    """float64[r]: the AUC where every row counts so many times (float[r, n]), ties half; rows without a label do not.
+
+    >>> areas(np.array([1, 0, 1, 0]), np.array([0.9, 0.9, 0.8, 0.1]), np.array([[1, 1, 1, 1], [3, 1, 1, 0]]))
+    array([0.625, 0.375])
+    """
+    place = np.unique(score, return_inverse=True)[1]
+    above, below = (  # how often each score stands among positives and among negatives, in each resample
+        sparse.csr_array(((label == y).astype(np.float32), (place, np.arange(len(place))))) @ times.T for y in (1, 0)
     )
-    gap, low, high = (f"{v:+.4f}".replace("0.", ".", 1) for v in one.difference(other, "auc"))
-    return f"{gap} [{low}, {high}]"
+    beaten = below.cumsum(axis=0, dtype=np.float64) - below / 2
+    both = above.sum(axis=0, dtype=np.float64) * below.sum(axis=0, dtype=np.float64)
+    return np.divide((above * beaten).sum(axis=0), both, out=np.full(len(both), np.nan), where=both > 0)
+
+
+def _gap(own: Array, base: Array) -> str:
+    """The difference on all test rows, with its interval over the resamples."""
+    gap = own - base
+    told, low, high = (figure(v, signed=True) for v in (gap[0], *np.nanpercentile(gap[1:], [2.5, 97.5])))
+    return f"{told} [{low}, {high}]"
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from interplay.benches import Bench, Entry
-from interplay.data.examples import Examples
+from interplay.data.examples import WORDS, Examples
 from interplay.data.read import load
 from interplay.fitted import built
 from interplay.learn.ranked import logit
@@ -24,7 +24,6 @@ SETTINGS: Mapping[str, Any] = {"window": 20}
 LIST = 200  # of BM25 and popularity, to be put in a new order
 LESSONS = 15_000  # purchases learnt from at most
 BESIDE = 4  # things of the same list beside each purchase
-WORDS = 4  # last words of a query that are fields
 POPULARITY = 0.1  # weight of the log of purchases beside BM25
 HELD = 15  # queries that validate
 CHOSEN_BY = 300  # purchases under them by which the share of the first order is chosen

@@ -5,13 +5,14 @@
     search-phones    the first 200 of BM25 in a new order, for people who bought before (purchases.py)
 
 A model is judged on everybody and on newcomers: people with few events, and the same requests with all but the last few
-events of their history cut off.
+events of their history cut off. Floors are retrievers: a candidate counts by its place in their list of all things.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ from interplay.fitted import built
 from interplay.learn.negatives import taken, uniform
 from interplay.protocols.purchases import purchases
 from interplay.protocols.tables import ruled
-from interplay.ranking import milliseconds
-from interplay.types import TEST, TRAIN, VALID, Array, Ragged, Requests, Run
+from interplay.ranking import milliseconds, ranks
+from interplay.types import TEST, TRAIN, VALID, Array, Dataset, Ragged, Requests, Run
 
 EVENTS = 60_000  # events learnt from at most
 PEOPLE = 3000  # people judged at most
@@ -52,18 +53,22 @@ def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
 def _next(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
     data = load(page.data)
     parts = split(data, "last-out")
-    model = built(entry.system, {**COMMON, **entry.settings})
-    model.fit(data, examples=pairs(parts, EVENTS), run=Run(seed=seed))
+    fitted, learns = parts.fitted("train+valid"), ranks(entry.system)
+    model = built(entry.system, {**COMMON, **entry.settings} if learns else entry.settings)
+    if learns:
+        model.fit(data, examples=pairs(parts, EVENTS), run=Run(seed=seed))
+    else:
+        model.fit(fitted)
     asked = Asked.of(parts, PEOPLE)
+    said = partial(scores, model, asked.view) if learns else partial(places, model, data.n_items)
     rng = np.random.default_rng(1)
     some = np.column_stack([asked.truth, drawn(asked, rng)])
-    base = built("markov").fit(parts.fitted("train+valid"))
-    lists = base.retrieve(asked.requests, FIRST).items
+    lists = built("markov").fit(fitted).retrieve(asked.requests, FIRST).items
     cut = asked.shortened(1 + asked.requests.user % 3)
     values = {}
     for name, requests in (("", asked.requests), ("_cut", cut)):
-        values[f"auc{name}"], values[f"ndcg{name}"] = among(scores(model, asked.view, requests, some))
-    values["reranked"] = gain(scores(model, asked.view, asked.requests, lists), lists == asked.truth[:, None])
+        values[f"auc{name}"], values[f"ndcg{name}"] = among(said(requests, some))
+    values["reranked"] = gain(said(asked.requests, lists), lists == asked.truth[:, None])
     values["base"] = gain(-np.tile(np.arange(FIRST, dtype=np.float64), (len(lists), 1)), lists == asked.truth[:, None])
     metrics = {k: float(v.mean()) for k, v in values.items()}
     if asked.few.any():
@@ -74,16 +79,22 @@ def _next(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
             "data": f"{data.name}, leave one out: {len(asked.truth):,} people judged, {int(asked.few.sum()):,} of them "
                     f"(_few) with at most {FEW} training events; _cut: all but the last one to three events withheld",
             "learnt": f"Learnt from at most {EVENTS:,} training events, each beside one drawn item that the person has "
-                      "not taken, stopped by the AUC of the validation events",
+                      "not taken, stopped by the AUC of the validation events" if learns else
+                      "Fitted on all events but everybody's last",
             "judged": f"auc and ndcg (at 10) are of the taken item among {DRAWN} evenly drawn ones: sampled measures, "
                       f"which say little of a whole catalogue. reranked: ndcg@10 of the first {FIRST} of `markov` in "
                       f"the model's order; in markov's own it is {metrics['base']:.4f}",
         },
-        "facts": {
-            "epochs": model.fitted["best_epoch"], "parameters": sum(p.numel() for p in model.learnt.net.parameters()),
-            "ms": round(milliseconds(model, data), 3), "usage": model.usage(asked.examples(model, some)),
-        },
+        "facts": _facts(model, data, asked.examples(model, some)) if learns else {},
         "rows": {k: values[k] for k in values if k != "base"} | {"few": asked.few.astype(np.float32)},
+    }  # fmt: skip
+
+
+def _facts(model: Any, data: Dataset, some: Examples) -> dict[str, Any]:
+    """What is to be known of a network: how long it learnt, its size and pace, and how its experts are used."""
+    return {
+        "epochs": model.fitted["best_epoch"], "parameters": sum(p.numel() for p in model.learnt.net.parameters()),
+        "ms": round(milliseconds(model, data), 3), "usage": model.usage(some),
     }  # fmt: skip
 
 
@@ -165,6 +176,18 @@ def scores(model: Any, view: FeatureView, requests: Requests, items: Array, bloc
         here = items[lo : lo + block]
         said = model.predict(candidates(view, part, here, fields=coder.fields, numbers=coder.numbers))["take"]
         out[lo : lo + block] = np.where(here >= 0, said.reshape(here.shape), -np.inf)
+    return out
+
+
+def places(model: Any, n_items: int, requests: Requests, items: Array, block: int = 200) -> Array:
+    """float64[n, k]: minus the place of each candidate in a retriever's list of all things; -inf at padding."""
+    out = np.full(items.shape, -np.inf)
+    for lo, part in requests.blocks(block):
+        whole, here = model.retrieve(part, n_items).items, items[lo : lo + block]
+        score = np.full((len(whole), n_items), -np.inf)
+        row, at = np.nonzero(whole >= 0)
+        score[row, whole[row, at]] = -at
+        out[lo : lo + block] = np.where(here >= 0, np.take_along_axis(score, np.maximum(here, 0), 1), -np.inf)
     return out
 
 

@@ -5,7 +5,7 @@
 requests    start-up: from the command to /readyz
             live requests: 100 a second at even times whatever comes back (open loop): 20 items of 100,000 under a rule;
             the time of each from when it was due. Beside it /healthz, through the same door, which asks no engine
-            CPU: of the server's process, for each request of either kind
+            CPU: of the server's process, for each request of either kind (in the table for each answer)
             ingestion: durable events a second over HTTP, in batches of 1,000 by four clients
 ranked      live requests again, 50 a second, of a shop with ratings whose 200 candidates a neural ranker orders and
             whose pages an arranger composes of the first 40
@@ -30,7 +30,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -308,6 +308,19 @@ async def _asked(server: Served, n_users: int, rate: int, seconds: int) -> dict[
             f"{name}_failed": failed,
             f"{name}_n": rate * seconds,
         }
+    return out
+
+
+def per_answer(figures: Mapping[str, float]) -> dict[str, float]:
+    """A record's figures with the CPU of all requests shared among those that were answered."""
+    out: dict[str, float] = {}
+    for key, value in figures.items():
+        name = key.removesuffix("_cpu_ms")
+        if name != key and f"{name}_failed" in figures:
+            n = figures[f"{name}_n"]
+            answered = n - figures[f"{name}_failed"]
+            key, value = f"{name}_answer_cpu_ms", value * n / answered if answered else float("nan")
+        out[key] = value
     return out
 
 

@@ -37,7 +37,7 @@ from interplay.models.spectral import Spectral
 from interplay.ops.sparse import interaction_matrix
 from interplay.ops.topk import best_dot
 from interplay.protocols.painting import painted
-from interplay.protocols.service import PARTS
+from interplay.protocols.service import PARTS, per_answer
 from interplay.types import Array, Dataset, Ragged, Requests, Rows, Run
 
 REPEATS = 3
@@ -294,6 +294,6 @@ def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: 
     out = [page.about]
     for entry in page.entries:
         for newest in filter(None, [held.get((entry.label, 0))]):
-            figures = [f"| {k.replace('_', ' ')} | {v:.4g} |" for k, v in newest["metrics"].items()]
+            figures = [f"| {k.replace('_', ' ')} | {v:.4g} |" for k, v in per_answer(newest["metrics"]).items()]
             out += ["", f"| {entry.label}, {newest['date']} | |", "|---|---|", *figures]
     return "\n".join(out)

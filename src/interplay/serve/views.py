@@ -75,6 +75,8 @@ def trace(engine: Engine, answer: Answer) -> dict[str, Any]:
         told = {k: v for k, v in rows.get(index, {}).items() if k not in ("item", "place", "score", "reason")}
         if "gate" in told:
             told["gate"] = {**told["gate"], "events": [_event(engine, e) for e in told["gate"]["events"]]}
+        if "looked" in told:
+            told["looked"] = {task: _looked(engine, at) for task, at in told["looked"].items()}
         kept = ("item_id", "title", "by", "picture", "place", "score", "reason")
         items.append({k: card[k] for k in kept} | {"sources": []} | plain(told))
     return {
@@ -93,13 +95,20 @@ def trace(engine: Engine, answer: Answer) -> dict[str, Any]:
 
 
 def _event(engine: Engine, told: Mapping[str, Any]) -> dict[str, Any]:
-    """What one event of the past did to a ranker's gate, with the name and title of its item."""
+    """What one event of the past did to a ranker, with the name and title of its item."""
     index = int(told["item"])
     known = 0 <= index < engine.dataset.n_items
     return {
         **told, "item": engine.dataset.items[index] if known else None,
         "title": engine.window.title(index) if known else "a thing of before",
     }  # fmt: skip
+
+
+def _looked(engine: Engine, told: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields and the events of the past that a ranker looked at most for one outcome, each with its share."""
+    fields = [{"field": field, "share": share} for field, share in told["fields"]]
+    events = [_event(engine, dict(zip(("history", "item", "share"), e, strict=True))) for e in told["events"]]
+    return {"fields": fields, "events": events}
 
 
 def item(engine: Engine, item_id: Id, *, user: Id | None = None) -> dict[str, Any]:

@@ -1,13 +1,17 @@
 """What was shown, out of the store as a table and into it from one.
 
     impressions(store)                 # one row for each shown item, columns as in the directory format
+    queried(store, frame)              # the same with what each request asked for
     keep(store, frame)                 # rows from elsewhere: another engine's log, a file, the built-in market
 
 A row says who was shown what, where, under which policy and by what chance; events that followed carry its request_id.
+A policy that is not told stays "": nobody's name is put in its place, and such pages are not judged (traffic.py).
 """
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,11 +62,23 @@ def read(store: Store, connection: sa.Connection, *, after: int | None = None) -
     return frame.select("request_id", pl.Series("user_id", users, pl.String), *rest, named)
 
 
-def keep(store: Store, frame: pl.DataFrame, *, policy: str = "elsewhere") -> int:
+def queried(store: Store, frame: pl.DataFrame) -> pl.DataFrame:
+    """With the column `query`: what each request asked for, as its trace says; null for a feed, or without a trace."""
+    c = t.traces.c
+    with store.database.read() as connection:
+        streamed = connection.execution_options(stream_results=True)
+        rows = streamed.execute(sa.select(c.request_id, c.body).where(store.mine(t.traces)))
+        told = ((request, json.loads(zlib.decompress(body)).get("query")) for request, body in rows)
+        asked = {request: query for request, query in told if query}
+    query = [asked.get(request) for request in frame["request_id"].to_list()]
+    return frame.with_columns(pl.Series("query", query, pl.String))
+
+
+def keep(store: Store, frame: pl.DataFrame) -> int:
     """Rows of request_id, slot, item_id and any others of the directory format into the store; the number of new ones.
 
-    A place of an answer that is there already is not written again. Errors: BadData for missing columns, and for
-    propensities outside (0, 1].
+    A place of an answer that is there already is not written again; a row without a policy has "". Errors: BadData for
+    missing columns, and for propensities outside (0, 1].
     """
     missing = [c for c in SHOWN if c not in frame.columns]
     if missing:
@@ -75,7 +91,7 @@ def keep(store: Store, frame: pl.DataFrame, *, policy: str = "elsewhere") -> int
                 f"{wrong} of {len(frame)} propensities are not in (0, 1]; leave a cell empty where it is not known"
             )
     kept = 0
-    for rows in _told(store, frame, policy):
+    for rows in _told(store, frame):
 
         def work(connection: sa.Connection, rows: list[dict[str, Any]] = rows) -> int:
             head = store.locked(connection)
@@ -94,7 +110,7 @@ def keep(store: Store, frame: pl.DataFrame, *, policy: str = "elsewhere") -> int
     return kept
 
 
-def _told(store: Store, frame: pl.DataFrame, policy: str) -> Iterator[list[dict[str, Any]]]:
+def _told(store: Store, frame: pl.DataFrame) -> Iterator[list[dict[str, Any]]]:
     """The rows as the table holds them, users and items by name, in chunks; what is missing has its usual value."""
     n = len(frame)
 
@@ -104,7 +120,7 @@ def _told(store: Store, frame: pl.DataFrame, policy: str) -> Iterator[list[dict[
     request = [str(r) for r in frame["request_id"].to_list()]
     columns = {
         "request_id": request, "row": column("row", 0), "slot": column("slot", 0), "user": column("user_id", None),
-        "time": column("timestamp", 0), "policy": [str(p) for p in column("policy", policy)],
+        "time": column("timestamp", 0), "policy": [str(p).strip() for p in column("policy", "")],
         "candidate_hash": [str(h) for h in column("candidate_hash", "")], "item": column("item_id", None),
         "propensity": column("propensity", None), "temperature": column("temperature", None),
         "explored": [bool(e) for e in column("explored", False)], "seen": column("seen", None),
