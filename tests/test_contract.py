@@ -433,6 +433,20 @@ class TestEveryRowThatExplores:
         told = model.chances(requests, slates, page.items)
         np.testing.assert_allclose(np.where(page.items >= 0, told, 1.0), said, rtol=1e-5)
 
+    def test_a_candidate_that_is_named_twice_is_shown_once_at_the_chances_of_one(self, name):
+        model, (requests, slates) = ordered(name), drawn(shop())
+        twice = np.concatenate([slates.items, slates.items[:, ::-1]], axis=1)
+        twice = Slates(items=twice, scores=np.zeros(twice.shape, np.float32))
+        first, width = model.propensities(requests, twice), slates.items.shape[1]
+        assert not first[:, width:].any()
+        np.testing.assert_allclose(first.sum(axis=1), (slates.items >= 0).any(axis=1), atol=1e-6)
+        page = model.choose(requests, twice, 2 * width)
+        for given, shown in zip(slates.items, page.items, strict=True):
+            assert sorted(shown[shown >= 0].tolist()) == sorted(given[given >= 0].tolist())
+        told = model.chances(requests, twice, page.items)
+        held = page.items >= 0
+        np.testing.assert_allclose(told[held], page.columns["propensity"][held], rtol=1e-5)
+
 
 @pytest.mark.parametrize("name", ACTORS)
 class TestEveryRowThatLearnsToActFromALog:

@@ -276,10 +276,11 @@ class Recipe:
         settings = {k: v for k, v in table.items() if k not in (*own, "system")}
         try:
             row = system(table["system"])
-            if "examples" not in row.needs:
+            ranker = row.build(settings) if "examples" in row.needs or row.kind == "judge" else None
+            if not hasattr(ranker, "rank"):
                 raise BadSetting(f"{row.name} finds items and ranks none; name it as a [source.NAME]")
             asked = configured(_Judged, {k: v for k, v in table.items() if k in own})
-            return Ranking(name=row.name, ranker=row.build(settings), **vars(asked))
+            return Ranking(name=row.name, ranker=ranker, **vars(asked))
         except (UnknownName, BadSetting) as problem:
             raise type(problem)(f"{self.name} [ranker]: {problem}") from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
 from interplay.data.pages import Pages
@@ -13,7 +14,7 @@ from interplay.fitted import Fitted, built
 from interplay.models.bandits import Bandits, BanditsConfig, Items, Linear, Logistic
 from interplay.recipe import Recipe
 from interplay.systems import ROWS
-from interplay.types import Array, Dataset, Requests, Slates
+from interplay.types import Array, Dataset, Events, Requests, Slates
 from small import crowd, made
 
 POLICIES = [row.name for row in ROWS if row.model == "bandits:Bandits"]
@@ -154,6 +155,27 @@ def test_a_click_rate_counts_a_trial_low_on_the_page_for_less() -> None:
     assert rates == pytest.approx(0.5, abs=0.06) and reward[items == 1].mean() < 0.3
     drawn = belief.particles(np.zeros((2, 0)), np.array([0, 1]), 4000)
     np.testing.assert_allclose(drawn.std(axis=0), belief.doubt(np.zeros((2, 0)), np.array([0, 1])), rtol=0.1)
+
+
+def test_the_newest_pages_are_those_whose_answers_are_in_the_log() -> None:
+    data, n = crowd(), 30
+    hour, names = 3_600_000_000, data.items.names
+    shown = pl.DataFrame({
+        "request_id": np.repeat(np.arange(n), 3), "timestamp": np.repeat(np.arange(n) * hour, 3),
+        "slot": np.tile(np.arange(3), n), "item_id": [names[i % len(names)] for i in range(3 * n)],
+        "surface": np.repeat(["feed", "search"], 3 * n // 2),
+    })  # fmt: skip
+    clicked = Events(
+        user=np.zeros(10, np.int32), item=np.arange(0, 30, 3).astype(np.int32) % data.n_items, ordered=True,
+        time=np.arange(10) * hour + 1, kind=np.zeros(10, np.int16), kinds=("click",),
+        context={"request_id": np.arange(10)},
+    )  # fmt: skip
+    part = replace(data, events=clicked, tables={"impressions": shown})  # ends with page 9 of 30
+    for newest, surface, learnt in ((4, "", 4), (4, "feed", 4), (None, "", 10), (100, "feed", 10)):
+        policy = Bandits(BanditsConfig(newest=newest, surface=surface)).fit(part)
+        assert policy.fitted["pages"] == learnt
+    with pytest.raises(BadData, match="all of them after the last event"):
+        Bandits(BanditsConfig(newest=4, surface="search")).fit(part)
 
 
 def test_what_cannot_be_meant_is_refused() -> None:

@@ -16,6 +16,7 @@ from interplay.fitted import built
 from interplay.learn.descend import Descent
 from interplay.models.clicks import Clicks, ClicksConfig
 from interplay.ops.rows import arrange_rows
+from interplay.recipe import Recipe
 from interplay.types import Dataset, Events, Ids, Requests, Slates
 from interplay.worlds.puzzles import PUZZLES
 
@@ -133,6 +134,19 @@ def test_recgaze_moves_to_a_new_instance_and_ranks_by_attraction() -> None:
     given = Slates(items=first.items[:, ::-1].copy(), scores=first.scores)
     ranked = again.rank(puzzle.requests, given, None)
     assert ranked.items.tolist() == first.items.tolist() and (ranked.columns["p_click"] > 0).all()
+
+
+def test_recgaze_orders_the_candidates_of_a_recipe_and_the_trace_says_by_what_chance() -> None:
+    puzzle = PUZZLES["slots"](0)
+    text = '[source.popular]\nsystem = "popular"\n[ranker]\nsystem = "recgaze"\n'
+    reply = Recipe.parse(text).build().fit(puzzle.dataset).respond(puzzle.requests)
+    assert reply.trace is not None
+    stage, items = reply.trace[0].stages[2], reply.trace[0].items
+    assert "then ordered by recgaze (1 x click)" in stage.said
+    told = [row["predicted"]["click"] for row in items]
+    assert told == sorted(told, reverse=True) and len(set(told)) > 1
+    with pytest.raises(BadSetting, match="off-policy finds items and ranks none"):
+        Recipe.parse(text.replace("recgaze", "off-policy")).build()
 
 
 def small() -> Dataset:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
-from interplay.errors import BadSetting, UnknownName
+from interplay.errors import BadData, BadSetting, UnknownName
 from interplay.fitted import built
 from interplay.learn.descend import Descent
 from interplay.learn.variational import Gaussians
@@ -23,8 +24,6 @@ QUICK = Descent(rate=0.02, batch=64, epochs=6, clip=10.0)
 
 def ratings(people: int = 60, items: int = 30, seed: int = 0) -> Dataset:
     """Two tastes, rated."""
-    import polars as pl
-
     rng = np.random.default_rng(seed)
     user = np.repeat(np.arange(people), 12)
     item = rng.integers(0, items, len(user))
@@ -67,7 +66,7 @@ def test_the_likelihood_is_the_softmax_over_what_was_shown_and_nothing(user: str
     values = {k: v + torch.randn(v.shape) for k, v in model._start(1, 6, 3).means().items()}
     v, nothing = values["vectors"].detach().numpy(), values["nothing"].detach().numpy()
     batch = Batch(
-        items=torch.arange(6), past=torch.tensor([[4]]),
+        user=torch.tensor([-1]), items=torch.arange(6), past=torch.tensor([[4]]),
         slate=torch.tensor([[[0, 1, 2], [3, 5, -1], [1, 2, 3]]]), chosen=torch.tensor([[1, -1, -2]]),
     )  # fmt: skip
     told = walk.told(values, batch)[0].detach().numpy()
@@ -109,13 +108,15 @@ def test_a_state_moves_only_after_a_click_and_masks_keep_later_clicks_out_of_the
     vectors = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0))
     known = torch.tensor([[True, True, False, False], [False, False, False, False]])
     values = {"start": torch.tensor([0.5, 0.0, -0.5]), "keep": torch.tensor([0.3])}
-    first = started(values, "past", vectors, known)
+    nobody = torch.tensor([-1, -1])
+    first = started(values, "past", vectors, known, nobody)
     later = vectors.clone()
     later[:, 2:] = 99.0
-    torch.testing.assert_close(first, started(values, "past", later, known))
+    torch.testing.assert_close(first, started(values, "past", later, known, nobody))
     torch.testing.assert_close(first[0], (vectors[0, 0] + vectors[0, 1] / 16) / (1 + 1 / 16))
     torch.testing.assert_close(first[1], values["start"])
     torch.testing.assert_close(moved(values, "linear", first, vectors[:, 0]), 0.3 * first + 0.7 * vectors[:, 0])
+    torch.testing.assert_close(moved(values, "static", first, vectors[:, 0]), first)
 
 
 @pytest.mark.parametrize("start", ["prior", "past"])
@@ -243,8 +244,108 @@ def test_dynamic_slate_explores_in_a_recipe(log: Dataset) -> None:
     recipe += "descent = { epochs = 1 }"
     model = Recipe.parse(recipe).build().fit(log)
     requests = replace(Requests.of(log, np.arange(10), k=4), draw=np.arange(10, dtype=np.uint64))
-    slates = model.respond(requests, trace=False).slates
+    reply = model.respond(requests)
+    slates = reply.slates
     assert (slates.columns["propensity"] > 0).all() and (slates.columns["propensity"] < 1).any()
+    low, high = reply.trace[0].items[0]["believed"]
+    assert 0 < low < high < 1
+
+
+def test_with_a_state_of_their_own_that_nothing_moves_people_are_vectors_and_can_be_forgotten() -> None:
+    place = world()
+    log, plain = place.logged(40), SlatesConfig(dim=4, user="static", descent=replace(QUICK, epochs=20))
+    own, alike = (DynamicSlate(replace(plain, start=start)).fit(log) for start in ("own", "prior"))
+    requests, slates = asked(log, 80)
+    z = own.states(requests)
+    bare = Requests(user=np.array([7, 10_000, -1], np.int32), history=Ragged.of([[], [], []]))
+    start, mine = own.mean["start"], own.mean["start"] + own.mean["people"][7]
+    torch.testing.assert_close(z[7], mine)
+    torch.testing.assert_close(own.states(bare), torch.stack([mine, start, start]))  # a history moves nothing
+    assert alike.states(requests).std(dim=0).max() == 0
+    every = np.tile(np.arange(log.n_items, dtype=np.int32), (80, 1))
+    taste, told = place.utility(np.arange(80)), own.scores(requests, every)
+    apart = [x - x.mean(axis=0) for x in (taste, told)]  # of what everybody likes
+    assert np.corrcoef(apart[0].ravel(), apart[1].ravel())[0, 1] > 0.3
+    again = DynamicSlate(own.config).restore(own.state())
+    np.testing.assert_array_equal(again.choose(requests, slates, 4).items, own.choose(requests, slates, 4).items)
+    forgotten = again.forget(np.array([7, 10_000]))
+    state = forgotten.state()
+    assert {"belief.mean.people", "belief.raw.people"} < set(state.users) and not any(
+        array[7].any() for array in state.users.values()
+    )
+    torch.testing.assert_close(forgotten.states(requests)[7], own.mean["start"])
+    torch.testing.assert_close(forgotten.states(requests)[8], z[8])
+
+
+def wide(beyond: bool) -> Dataset:
+    """Six pages of 11 rows of 100 cells; four have a click in the first row, one none, and one in the last or none."""
+    n = 6
+    items = Ids([f"i{i}" for i in range(1100)])
+    shown = pl.DataFrame({
+        "request_id": np.repeat([f"q{i}" for i in range(n)], 1100),
+        "user_id": np.repeat([f"u{i % 3}" for i in range(n)], 1100),
+        "row": np.tile(np.repeat(np.arange(11), 100), n), "slot": np.tile(np.arange(100), 11 * n),
+        "item_id": np.tile(items.names, n),
+    })  # fmt: skip
+    at = [(p, 3 + p) for p in range(4)] + ([(5, 1050)] if beyond else [])
+    events = Events(
+        user=np.array([p % 3 for p, _ in at], np.int32), item=np.array([i for _, i in at], np.int32), ordered=True,
+        kind=np.zeros(len(at), np.int16), kinds=("click",),
+        context={"request_id": np.array([f"q{p}" for p, _ in at])},
+    )  # fmt: skip
+    order = np.argsort(events.user, kind="stable")
+    return Dataset(
+        name="wide",
+        users=Ids(["u0", "u1", "u2"]),
+        items=items,
+        events=events.where(order),
+        tables={"impressions": shown},
+    )
+
+
+def test_a_choice_beyond_the_cells_that_are_looked_at_is_left_out_and_counted() -> None:
+    quick = SlatesConfig(dim=2, user="linear", descent=replace(QUICK, epochs=1))
+    model = DynamicSlate(quick).fit(wide(True))
+    assert model.fitted["choices"] == 5 and model.fitted["left_out"] == 1
+    assert DynamicSlate(quick).fit(wide(False)).fitted["left_out"] == 0
+    assert model.met[:1000].all() and not model.met[1000:].any()
+    assert np.flatnonzero(model.lengths).tolist() == [1000]
+    only = wide(True)
+    late = replace(only, events=only.events.where(only.events.item == 1050), tables={
+        "impressions": only.tables["impressions"].filter(pl.col("request_id") == "q5")})  # fmt: skip
+    with pytest.raises(BadData, match="no choice to learn from: 1 were made beyond the first 1,000 cells"):
+        DynamicSlate(quick).fit(late)
+
+
+def test_an_update_may_bring_longer_pages_than_the_fit_had(log: Dataset) -> None:
+    shown = log.tables["impressions"]
+    short = replace(log, tables={"impressions": shown.filter(pl.col("slot") < 3)})
+    model = DynamicSlate(SlatesConfig(dim=2, user="linear", places=True, descent=replace(QUICK, epochs=1))).fit(short)
+    assert int(shown["slot"].max()) > 2
+    model.update(log, run=Run(epochs=1))
+    requests, slates = asked(log)
+    assert (
+        np.flatnonzero(model.lengths).tolist() == [3] and np.isfinite(model.click_probability(requests, slates)).all()
+    )
+
+
+def test_a_page_that_is_drawn_says_between_what_each_chance_is_believed_to_lie(
+    model: DynamicSlate, log: Dataset
+) -> None:
+    requests, candidates = asked(log)
+    page = model.choose(requests, candidates, 4)
+    low, high = page.columns["low"], page.columns["high"]
+    each = np.stack([model.click_probability(requests, page, values) for values in model.drawn])
+    np.testing.assert_allclose(low, np.quantile(each, 0.05, axis=0), atol=2e-3)
+    np.testing.assert_allclose(high, np.quantile(each, 0.95, axis=0), atol=2e-3)
+    assert (low > 0).all() and (low < high).all() and (high < 1).all()
+    again = DynamicSlate(model.config).restore(model.state())
+    again.margin = 2.0
+    wider = again.choose(requests, candidates, 4).columns
+    assert (wider["low"] < low).all() and (wider["high"] > high).all()
+    assert "low" not in model.choose(replace(requests, draw=None), candidates, 4).columns
+    drawn = DynamicSlate(SlatesConfig(dim=2, candidates="all", descent=replace(QUICK, epochs=1))).fit(log)
+    assert "low" not in drawn.choose(requests, candidates, 4).columns, "it knows no worth of choosing nothing"
 
 
 def test_strangers_pages_empty_slates_and_unknown_settings(log: Dataset) -> None:

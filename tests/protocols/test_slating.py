@@ -10,9 +10,15 @@ import pytest
 
 from interplay.benches import BENCHES, Entry
 from interplay.data.pages import Choices
+from interplay.data.split import split
 from interplay.errors import UnknownName
-from interplay.protocols import slating, slating_agents
+from interplay.fitted import built
+from interplay.models.bandits import BELIEFS, BanditsConfig
+from interplay.protocols import slating, slating_agents, slating_beliefs
 from interplay.protocols.slating_agents import before, kept, softmax
+from interplay.protocols.slating_beliefs import foretold
+from interplay.types import TRAIN, VALID
+from interplay.worlds.market import market
 
 AGENTS, FILMS = 40, 12
 
@@ -97,7 +103,8 @@ def test_the_loop_s_table_pairs_regret_round_by_round(tmp_path):
         for label, more in (("greedy", 0.0), ("epsilon", 0.1 + 0.01 * seed)):
             curve = [1.0 + seed + more] * 30
             rows[label, seed] = {
-                "metrics": dict.fromkeys(page.metrics, 1.0 - more), "facts": {"regret": curve},
+                "metrics": dict.fromkeys(page.metrics, 1.0 - more) | {"distance": 2.0 + more, "entropy": 1.5},
+                "facts": {"regret": curve},
                 "protocol": {"loop": "so"}, "seconds": {"all": 1.0},
             }  # fmt: skip
     lines = slating.table(page, rows, tmp_path).splitlines()
@@ -106,3 +113,64 @@ def test_the_loop_s_table_pairs_regret_round_by_round(tmp_path):
     assert own[1].startswith(
         "| `epsilon` | 2.1100 (+.1100 ± .0248) | 10.5500 (+.5500 ± .1242) |"
     )  # 4.303 * .01 / sqrt(3)
+    assert sum(x.endswith(" | clicks more | clicks last more | entropy more | distance more |") for x in lines) == 1
+    assert own[1].endswith(" | +.0000 ± .0000 | +.1100 ± .0248 |"), "how varied pages are, against the baseline"
+
+
+def test_rows_whose_intervals_were_not_calibrated_show_no_coverage(tmp_path):
+    page = BENCHES["slates"]
+    told = {"metrics": dict.fromkeys(page.metrics, 0.0) | {"fit": 1.0}, "protocol": {"world": "so"},
+            "seconds": {"all": 1.0}}  # fmt: skip
+    lines = slating.table(page, {("popular", 1): told, ("gru-unicand", 1): told, ("gru-hier", 1): told}, tmp_path)
+    cells = {x.split("`")[1]: x.split(" | ")[-5:-3] for x in lines.splitlines() if x.endswith("| 1.0000 | 1 | 1 |")}
+    assert cells == {"popular": ["", ""], "gru-unicand": ["", ""], "gru-hier": [".0000", ".0000"]}
+
+
+def test_a_vector_for_each_person_is_a_row_of_slates():
+    entry = BENCHES["slates"].entry("static-hier")
+    model = built(entry.system, {k: v for k, v in entry.settings.items() if k != "calibrate"})
+    assert (model.config.user, model.config.start, model.config.groups) == ("static", "own", "group")
+
+
+def test_every_policy_of_the_market_is_its_system_with_the_settings_of_its_row(monkeypatch):
+    made, given = market(seed=0, n_items=300, n_people=150, days=2), {}
+
+    def told(system, settings):
+        given[system] = built(system, settings).config
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(slating, "market", lambda **_: made)
+    monkeypatch.setattr(slating, "built", told)
+    for label in slating.WAYS:
+        with pytest.raises(KeyboardInterrupt):
+            slating.regret(BENCHES["market-regret"].entry(label), 0)
+    assert given["logistic-ts"].belief == "logistic" and given["bernoulli-ts"].belief == "items"
+    assert given["lin-ucb"].way == "optimism" and given["logistic-ts"].floor == given["lin-ts"].floor == 0
+
+
+def test_what_is_believed_of_the_market_is_judged_on_feeds_that_nobody_learnt_from(monkeypatch):
+    made = market(seed=3, n_items=200, n_people=120, days=14)
+    monkeypatch.setattr(slating_beliefs, "dataset", lambda name: made.dataset)
+    page, few = BENCHES["market-beliefs"], Entry(system="logistic-ts", label="few", settings={"newest": 300})
+    told = [slating.judge(page, entry, 0) for entry in (few, page.entry("logistic-ts-all"))]
+    for one in told:
+        assert 0.55 < one["metrics"]["auc"] < 1 and set(page.metrics) < set(one["metrics"])
+    assert told[0]["facts"]["pages"] <= 300 < told[1]["facts"]["pages"]
+    assert told[1]["metrics"]["doubt"] < told[0]["metrics"]["doubt"]
+    shown = made.dataset.tables["impressions"].filter((pl.col("surface") == "feed") & pl.col("seen"))
+    parts = split(made.dataset, "time")
+    times = made.dataset.events.time
+    first, last = (times[parts.part == part].max() for part in (TRAIN, VALID))
+    seen = shown.filter(pl.col("timestamp").is_between(first, last, closed="right"))
+    assert told[1]["facts"]["judged"] == seen["request_id"].n_unique()
+
+
+@pytest.mark.parametrize("belief", ["linear", "logistic", "items"])
+def test_a_belief_foretells_less_of_a_place_that_is_hardly_clicked(belief):
+    rng = np.random.default_rng(0)
+    place, items = rng.integers(0, 6, 20_000), rng.integers(0, 4, 20_000)
+    x = np.ones((20_000, 3))
+    held = BELIEFS[belief](BanditsConfig(), 3, 4)
+    held.learn(x, items, place.astype(float), (rng.random(20_000) < 0.4 / (1 + place)).astype(float))
+    told = foretold(held, x[:6], items[:6] * 0, np.arange(6))
+    assert (np.diff(told) < 0).all() and told[0] == pytest.approx(0.4, abs=0.15)

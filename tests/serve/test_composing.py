@@ -104,7 +104,10 @@ def test_one_thing_left_or_none_is_a_page_all_the_same(engine):
     assert none.items == [] and none.trace.stages[4].facts["orders"] == {"before": [], "after": []}
     one = engine.answer(user="u3", k=12, allow=["lamp-0"], withhold_seen=False, arrangement=composing, draw=1)
     assert one.items == [0] and one.trace.stages[4].facts["rails"]["chosen"] == []
+    assert none.trace.stages[4].said.startswith("A page of 0 by mmr")
     page = feed(engine, "u59", draw=1)  # nothing is known of this one: no shelf near anything
+    said = [card["reason"] for card in [*page["heroes"], *page["grid"]]]
+    assert not any("your history" in reason for reason in said) and any("expected of it" in r for r in said)
     assert page["shelves"] and not any(s["title"].startswith("Near") for s in page["shelves"])
 
 

@@ -193,7 +193,7 @@ def _paged(cascade: Cascade, answer: Answer, i: int, items: Sequence[Mapping[str
     }  # fmt: skip
     if answer.arranged is not None and cascade.arranging is not None:
         name, made = cascade.arranging.name or type(cascade.arranging.arranger).__name__, answer.arranged
-        if made.by[i] != "base":
+        if made.by[i] != "base" and items:
             parts[0] = f"{name} ({made.by[i]})"
         facts |= composed(answer, i, items) | {"arranger": name}
     elif cascade.arranging is not None and not getattr(answer.requests.arrangement, "arranger", True):
@@ -261,7 +261,7 @@ def shown(cascade: Cascade, answer: Answer, i: int) -> list[dict[str, Any]]:
                 "ranked": ranked or None,
                 "sources": sources,
                 "reason": _reason(cascade, sources, place + 1, ranked, by, known, boost, lifts[place] / least)
-                + (learning or (_moved(slates, i, place, stood.get(item)) if arranged else "")),
+                + (learning or (_moved(slates, i, place, stood.get(item), known) if arranged else "")),
             }
             | ({"stood": stood.get(item), **_slot(slates, i, place)} if arranged else {})
             | ({"boost": boost} if boost != 1 else {})
@@ -287,13 +287,14 @@ LIFTED = 1.1  # times the least of a page from which on an item is said to be li
 ALIKE = 0.7  # likeness from which on an item is said to resemble one above it
 
 
-def _moved(slates: Slates, i: int, place: int, stood: int | None) -> str:
+def _moved(slates: Slates, i: int, place: int, stood: int | None, known: bool) -> str:
     """Where the arranger moved an item from, and what speaks for its place."""
     if stood == place + 1:
         return ""
     alike = float(slates.columns["alike"][i, place])
     if stood is None or place + 1 < stood:
-        why = "unlike what stands above it" if place and alike < ALIKE else "it fits your history better"
+        fits = "it fits your history better" if known else "more is expected of it here"
+        why = "unlike what stands above it" if place and alike < ALIKE else fits
         came = "onto this page" if stood is None else f"from place {stood}"
         return f"; moved up {came}: {why}"
     return f"; moved down from place {stood}" + (": it resembles one above it" if alike >= ALIKE else "")

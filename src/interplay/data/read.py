@@ -21,6 +21,7 @@ import polars as pl
 from interplay.data import formats
 from interplay.data.clicklogs import click_log
 from interplay.data.fetch import Progress, cache, fetched
+from interplay.data.finn import finn
 from interplay.data.kuairand import kuairand
 from interplay.data.parts import dataset_of
 from interplay.data.report import Report
@@ -463,6 +464,13 @@ SOURCES: dict[str, Source] = {
         source="Avazu, Kaggle 2014", licence="Kaggle competition rules, no redistribution", read=click_log,
         marks=("train.csv", "train.parquet"),
         layout="train.csv (id, click, hour YYMMDDHH, C1, banner_pos, site_*, app_*, device_*, C14-C21)",
+    ),
+    "finn-slates": Source(
+        about="FINN.no slates: 37.4 million pages of 2.3 million people, with what stood there and what was clicked",
+        source="Eide et al. 2021 (arXiv 2104.15046), finn-no/recsys-slates-dataset",
+        licence="as its publisher says, with citation", read=finn, marks=("data.npz",), variants=("100k", "all"),
+        layout="data.npz (userId, click, click_idx, interaction_type, slate), itemattr.npz (category), ind2val.json; "
+               "100k is so many people, drawn by the seed; all of it takes more memory than most machines have",
     ),
     "kuairand": Source(
         about="KuaiRand: videos shown to people with clicks, likes, long views and other answers, and times",

@@ -15,7 +15,6 @@ from torch import Tensor
 from interplay.data.pages import Choices
 from interplay.types import Array, Ragged
 
-LONGEST = 100  # items of a slate, at most
 NOTHING, NO_PAGE = -1, -2
 
 
@@ -23,6 +22,7 @@ NOTHING, NO_PAGE = -1, -2
 class Batch:
     """b stretches of pages: clicks before them, slates of t pages, and what was chosen."""
 
+    user: Tensor  # int64[b]: whose row it is, negative for a stranger's
     items: Tensor  # int64[d]: the distinct items of the batch
     past: Tensor  # int64[b, w]: clicks before, oldest first, as places in `items`, -1 pads at the front
     slate: Tensor  # int64[b, t, s]: places in `items`, -1 pads
@@ -66,7 +66,9 @@ class Stretches:
         past = self._before(rows)
         items, at = np.unique(np.concatenate([past.ravel(), slate.ravel()]), return_inverse=True)
         at = at - (1 if len(items) and items[0] < 0 else 0)
-        columns = items[items >= 0], at[: past.size].reshape(past.shape), at[past.size :].reshape(slate.shape), chosen
+        user = choices.user[rows["at"][rows.offsets[:-1]]].astype(np.int64)
+        past, slate = at[: past.size].reshape(past.shape), at[past.size :].reshape(slate.shape)
+        columns = user, items[items >= 0], past, slate, chosen
         return Batch(*(torch.from_numpy(np.ascontiguousarray(column)) for column in columns))
 
     def _before(self, rows: Ragged) -> Array:
@@ -87,6 +89,8 @@ class Stretches:
 
 def moved(values: dict[str, Tensor], user: str, h: Tensor, v: Tensor) -> Tensor:
     """The state after a click on an item with vector v."""
+    if user == "static":
+        return h
     if user == "linear":
         keep = values["keep"]
         return keep * h + (1 - keep) * v
@@ -98,7 +102,7 @@ def moved(values: dict[str, Tensor], user: str, h: Tensor, v: Tensor) -> Tensor:
 
 def seen_as(values: dict[str, Tensor], user: str, h: Tensor) -> Tensor:
     """What the state looks for, in the space of items."""
-    return h if user == "linear" else h @ values["out"].T
+    return h @ values["out"].T if user == "gru" else h
 
 
 def scored(z: Tensor, v: Tensor, bias: Tensor, score: str) -> Tensor:
@@ -108,13 +112,19 @@ def scored(z: Tensor, v: Tensor, bias: Tensor, score: str) -> Tensor:
     return -((z.unsqueeze(-2) - v) ** 2).sum(-1).add(1e-6).sqrt().clamp(max=100)
 
 
-def started(values: dict[str, Tensor], start: str, vectors: Tensor, known: Tensor) -> Tensor:
+def started(values: dict[str, Tensor], start: str, vectors: Tensor, known: Tensor, user: Tensor) -> Tensor:
     """float[n, dim]: the state before anything that is learnt from.
 
-    `vectors` [n, w, dim] are clicks, oldest first, of which only those flagged in `known` bool[n, w] are looked at. The
-    r-th of them has weight 1 / r^4; without any, everybody starts at the same place.
+    prior   the same place for everybody
+    own     with what was learnt of each person added (`user` int64[n]); strangers and newcomers have none
+    past    the mean of the clicks in `vectors` [n, w, dim], oldest first, of which only those flagged in `known`
+            bool[n, w] are looked at: the r-th of them has weight 1 / r^4; without any, the same place for everybody
     """
     first = values["start"].expand(len(vectors), -1)
+    if start == "own":
+        people = values["people"]
+        met = (user >= 0) & (user < len(people))
+        return first + torch.where(met[:, None], people[user.clamp(0, len(people) - 1)], 0.0)
     if start == "prior" or not vectors.shape[1]:
         return first
     weight = known / known.cumsum(dim=1).clamp(min=1) ** 4.0
@@ -128,16 +138,17 @@ class Walk:
     """How states move, what they start from, how they score, and which lengths of slates were met (int64[], or None
     where choosing nothing was never seen)."""
 
-    user: str  # linear or gru
+    user: str  # gru, linear or static
     score: str  # distance or dot
-    start: str  # prior or past
+    start: str  # prior, past or own
     lengths: Tensor | None
 
-    def state(self, values: dict[str, Tensor], vectors: Tensor, past: Tensor) -> Tensor:
-        """float[n, dim]: the state after the clicks in `past` (int64[n, w], places in `vectors`, -1 pads)."""
+    def state(self, values: dict[str, Tensor], vectors: Tensor, past: Tensor, user: Tensor) -> Tensor:
+        """float[n, dim]: the state of `user` (int64[n]) after the clicks in `past` (int64[n, w], places in `vectors`,
+        -1 pads)."""
         known = past >= 0
         clicked = vectors[past.clamp(min=0)] if len(vectors) else torch.zeros(*past.shape, vectors.shape[1])
-        h = started(values, self.start, clicked, known)
+        h = started(values, self.start, clicked, known, user)
         for w in range(past.shape[1]):
             h = torch.where(known[:, w, None], moved(values, self.user, h, clicked[:, w]), h)
         return h
@@ -145,7 +156,7 @@ class Walk:
     def told(self, values: dict[str, Tensor], batch: Batch) -> Tensor:
         """float[b, t]: log-likelihood of each choice, 0 where there is no page."""
         vectors, bias = values["vectors"][batch.items], values["bias"][batch.items]
-        h = self.state(values, vectors, batch.past)
+        h = self.state(values, vectors, batch.past, batch.user)
         states = []
         for t in range(batch.chosen.shape[1]):
             states.append(seen_as(values, self.user, h))
@@ -167,13 +178,13 @@ class Walk:
         if self.lengths is None:  # only what was chosen was learnt from: nothing is no choice
             nothing = torch.full((*scores.shape[:-1], 1), -torch.inf)
         else:
-            nothing = values["nothing"][self._nearest()[held.sum(-1).clamp(max=LONGEST)]].unsqueeze(-1)
+            nothing = values["nothing"][self._nearest(held.sum(-1))].unsqueeze(-1)
         both = torch.cat([nothing, scores], dim=-1)
         empty = ~held.any(dim=-1, keepdim=True)  # nothing to choose from: nothing is certain
         first = torch.zeros_like(both).masked_fill(torch.arange(both.shape[-1]) > 0, -torch.inf)
         return torch.where(empty, first, both.masked_fill(empty, 0.0).log_softmax(dim=-1))
 
-    def _nearest(self) -> Tensor:
-        """int64[LONGEST + 1]: for every length of a slate the nearest that was met while learning."""
+    def _nearest(self, length: Tensor) -> Tensor:
+        """int64[...]: for every length of a slate the nearest that was met while learning."""
         assert self.lengths is not None
-        return self.lengths[(torch.arange(LONGEST + 1)[:, None] - self.lengths[None, :]).abs().argmin(dim=1)]
+        return self.lengths[(length.unsqueeze(-1) - self.lengths).abs().argmin(dim=-1)]

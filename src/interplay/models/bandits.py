@@ -33,7 +33,19 @@ import polars as pl
 from interplay.configure import NotNegative, Positive, Share, Size
 from interplay.data.pages import Pages
 from interplay.errors import BadData, BadSetting, unknown
-from interplay.ops.choosing import Caps, Chooser, Greedy, Shares, Together, at_some, chances, choose, page_of, places
+from interplay.ops.choosing import (
+    Caps,
+    Chooser,
+    Greedy,
+    Shares,
+    Together,
+    at_some,
+    chances,
+    choose,
+    offered,
+    page_of,
+    places,
+)
 from interplay.ops.sparse import history_matrix
 from interplay.ops.spectra import top_right_singular
 from interplay.types import Array, Dataset, Ragged, Requests, Rows, Run, Slates, State, World
@@ -273,12 +285,16 @@ def _sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-np.clip(x, -30, 30)))
 
 
-def _some(shown: pl.DataFrame, newest: int | None, surface: str) -> pl.DataFrame:
-    """The impressions of the newest pages of a surface."""
+def _some(dataset: Dataset, newest: int | None, surface: str) -> pl.DataFrame:
+    """The impressions of the newest pages of a surface, of those whose answers are in the log."""
+    shown, times = dataset.tables["impressions"], dataset.events.time
     if surface and "surface" in shown.columns:
         shown = shown.filter(pl.col("surface") == surface)
     if newest is None or "timestamp" not in shown.columns:
         return shown
+    if times is not None:  # a part of a log has the pages of all of it
+        answered = shown.filter(pl.col("timestamp") <= int(times.max()))
+        shown = answered if len(answered) else shown
     pages = shown.select("request_id", "timestamp").unique("request_id", keep="first", maintain_order=True)
     return shown.join(pages.sort("timestamp", maintain_order=True).tail(newest), on="request_id", how="semi")
 
@@ -311,7 +327,7 @@ class Bandits:
         self.belief = BELIEFS[c.belief](c, self.scene.width, dataset.n_items)
         self.fitted: dict[str, Any] = {"pages": 0}
         if "impressions" in dataset.tables:
-            shown = _some(dataset.tables["impressions"], c.newest, c.surface)
+            shown = _some(dataset, c.newest, c.surface)
             pages = Pages.of(replace(dataset, tables={"impressions": shown}), c.kinds)
             self.update(pages, pages.requests(dataset))
         return self
@@ -349,7 +365,7 @@ class Bandits:
 
         With `where` it fills those places (from 1) alone; all others take the next candidate as it comes.
         """
-        free = candidates.items >= 0
+        free = offered(candidates.items)
         x, worth = self._seen(requests, candidates)
         best = Greedy(self.belief.mean(x, candidates.items) + worth)
         drawn = requests.draw is not None
@@ -376,9 +392,10 @@ class Bandits:
         }
 
     def propensities(self, requests: Requests, candidates: Slates) -> Array:
-        """float64[n, m]: the chance that each candidate takes the first place; 0 for padding."""
+        """float64[n, m]: the chance that each candidate takes the first place; 0 for padding and for what stands there
+        already."""
         x, worth = self._seen(requests, candidates)
-        return self._chooser(x, worth, candidates.items).next(candidates.items >= 0)
+        return self._chooser(x, worth, candidates.items).next(offered(candidates.items))
 
     def chances(
         self, requests: Requests, candidates: Slates, shown: Array, caps: Caps = (), where: Sequence[int] = ()
@@ -386,7 +403,7 @@ class Bandits:
         """float64[n, k]: the chance that these items (int[n, k], -1 pads) take these places, each given those above."""
         x, worth = self._seen(requests, candidates)
         at = places(shown, candidates.items)
-        return chances(at_some(self._chooser(x, worth, candidates.items), where), candidates.items >= 0, at, caps)
+        return chances(at_some(self._chooser(x, worth, candidates.items), where), offered(candidates.items), at, caps)
 
     def _seen(self, requests: Requests, candidates: Slates) -> tuple[Array, Array]:
         """What is known of each candidate, and what its place among them is worth."""

@@ -4,7 +4,7 @@ pagellm   Xu et al., "Enhanced Whole Page Optimization via Mixed-Grained Reward"
 
 Learns from lists that a base ranker gives people it was not fitted on: two rewards from pairs of pages
 (learn/page_rewards.py), then a policy that is supervised first and reinforced by both (learn/page_policy.py). Keeps
-for each item what it says, who took it, how often and its group: about 4 * 130 numbers; nothing of people.
+for each item what it says, who took it, how often and its group: about 130 numbers; nothing of people.
 
 Departs from the paper: a pointer network over candidates stands in the place of a language model, whose weights are
 not to be had. Where a text model is configured (`proposals` above 0), it proposes orders beside the policy's and the
@@ -32,6 +32,7 @@ from interplay.learn.page_policy import Mixed, PagePolicy, PolicyConfig, gains, 
 from interplay.learn.page_rails import Chosen, RailConfig, Rails
 from interplay.learn.page_rewards import FAMILIES, RewardConfig, Rewards, Seen, crowding
 from interplay.llm import NoReply, TextModel, configured
+from interplay.ops.choosing import again
 from interplay.ops.threads import one_network
 from interplay.types import Array, Dataset, Requests, Run, Slates, State, World
 
@@ -290,20 +291,6 @@ def first_of(held: Array, k: int) -> Array:
     """int64[b, k]: the base order's own page."""
     order = np.argsort(~held, axis=1, kind="stable")[:, :k]
     return np.where(np.take_along_axis(held, order, 1), order, -1)
-
-
-def again(items: Array) -> Array:
-    """bool[n, m]: where an item of a list stands a second time.
-
-    >>> again(np.array([[4, 7, 4, -1, -1]])).tolist()
-    [[False, False, True, False, False]]
-    """
-    order = np.argsort(items, axis=1, kind="stable")
-    sorted_, out = np.take_along_axis(items, order, 1), np.zeros(items.shape, bool)
-    same = np.zeros(items.shape, bool)
-    same[:, 1:] = (sorted_[:, 1:] == sorted_[:, :-1]) & (sorted_[:, 1:] >= 0)
-    np.put_along_axis(out, order, same, 1)
-    return out
 
 
 def _laid(page: Array, free: Array, held: Array) -> Array:

@@ -4,7 +4,9 @@ dynamic-slate   Eide, Leslie, Frigessi, Rishaug, Jenssen and Verrewaere, DMKD 20
 
 Learns a Gaussian belief about item vectors, which are drawn around the mean of their group, about how a person's state
 moves with each click, and about what choosing nothing is worth beside each number of items: 8 * items * dim bytes,
-and 4 * particles * items * dim while answering. Keeps nothing of people: a state is the walk through a history.
+and 4 * particles * items * dim while answering. Keeps nothing of people: a state is the walk through a history. With
+`start = "own"` a walk begins at what was learnt of the person, as much again for each of them; with `user = "static"`
+nothing moves it, which is matrix factorisation with the likelihood of slates.
 
 P(i | slate) = exp(s_i) / (exp(nothing[length]) + sum over the slate of exp(s_j)), s_i = -|z - v_i| or z . v_i + b_i
 
@@ -13,15 +15,17 @@ together   one draw of the belief for a whole page (Thompson sampling)
 apart      one draw for each place (in-slate Thompson sampling): the same doubt, but the places do not share it
 
 Chances at a place are exact, since a belief answers from `particles` draws that are fixed by the fit (ops/choosing.py).
+It learns at trainings alone: what happens between two of them moves states, through histories, and no belief.
 A log without impressions, or candidates = "all", is learnt from clicked items beside uniformly drawn ones.
 
-Departs from the paper: everybody starts from one learnt state (`start = "prior"`), or from the first clicks before the
-pages that are learnt from (`start = "past"`), where the released code looks at all clicks of the training part, later
-ones too; the width of a group is log-normal, where the paper's absolute value of a Gaussian comes near 0 now and then,
-and no item can follow; z . v has a number for each item beside it, and is the default, where the released settings have
-the distance; a bias for each place is an option. The likelihood's weight is `power`: 30 to 100 in the paper, which
-leaves hardly any doubt, 1 here; `widen` multiplies the scales of the belief when choosing, and `calibrate` fits by how
-much intervals are to be stretched. Items that were never shown are drawn from their group.
+Departs from the paper: everybody starts from one learnt state (`start = "prior"`), from a learnt state of their own
+(`"own"`), or from the first clicks before the pages that are learnt from (`"past"`), where the released code looks at
+all clicks of the training part, later ones too; the width of a group is log-normal, where the paper's absolute value of
+a Gaussian comes near 0 now and then, and no item can follow; z . v has a number for each item beside it, and is the
+default, where the released settings have the distance; a bias for each place is an option. The likelihood's weight is
+`power`: 30 to 100 in the paper, which leaves hardly any doubt, 1 here; `widen` multiplies the scales of the belief when
+choosing, and `calibrate` fits by how much intervals are to be stretched. Items that were never shown are drawn from
+their group. Of a page the first 1,000 cells are looked at; a choice beyond them is left out.
 """
 
 from __future__ import annotations
@@ -42,22 +46,35 @@ from interplay.data.pages import Choices, Pages
 from interplay.errors import BadData, BadSetting, unknown
 from interplay.learn.descend import Descent, descend, seeded
 from interplay.learn.variational import Gaussians
-from interplay.learn.walks import LONGEST, NO_PAGE, Batch, Stretches, Walk, scored, seen_as
-from interplay.ops.choosing import Caps, Chooser, Greedy, Shares, Together, at_some, chances, choose, page_of, places
+from interplay.learn.walks import NO_PAGE, Batch, Stretches, Walk, scored, seen_as
+from interplay.ops.choosing import (
+    Caps,
+    Chooser,
+    Greedy,
+    Shares,
+    Together,
+    at_some,
+    chances,
+    choose,
+    offered,
+    page_of,
+    places,
+)
 from interplay.ops.topk import best_dot
 from interplay.types import Array, Dataset, Requests, Rows, Run, Slates, State, World
 
-SCORES, USERS, STARTS = ("distance", "dot"), ("gru", "linear"), ("prior", "past")
+SCORES, USERS, STARTS = ("distance", "dot"), ("gru", "linear", "static"), ("prior", "past", "own")
 MARGINS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 8.0, 12.0)  # what `calibrate` tries
 WEIGHTS = ("ir", "iu", "in", "hr", "hu", "hn", "out")  # of the recurrent state
+LONGEST = 1000  # cells of a page that are looked at
 CANDIDATES, WAYS = ("shown", "all"), ("apart", "together", "greedy")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SlatesConfig:
-    user: str = "gru"  # a name in USERS: how the state moves
+    user: str = "gru"  # a name in USERS: how the state moves, if it does
     score: str = "dot"  # a name in SCORES
-    start: str = "prior"  # a name in STARTS
+    start: str = "prior"  # a name in STARTS: where it begins
     candidates: str = "shown"  # a name in CANDIDATES: what a click competes with
     groups: str = "categories"  # catalogue column whose values group the items; "" puts all into one group
     places: bool = False  # whether each place of a slate has a bias
@@ -72,7 +89,7 @@ class SlatesConfig:
     widen: NotNegative = 1.0  # factor on the scales of the belief when answering
     group_spread: Positive = 1.0  # prior: standard deviation of the group means
     item_spread: Positive = 0.3  # ... of an item around its group, as far as it is not learnt
-    state_spread: Positive = 0.5  # ... of the state at the start
+    state_spread: Positive = 0.5  # ... of the state at the start, and of each person's own around it
     weight_spread: Positive = 7.0  # ... of the weights that move the state
     scale: Positive = 0.1  # where the scales of the belief start
     linear_epochs: Count = 5  # gru: epochs in which a linear state places the items first
@@ -117,16 +134,24 @@ class DynamicSlate:
         self.rows, self.clicks = Rows.of(dataset), [i for i, kind in enumerate(dataset.events.kinds) if kind in c.kinds]
         self.placing = c.linear_epochs if fresh and c.user == "gru" else 0
         self.shown, choices = self._choices(dataset)
+        kept = choices.take(choices.chosen < LONGEST)
+        left_out, choices = len(choices) - len(kept), replace(kept, slate=kept.slate[:, :LONGEST])
+        if not len(choices):
+            raise BadData(
+                f"{dataset.name!r} has no choice to learn from: {left_out:,} were made beyond the first {LONGEST:,} "
+                "cells of a page, which are all that is looked at. Log the rows of a page as pages of their own"
+            )
         met = np.unique(choices.slate)
         self.met = np.zeros(dataset.n_items, bool)  # shown while learning
         self.met[met[met >= 0]] = True
-        lengths = (choices.slate >= 0).sum(axis=1)
-        self.lengths = np.bincount(lengths, minlength=LONGEST + 1)[: LONGEST + 1].astype(np.int64)
         if fresh:
             with seeded(run.seed):
                 share = float(np.clip((choices.chosen >= 0).mean(), 0.01, 0.99))
-                groups = int(self.group.max(initial=0)) + 1
-                self.belief = self._start(groups, dataset.n_items, choices.slate.shape[1], share)
+                groups, people = int(self.group.max(initial=0)) + 1, dataset.n_users if c.start == "own" else 0
+                self.belief = self._start(groups, dataset.n_items, choices.slate.shape[1], share, people)
+        longest = len(self.belief.mean["nothing"]) - 1  # longer pages, which an update may bring, count as so long
+        lengths = np.minimum((choices.slate >= 0).sum(axis=1), longest)
+        self.lengths = np.bincount(lengths, minlength=longest + 1).astype(np.int64)
         stretches = Stretches(choices, stretch=c.stretch, window=c.window)
         self.learnt = len(choices)
         self.fitted: dict[str, Any] = descend(
@@ -134,16 +159,14 @@ class DynamicSlate:
             belongs=f"{dataset.fingerprint} {asdict(c)}",
             judge=lambda: run.validation(self._placed()) if run.validation else 0.0,
         )  # fmt: skip
-        self.fitted |= {"choices": len(choices), "slates": "shown" if self.shown else "drawn"}
+        self.fitted |= {"choices": len(choices), "left_out": left_out, "slates": "shown" if self.shown else "drawn"}
         return self._placed()
 
     def _choices(self, dataset: Dataset) -> tuple[bool, Choices]:
         """Whether what stood beside a choice is known, and the choices."""
         c = self.config
         if c.candidates == "shown" and "impressions" in dataset.tables:
-            pages = Pages.of(dataset, c.kinds)
-            choices = Choices.of(pages)
-            return True, replace(choices, slate=choices.slate[:, :LONGEST])
+            return True, Choices.of(Pages.of(dataset, c.kinds))
         e = dataset.events
         kept = np.isin(e.kind, self.clicks) if self.clicks and e.kind is not None else np.ones(len(e), bool)
         at = np.arange(len(e), dtype=np.int64) if e.time is None else e.time
@@ -151,14 +174,14 @@ class DynamicSlate:
             user=e.user[kept], at=at[kept], slate=e.item[kept][:, None], chosen=np.zeros(int(kept.sum()), np.int64)
         )
 
-    def _start(self, groups: int, n_items: int, longest: int, chosen: float = 0.5) -> Gaussians:
+    def _start(self, groups: int, n_items: int, longest: int, chosen: float = 0.5, people: int = 0) -> Gaussians:
         """Everything near one place; nothing is worth so much that a share `chosen` of all slates gets a choice."""
         d, s = self.config.dim, torch.randn
         group = 0.1 * s(groups, d)
         own = group[torch.from_numpy(self.group.astype(np.int64))] + 0.1 * s(n_items, d)
         means = {
             "group": group, "width": torch.full((groups, d), self.config.item_spread).log(), "vectors": own,
-            "bias": torch.zeros(n_items), "nothing": torch.zeros(min(longest, LONGEST) + 1), "start": 0.1 * s(d),
+            "bias": torch.zeros(n_items), "nothing": torch.zeros(longest + 1), "start": 0.1 * s(d),
             "keep": torch.full((1,), 0.5),
         }  # fmt: skip
         means["nothing"] += torch.arange(len(means["nothing"])).clamp(min=1).log() + float(
@@ -167,7 +190,9 @@ class DynamicSlate:
         if self.config.score == "distance":
             means["nothing"] -= (means["start"] - own).norm(dim=1).mean()
         if self.config.places:
-            means["place"] = torch.zeros(min(longest, LONGEST))
+            means["place"] = torch.zeros(longest)
+        if people:
+            means["people"] = torch.zeros(people, d)
         if self.config.user == "gru":
             means |= {name: 0.3 * s(d, d) / d**0.5 for name in ("ir", "iu", "hr", "hu", "hn")}
             means |= {"in": torch.eye(d), "out": torch.eye(d)}
@@ -204,6 +229,7 @@ class DynamicSlate:
         for name in WEIGHTS:
             if name in self.belief.mean:
                 total = total + kl(name, 0.0, c.weight_spread)
+        total = total + kl("people", 0.0, c.state_spread) if "people" in self.belief.mean else total
         return total + kl("place", 0.0, 1.0) if "place" in self.belief.mean else total
 
     # ------------------------------------------------------------------------------------------------------ answering
@@ -247,25 +273,34 @@ class DynamicSlate:
         past = np.full((len(requests), int(history.lengths.max(initial=0))), -1, np.int64)
         place = np.arange(len(history["item"])) - np.repeat(history.offsets[1:], history.lengths)
         past[history.owner, past.shape[1] + place] = history["item"]
+        known = (requests.user >= 0) & (requests.user < self.rows.n_users)
+        known[known] = self.rows.events[requests.user[known]] > 0  # a person who is forgotten is a stranger
+        user = torch.from_numpy(np.where(known, requests.user, -1).astype(np.int64))
         with torch.no_grad():
-            h = self.walk.state(values, values["vectors"], torch.from_numpy(past))
+            h = self.walk.state(values, values["vectors"], torch.from_numpy(past), user)
             return seen_as(values, self.walk.user, h)
 
     def scores(self, requests: Requests, items: Array, values: dict[str, Tensor] | None = None) -> Array:
         """float32[n, m]: how much each item (int[n, m], -1 pads) is wanted."""
         values = self.mean if values is None else values
+        return self._scores(self.states(requests, values), items, values)
+
+    def _scores(self, z: Tensor, items: Array, values: dict[str, Tensor]) -> Array:
         known = (items >= 0) & (items < self.rows.n_items)
         at = torch.from_numpy(np.where(known, items, 0).astype(np.int64))
         with torch.no_grad():
-            s = scored(self.states(requests, values), values["vectors"][at], values["bias"][at], self.config.score)
+            s = scored(z, values["vectors"][at], values["bias"][at], self.config.score)
         return np.where(known, s.numpy(), -1e30).astype(np.float32)
 
     def click_probability(self, requests: Requests, slates: Slates, values: dict[str, Tensor] | None = None) -> Array:
         """float64[n, k]: the chance that each item of a slate is the one that is chosen."""
         values = self.mean if values is None else values
-        s = torch.from_numpy(self.scores(requests, slates.items, values))
+        return self._chosen(self.states(requests, values), slates.items, values)
+
+    def _chosen(self, z: Tensor, items: Array, values: dict[str, Tensor]) -> Array:
+        s = torch.from_numpy(self._scores(z, items, values))
         with torch.no_grad():
-            logits = self.walk.log_choice(values, s, torch.from_numpy(slates.items >= 0))
+            logits = self.walk.log_choice(values, s, torch.from_numpy(items >= 0))
         return logits[:, 1:].exp().double().numpy()
 
     def interval(self, requests: Requests, slates: Slates, level: float = 0.9) -> tuple[Array, Array]:
@@ -304,31 +339,52 @@ class DynamicSlate:
     ) -> Slates:
         """k of the candidates of each request, with the columns propensity and explored; greedy without a draw.
 
-        With `where` it fills those places (from 1) alone; all others take the next candidate as it comes.
+        With `where` it fills those places (from 1) alone; all others take the next candidate as it comes. A draw brings
+        the columns low and high too, where slates were shown: between what the chance that an item is chosen from this
+        page is believed to lie, nine times in ten, stretched as `interval` is.
         """
-        free = candidates.items >= 0
+        free = offered(candidates.items)
         best = Greedy(self.scores(requests, candidates.items))
+        drawn = requests.draw is not None
         draw = requests.draw if requests.draw is not None else np.zeros(len(requests), np.uint64)
-        chooser = best if requests.draw is None else self._chooser(requests, candidates)
+        walks = self._walks(requests) if drawn else []
+        chooser = self._chooser(requests, candidates, walks) if drawn else best
         chosen = choose(at_some(chooser, where), free, k, draw, caps)
-        return page_of(candidates, chosen, at_some(best, where), free, caps)
+        page = page_of(candidates, chosen, at_some(best, where), free, caps)
+        if drawn and self.shown:
+            page = replace(page, columns={**page.columns, **self._between(walks, page.items)})
+        return page
+
+    def _walks(self, requests: Requests) -> list[Tensor]:
+        """The states of the requests, by each draw of the belief."""
+        return [self.states(requests, values) for values in self.drawn]
+
+    def _between(self, walks: list[Tensor], items: Array) -> dict[str, Array]:
+        each = np.stack([self._chosen(z, items, values) for z, values in zip(walks, self.drawn, strict=True)])
+        ends = np.quantile(stretched(logit(each.clip(1e-9, 1 - 1e-9)), self.margin), [0.05, 0.95], axis=0)
+        return {
+            name: np.where(items >= 0, end, 0.0).astype(np.float32)
+            for name, end in zip(("low", "high"), ends, strict=True)
+        }
 
     def propensities(self, requests: Requests, candidates: Slates) -> Array:
-        """float64[n, m]: the chance that each candidate takes the first place; 0 for padding."""
-        return self._chooser(requests, candidates).next(candidates.items >= 0)
+        """float64[n, m]: the chance that each candidate takes the first place; 0 for padding and for what stands there
+        already."""
+        return self._chooser(requests, candidates, self._walks(requests)).next(offered(candidates.items))
 
     def chances(
         self, requests: Requests, candidates: Slates, shown: Array, caps: Caps = (), where: Sequence[int] = ()
     ) -> Array:
         """float64[n, k]: the chance that these items (int[n, k], -1 pads) take these places, each given those above."""
-        at = places(shown, candidates.items)
-        return chances(at_some(self._chooser(requests, candidates), where), candidates.items >= 0, at, caps)
+        chooser = at_some(self._chooser(requests, candidates, self._walks(requests)), where)
+        return chances(chooser, offered(candidates.items), places(shown, candidates.items), caps)
 
-    def _chooser(self, requests: Requests, candidates: Slates) -> Chooser:
+    def _chooser(self, requests: Requests, candidates: Slates, walks: list[Tensor]) -> Chooser:
         c = self.config
         if c.way == "greedy":
             return Greedy(self.scores(requests, candidates.items), c.floor)
-        each = np.stack([self.scores(requests, candidates.items, values) for values in self.drawn])
+        drawn = zip(walks, self.drawn, strict=True)
+        each = np.stack([self._scores(z, candidates.items, values) for z, values in drawn])
         return (Together if c.way == "together" else Shares)(each, c.floor)
 
     # ----------------------------------------------------------------------------------------------------- calibration
@@ -350,14 +406,20 @@ class DynamicSlate:
     # -------------------------------------------------------------------------------------------------------- keeping
 
     def forget(self, users: Array) -> DynamicSlate:
-        """Nothing is kept of people but how many events each had at the fit."""
-        events = self.rows.events.copy()
-        events[np.asarray(users)[(np.asarray(users) >= 0) & (np.asarray(users) < self.rows.n_users)]] = 0
+        """Erase what was learnt of these people (`start = "own"`) and how many events they had; they are strangers."""
+        events, users = self.rows.events.copy(), np.asarray(users, np.int64)
+        users = users[(users >= 0) & (users < self.rows.n_users)]
+        events[users] = 0
         self.rows = replace(self.rows, events=events)
-        return self
+        if "people" in self.belief.mean:
+            with torch.no_grad():
+                for part in (self.belief.mean, self.belief.raw):
+                    part["people"][users] = 0
+        return self._placed()
 
     def state(self) -> State:
         held = {name: tensor.detach().numpy() for name, tensor in self.belief.state_dict().items()}
+        people = {name: held.pop(name) for name in list(held) if name.endswith(".people")}
         own = State(
             arrays={"group": self.group, "lengths": self.lengths, "met": self.met},
             facts={
@@ -368,15 +430,16 @@ class DynamicSlate:
                 "learnt": self.learnt,
             },
         )
-        return State.joined(rows=self.rows.state(), belief=State(arrays=held), own=own, fit=State(facts=self.fitted))
+        belief, fit = State(arrays=held, users=people), State(facts=self.fitted)
+        return State.joined(rows=self.rows.state(), belief=belief, own=own, fit=fit)
 
     def restore(self, state: State) -> DynamicSlate:
-        self.rows, own, held = Rows.restore(state.within("rows")), state.within("own"), state.within("belief").arrays
+        self.rows, own, belief = Rows.restore(state.within("rows")), state.within("own"), state.within("belief")
         self.group, self.lengths, self.met = own.arrays["group"], own.arrays["lengths"], own.arrays["met"]
         self.shown, self.clicks, self.widen = own.facts["shown"], list(own.facts["clicks"]), own.facts["widen"]
         self.margin = own.facts["margin"]
         self.learnt, self.fitted = own.facts["learnt"], dict(state.within("fit").facts)
-        learnt = {name: torch.from_numpy(np.array(array)) for name, array in held.items()}
+        learnt = {name: torch.from_numpy(np.array(array)) for name, array in {**belief.arrays, **belief.users}.items()}
         self.belief = Gaussians({k.removeprefix("mean."): v for k, v in learnt.items() if k.startswith("mean.")})
         self.belief.load_state_dict(learnt)
         return self._placed()

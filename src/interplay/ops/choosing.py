@@ -162,6 +162,25 @@ def page_of(candidates: Slates, chosen: Chosen, best: Chooser, free: Array, caps
     return Slates(items=taken(candidates.items, -1), scores=taken(candidates.scores, -np.inf), columns=columns)
 
 
+def again(items: Array) -> Array:
+    """bool[n, m]: where an item of a list stands a second time.
+
+    >>> again(np.array([[4, 7, 4, -1, -1]])).tolist()
+    [[False, False, True, False, False]]
+    """
+    order = np.argsort(items, axis=1, kind="stable")
+    sorted_, out = np.take_along_axis(items, order, 1), np.zeros(items.shape, bool)
+    same = np.zeros(items.shape, bool)
+    same[:, 1:] = (sorted_[:, 1:] == sorted_[:, :-1]) & (sorted_[:, 1:] >= 0)
+    np.put_along_axis(out, order, same, 1)
+    return out
+
+
+def offered(items: Array) -> Array:
+    """bool[n, m]: which candidates (int[n, m], -1 pads) can be chosen: each item where it stands first."""
+    return (items >= 0) & ~again(items)
+
+
 def places(shown: Array, candidates: Array) -> Array:
     """int64[n, k]: where each shown item stands among the candidates; -1 for padding, NEVER for what is not there."""
     same = shown[:, :, None] == candidates[:, None, :]

@@ -2,6 +2,7 @@
 
 recgaze     one world for each model, on the 40 screens of RecGaze: 87 made people whose clicks follow it exactly; every
             model is fitted to 70 of them and judged by the log-likelihood of the other 17's pages
+row-order   the same worlds: whole rows in the order of the fitted model, judged by the clicks that the true one expects
 positions   pages of four films as language-model agents answered them (agent4rec_ml1m), and banners with three places
             (obd_small); fitted to four fifths of the agents and to one policy's banners, judged on the rest
 """
@@ -26,6 +27,7 @@ from interplay.data.read import roots
 from interplay.errors import BadData
 from interplay.learn.descend import Descent
 from interplay.models.clicks import Clicks, ClicksConfig
+from interplay.ops.rows import arrange_rows
 from interplay.ops.stats import bootstrap
 from interplay.protocols.tables import Column, Held, above, figure, grid, mean, metric, seconds, seeds
 from interplay.types import Array, Run
@@ -141,6 +143,47 @@ def recovery(entry: Any, seed: int) -> dict[str, Any]:
         "facts": {"second": second, "log_likelihood": {k: round(float(v.mean()), 5) for k, v in told.items()},
                   "taste": _weights(fitted[name]).round(3).tolist()},
     }  # fmt: skip
+
+
+def ordered(entry: Any, seed: int) -> dict[str, Any]:
+    """Clicks truly to be expected of pages whose rows stand as they came, by their own score, and as arranged."""
+    blank = study(seed)
+    true = truth(entry.label, blank, seed)
+    pages = replace(blank, clicked=true.simulate(blank, seed=seed + 10))
+    assert pages.user is not None
+    mine, theirs = pages.take(pages.user < FITTED), pages.take(pages.user >= FITTED)
+    model = Clicks(ClicksConfig(model=entry.label, attraction="about", descent=QUICK)).learn(mine, run=Run(seed=seed))
+    look = model.examination()
+    attracts = np.where(theirs.items >= 0, model.click_probability(theirs) / look, 0.0)
+    orders = {
+        "as it came": np.tile(np.arange(theirs.shape[0]), (len(theirs), 1)),
+        "by score": np.argsort(-attracts.sum(axis=2), axis=1, kind="stable"),
+        "arranged": np.stack([arrange_rows(look, page).order for page in attracts]),
+    }
+    expected = {name: true.click_probability(moved(theirs, order)).sum(axis=(1, 2)) for name, order in orders.items()}
+    more = expected["arranged"] - expected["by score"]
+    believed = {name: model.click_probability(moved(theirs, orders[name])).sum() for name in ("by score", "arranged")}
+    assert theirs.user is not None
+    people = np.array([more[theirs.user == user].mean() for user in np.unique(theirs.user)])
+    between = bootstrap(people)
+    return {
+        "metrics": {name.replace(" ", "_"): float(v.mean()) for name, v in expected.items()}
+        | {"more": between.mean, "low": between.lo, "high": between.hi,
+           "believed": (believed["arranged"] - believed["by score"]) / len(theirs)},
+        "protocol": {"people": f"{PEOPLE} made people on 40 real screens of 10 by 15 films, {FITTED} fitted, the "
+                               "pages of the others judged by the true model"},
+        "facts": {"pages": len(theirs), "moved": float((orders["arranged"] != orders["by score"]).any(axis=1).mean())},
+    }  # fmt: skip
+
+
+def moved(pages: Pages, order: Array) -> Pages:
+    """The pages with whole rows, their headings and what is known of them in another order (int[n, rows])."""
+    row = np.arange(len(order))[:, None]
+    return replace(
+        pages, items=pages.items[row, order], clicked=pages.clicked[row, order],
+        topic=None if pages.topic is None else pages.topic[row, order],
+        about=None if pages.about is None else pages.about[row, order],
+    )  # fmt: skip
 
 
 def _watched(true: Clicks, blank: Pages, seed: int) -> Pages:
@@ -266,7 +309,7 @@ def _apart(rested: Array, looks: Array) -> float:
     return float((p * np.log(p / q)).sum())
 
 
-JUDGES = {"recgaze": recovery, "positions": positions}
+JUDGES = {"recgaze": recovery, "row-order": ordered, "positions": positions}
 
 # --------------------------------------------------------------------------------------------------------------------
 # Tables

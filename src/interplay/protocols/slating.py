@@ -3,7 +3,8 @@
 slates         a world of known taste over MovieLens-100K; every row learns from the old policy's pages and is judged by
                pages that come after, by true utilities, and by what people would choose from its own page
 slate-loop     the same world with 200 items: 30 rounds of showing, choosing and learning, by way of choosing
-market-regret  the built-in market with 300 things: 30 days of pages by a linear belief, by way of choosing
+market-regret  the built-in market with 300 things: 30 days of pages by a belief that starts untaught, by policy
+market-beliefs what beliefs hold of the market's feeds (slating_beliefs.py)
 slates-agents  real pages that language-model agents answered (slating_agents.py)
 """
 
@@ -26,9 +27,9 @@ from interplay.data.read import load
 from interplay.fitted import built
 from interplay.learn.descend import Descent
 from interplay.metrics import judgeable, ndcg, recall
-from interplay.models.bandits import Bandits, BanditsConfig
 from interplay.models.slates import DynamicSlate, SlatesConfig
 from interplay.protocols.slating_agents import agents
+from interplay.protocols.slating_beliefs import beliefs
 from interplay.protocols.tables import PAIRED, Held, Value, above, against, grid, mean, metric, seconds, seeds
 from interplay.types import EVERYTHING, Array, Dataset, Events, Ids, Ragged, Reply, Requests, Run, Slates
 from interplay.worlds.market import CLICK, market
@@ -289,10 +290,10 @@ def distance(vectors: Array, pages: Array) -> float:
     return float(1 - like.mean())
 
 
-WAYS: Mapping[str, Mapping[str, Any]] = {
-    "greedy": {"way": "epsilon", "epsilon": 0.0}, "epsilon": {"way": "epsilon", "epsilon": 0.1},
-    "together": {"way": "thompson", "together": True, "floor": 0.0}, "apart": {"way": "thompson", "floor": 0.0},
-    "lin-ucb": {"way": "optimism", "floor": 0.0}, "random": {"way": "epsilon", "epsilon": 1.0},
+WAYS: Mapping[str, Mapping[str, Any]] = {  # row -> what it sets beside its system's preset
+    "greedy": {"epsilon": 0.0}, "epsilon": {"epsilon": 0.1}, "together": {"together": True, "floor": 0.0},
+    "apart": {"floor": 0.0}, "lin-ucb": {"floor": 0.0}, "random": {"epsilon": 1.0}, "logistic-ts": {"floor": 0.0},
+    "bernoulli-ts": {"floor": 0.0},
 }  # fmt: skip
 
 
@@ -300,7 +301,7 @@ def regret(entry: Any, seed: int) -> dict[str, Any]:
     """Thirty days of the market; a belief that starts untaught fills every page."""
     made = market(seed=seed, n_items=300, n_people=150, days=10)
     shop = replace(made.dataset, tables={k: v for k, v in made.dataset.tables.items() if k != "impressions"})
-    policy = Bandits(BanditsConfig(particles=64, trust=0.0, **WAYS[entry.label])).fit(shop, run=Run(seed=seed))
+    policy = built(entry.system, {"particles": 64, "trust": 0.0, **WAYS[entry.label]}).fit(shop, run=Run(seed=seed))
     world = made.world(n=150, days=30, k=K)
     requests: Requests | None = world.reset(seed)
     earned: dict[int, list[float]] = {}
@@ -352,19 +353,26 @@ def answered(page: Slates, requests: Requests, events: Events) -> Pages:
     return Pages(items=page.items[:, None], clicked=np.isin(mine, pair)[:, None], n_items=int(page.items.max()) + 1)
 
 
-JUDGES = {"slates": slates, "slate-loop": loop, "market-regret": regret, "slates-agents": agents}
+JUDGES = {
+    "slates": slates, "slate-loop": loop, "market-regret": regret, "market-beliefs": beliefs, "slates-agents": agents,
+}  # fmt: skip
 
 # --------------------------------------------------------------------------------------------------------------------
 # Tables: paired by seed
 
 BESIDE = ("nll", "nll_choice", "order", "order_cold", "clicks", "popular", "hits")
+CALIBRATED = ("narrow", "covered")  # without `calibrate` a record has 0 there, which stands for nothing
 MARKS = (1, 5, 10, 20, 30)  # rounds after which regret is told
+MORE = {  # loop -> what else is told against its baseline
+    "slate-loop": ("clicks", "clicks_last", "entropy", "distance"),
+    "market-regret": ("clicks", "clicks_last", "entropy", "bought"),
+}
 
 
 def table(page: Bench, held: Held, root: Path) -> str:
     """Means over seeds, and what each row has more than the bench's baseline, seed by seed."""
     base = page.baseline
-    means = [(m.replace("_", " "), mean(held, metric(m))) for m in page.metrics]
+    means = [(m.replace("_", " "), means_of(held, m)) for m in page.metrics]
     lines = [
         *above(page, held),
         *grid(page, held, [*means, seeds(held), seconds(held)]),
@@ -375,12 +383,18 @@ def table(page: Bench, held: Held, root: Path) -> str:
         lines += [f"More than `{base}`, {PAIRED}:", ""]
         beside = [(m.replace("_", " "), against(held, base, metric(m))) for m in BESIDE]
         lines += grid(page, held, beside, settings=False)
-    elif page.name in ("slate-loop", "market-regret"):
+    elif page.name in MORE:
         lines += [f"Regret summed up to a round, and how much more than `{base}`, {PAIRED}:", ""]
         marks = [(f"after {n}", both(held, base, summed(n))) for n in MARKS]
-        late = [(f"{m.replace('_', ' ')} more", against(held, base, metric(m))) for m in ("clicks", "clicks_last")]
-        lines += grid(page, held, [*marks, *late], settings=False)
+        more = [(f"{m.replace('_', ' ')} more", against(held, base, metric(m))) for m in MORE[page.name]]
+        lines += grid(page, held, [*marks, *more], settings=False)
     return "\n".join(lines).rstrip("\n")
+
+
+def means_of(held: Held, name: str) -> Callable[[Entry], str]:
+    """The mean over seeds; empty for intervals of rows that were not calibrated."""
+    told = mean(held, metric(name))
+    return lambda entry: "" if name in CALIBRATED and not entry.settings.get("calibrate") else told(entry)
 
 
 def summed(n: int) -> Value:
