@@ -47,7 +47,7 @@ class System:
 
     def build(self, *overrides: Mapping[str, Any]) -> Any:
         """A new, unfitted instance: field defaults, then the preset, then the overrides."""
-        config = configured(self.settings(), self.preset, *overrides)
+        config: Any = configured(self.settings(), self.preset, *overrides)
         module, _, name = self.model.partition(":")
         return getattr(importlib.import_module(f"interplay.models.{module}"), name)(config)
 

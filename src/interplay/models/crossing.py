@@ -16,8 +16,9 @@ are put in order of what one Newton step of remembering them takes off the valid
 nothing, and the first 0, 1, 2, 4 ... of them, within `budget`, are tried in narrow networks (`trials`; 0 leaves it to
 alpha); all others are factorized or naive as alpha says. And `blind` (learn/crossed.py): a combination that a single
 training row made is met as a rare one that often while learning, since it would otherwise tell its own label and teach
-the network to trust it; where hardly any is so, the others are at times, that the rare one is learnt. No more than `most` combinations are kept, the most frequent. The embedding table is shrunk as
-a whole, remembered rows as they are looked up.
+the network to trust it; where hardly any is so, the others are at times, that the rare one is learnt. No more than
+`most` combinations are kept, the most frequent. The embedding table is shrunk as a whole, remembered rows as they are
+looked up.
 
 What is remembered of a person goes with them: `forget` takes out all combinations with them.
 """
