@@ -108,7 +108,7 @@ def shop(tmp_path, monkeypatch):
     shown = pl.DataFrame({
         "request_id": np.repeat([f"q{i}" for i in range(len(user))], PLACES), "timestamp": np.repeat(at, PLACES),
         "user_id": people[np.repeat(user, PLACES)], "slot": np.tile(np.arange(PLACES), len(user)),
-        "item_id": names[items.ravel()], "propensity": chance.ravel(),
+        "item_id": names[items.ravel()], "propensity": chance.ravel(), "policy": "soft-1",
     })  # fmt: skip
     things = market.catalogue.select("item_id", "title", "price")
     (tmp_path / "data").mkdir()

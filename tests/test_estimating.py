@@ -6,6 +6,7 @@ The log is the market's: its people, things and true chances of a click, and pag
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -22,8 +23,9 @@ from interplay.data.store.store import Store
 from interplay.errors import BadData, BadSetting, Mismatch, Undecidable, UnknownName
 from interplay.estimating import Asked, estimate
 from interplay.fitted import Fitted
+from interplay.ops.choosing import uniforms
 from interplay.traffic import Traffic, Window
-from interplay.types import Run
+from interplay.types import Array, Run, Slates
 from logged import PAGES, PLACES, RECIPE, fill, keep, pages, small, truth
 from small import crowd
 
@@ -63,7 +65,7 @@ def test_the_logging_policys_own_pages_earn_what_they_earned(logged):
 
     class Itself:
         def retrieve(self, requests, n):
-            return Fitted.learn("popular", crowd()).model.retrieve(requests, n)
+            return Fitted.learn("popular", small().dataset).model.retrieve(requests, n)
 
         def chances(self, requests, shown):
             at = {tuple(row): i for i, row in enumerate(traffic.items.tolist())}
@@ -90,14 +92,152 @@ def test_a_log_that_never_tried_is_refused_with_what_is_missing():
     assert named and first not in named, said
 
 
+def asked_of(first: Array, chance: Array, *, more: tuple[str, ...] = ()) -> tuple[Traffic, list[int]]:
+    """Single things shown in turn (int64[n], by chance float64[items]) as pages; and the place of each thing, then of
+    those that are `more`, in the catalogue."""
+    store, rng = Store.open(), np.random.default_rng(1)
+    names, who = [f"i{j}" for j in range(len(chance))], rng.integers(0, 500, len(first))
+    at = 1_700_000_000_000_000 + np.arange(len(first)) * 60_000_000
+    keep(store, pl.DataFrame({
+        "request_id": [f"q{i}" for i in range(len(first))], "timestamp": at, "user_id": [f"u{u}" for u in who],
+        "slot": 0, "item_id": [names[j] for j in first], "propensity": chance[first], "policy": "known-1",
+    }))  # fmt: skip
+    store.append([
+        Happened(event_id=f"e{i}", user_id=f"u{who[i]}", item_id=names[first[i]], event_type="click",
+                 time=int(at[i]) + 1, request_id=f"q{i}") for i in np.flatnonzero(rng.random(len(first)) < 0.2)
+    ])  # fmt: skip
+    store.append([Happened(event_id=f"m{i}", user_id="u0", item_id=name, event_type="keep", time=int(at[0]))
+                  for i, name in enumerate([*names, *more])])  # fmt: skip
+    store.append([Happened(event_id="z", user_id="u0", item_id="i0", event_type="keep", time=int(at[-1]) + 2)])
+    traffic = Traffic.of(store, snapshot(store, shown=True), "click")
+    held = [str(name) for name in traffic.dataset.items.names]
+    return traffic, [held.index(name) for name in [*names, *more]]
+
+
+def told_of(traffic: Traffic, model: object) -> estimating.Told:
+    fitted = Fitted(model=model, dataset=traffic.dataset, manifest={"system": "popular"})
+    return estimating._told(Asked(name="cand", fitted=fitted), traffic, None, 0)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.02, 0.005])
+def test_more_than_a_hundredth_of_what_was_never_shown_is_refused_and_less_is_told(share):
+    log = np.random.default_rng(0).integers(0, 20, 5000)
+    traffic, place = asked_of(log, np.full(20, 1 / 20), more=("new",))
+
+    class Certain:
+        def retrieve(self, requests, n):
+            """For a share of the people what is new, for the others one of the things that were shown."""
+            user = np.asarray(requests.user)
+            first = np.where(user * 7919 % 1000 < share * 1000, place[-1], np.array(place)[user % 20])
+            return Slates(items=first[:, None].astype(np.int32), scores=np.zeros((len(user), 1), np.float32))
+
+    if share <= 0.01:
+        told = told_of(traffic, Certain())
+        assert any(
+            note.endswith("% of what it would show at place 1 was never shown there: new") for note in told.notes
+        )
+        assert told.support[0].found > 0.99
+    else:
+        with pytest.raises(Undecidable, match=r"\d\.\d% of what it would show at place 1 was never shown there: new"):
+            told_of(traffic, Certain())
+
+
+def test_a_policy_that_explores_is_refused_by_the_mass_of_what_was_never_shown():
+    log = np.random.default_rng(0).integers(0, 20, 5000)
+    traffic, place = asked_of(log, np.full(20, 1 / 20), more=("new",))
+
+    class Chances:
+        def retrieve(self, requests, n):
+            u = uniforms(requests.draw, 2)
+            first = np.where(u[:, 0] < 0.05, place[-1], np.array(place)[(u[:, 1] * 20).astype(int)])
+            return Slates(items=first[:, None].astype(np.int32), scores=np.zeros((len(u), 1), np.float32))
+
+        def chances(self, requests, shown):
+            return np.full(shown.shape, 0.95 / 20)
+
+    with pytest.raises(Undecidable, match=r"[45]\.\d% of what it would show at place 1 was never shown there: new"):
+        told_of(traffic, Chances())
+
+
+def test_what_could_have_been_shown_and_by_luck_was_not_is_not_held_against_a_policy():
+    chance = 1 / np.arange(1, 2001)
+    chance /= chance.sum()
+    log = np.random.default_rng(0).choice(2000, 5000, p=chance)
+    traffic, place = asked_of(log, chance)
+    by_place = np.zeros(traffic.dataset.n_items)
+    by_place[place] = chance
+
+    class Itself:
+        def retrieve(self, requests, n):
+            drawn = np.searchsorted(by_place.cumsum(), uniforms(requests.draw, 1) * by_place.sum())
+            return Slates(items=drawn.astype(np.int32), scores=np.zeros(drawn.shape, np.float32))
+
+        def chances(self, requests, shown):
+            return by_place[shown]
+
+    told = told_of(traffic, Itself())
+    assert told.value == pytest.approx(told.logged) and told.support[0].found == 1.0
+    assert any("which may be chance" in note for note in told.notes), "some of it is never shown all the same"
+
+
+def test_pages_of_a_policy_that_never_shows_a_hundredth_of_it_are_left_out_whoever_else_does():
+    log = np.random.default_rng(0).integers(0, 21, 12_000)
+    traffic, place = asked_of(log, np.full(21, 1 / 21))
+    whole = (traffic.items[:, 0] == place[20]) | (np.arange(len(traffic.pages)) % 2 > 0)
+    traffic = replace(traffic, policy=np.where(whole, "all-1", "some-2").astype(object))
+
+    class Certain:
+        def retrieve(self, requests, n):
+            user = np.asarray(requests.user)
+            first = np.where(user * 7919 % 1000 < 50, place[20], np.array(place)[user % 20])
+            return Slates(items=first[:, None].astype(np.int32), scores=np.zeros((len(user), 1), np.float32))
+
+    told = told_of(traffic, Certain())
+    assert set(told.loggers) == {"all-1"} and any("left out: some-2" in note for note in told.notes)
+
+
 def test_a_log_without_chances_is_refused_with_the_policies_that_lack_them():
     with pytest.raises(Undecidable, match="propensities are missing for quiet-7"):
         estimate(fill(Store.open(), known=False, policy="quiet-7"), ["popular"])
 
 
-def test_a_log_of_nobody_knows_whom_is_refused():
-    with pytest.raises(Undecidable, match="do not say which policy"):
-        estimate(fill(Store.open(), policy=""), ["popular"])
+@pytest.mark.parametrize("policy", ["", None])
+def test_a_log_of_nobody_knows_whom_is_refused(policy):
+    with pytest.raises(Undecidable, match=r"all 5,000 logged pages do not say which policy .* give the column policy"):
+        estimate(fill(Store.open(), policy=policy), ["popular"])
+
+
+def test_pages_of_nobody_knows_whom_are_left_out_and_counted(recipe):
+    store = fill(Store.open())
+    named = sa.update(t.impressions).where(t.impressions.c.request_id.in_(["q4000", "q4001"]))
+    store.database.write(lambda c: c.execute(named.where(t.impressions.c.slot == 1).values(policy="")))
+    told = estimate(store, [recipe])[0]
+    assert "2 pages do not say which policy showed them and are left out" in told.notes
+    assert told.pages == pytest.approx(PAGES // 2, abs=2) and set(told.loggers) == {"soft-1"}
+
+
+def test_what_nobody_saw_and_what_came_after_the_last_event_is_counted(recipe):
+    store, c = fill(Store.open()), t.impressions.c
+    gone = sa.update(t.impressions).values(seen=False)
+    for which in (c.request_id == "q4000", (c.request_id == "q4001") & (c.slot == 2)):
+        store.database.write(lambda held, which=which: held.execute(gone.where(which)))
+    late = sa.update(t.impressions).where(c.request_id.in_(["q10", "q11", "q12"]))
+    store.database.write(lambda held: held.execute(late.values(time=1_900_000_000_000_000)))
+    told = estimate(store, [recipe])[0]
+    for said, n in (
+        ("pages never on a screen", 1), ("places of other pages never on a screen", 1),
+        ("pages shown after the last event of the log", 4),  # these, and the last of the log
+    ):  # fmt: skip
+        assert f"left out: {said} ({n})" in told.notes
+
+
+def test_where_nothing_is_left_all_that_was_left_out_is_said():
+    store, c = fill(Store.open()), t.impressions.c
+    first = sa.update(t.impressions).where(c.request_id.in_([f"q{i}" for i in range(100)]))
+    store.database.write(lambda held: held.execute(sa.update(t.impressions).values(policy="")))
+    store.database.write(lambda held: held.execute(first.values(policy="soft-1", seen=False)))
+    with pytest.raises(Undecidable, match=r"4,900 pages do not say .*; left out: pages never on a screen \(100\)"):
+        estimate(store, ["popular"])
 
 
 def test_of_several_the_best_is_chosen_by_one_half_and_judged_on_the_other(logged, recipe):
@@ -107,6 +247,24 @@ def test_of_several_the_best_is_chosen_by_one_half_and_judged_on_the_other(logge
         told[0].people + Traffic.of(logged, snapshot(logged, shown=True), "click").halves()[0].who.size > told[0].people
     )
     assert told[0].people < 150 and any("judged on the other half" in note for note in told[0].notes)
+
+
+def test_of_several_one_that_the_other_half_cannot_tell_is_left_out_with_the_reason(logged, recipe, monkeypatch):
+    judged, asked = estimating._told, []
+
+    def told(one, *rest):
+        asked.append(one.name)
+        if one.name == "popular" and asked.count("popular") > 1:
+            raise Undecidable("too little")
+        return judged(one, *rest)
+
+    monkeypatch.setattr(estimating, "_told", told)
+    (only,) = estimate(logged, ["popular", recipe])
+    assert only.policy == recipe and only.chosen and "popular is left out: too little" in only.notes
+    asked.clear()
+    monkeypatch.setattr(estimating, "_told", lambda *rest: (_ for _ in ()).throw(Undecidable("too little")))
+    with pytest.raises(Undecidable, match=r"popular: too little; .*bolder.toml: too little"):
+        estimate(logged, ["popular", recipe])
 
 
 def test_halves_share_nobody(logged):

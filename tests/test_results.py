@@ -172,3 +172,7 @@ def test_side_by_side_a_rows_first_seed_comes_before_those_that_learn_for_as_lon
     results.run_bench(SMALL, systems=["ease", "popular"], seeds=[1, 0, 2], workers=2, said=lambda line: None)
     assert waves == [[("popular", 0), ("ease", 0)], [("popular", 1), ("popular", 2), ("ease", 1), ("ease", 2)]]
     assert [r["protocol"]["test_reads"] for r in results.records(SMALL) if r["label"] == "ease"] == [1, 2, 3]
+
+
+def test_the_re_split_plans_one_seed():
+    assert {entry.seeds for entry in BENCHES["gowalla-resplit"].entries} == {(0,)}

@@ -9,6 +9,9 @@ Those weights reach down a page as far as the log carries them: where the candid
 first two places, only two places can be told, and the answer says so. Where not even one can, it is refused and what
 is missing is named. Of several candidates the best is chosen on one half of the people and judged on the other.
 
+What a policy never shows at a place is told from what it could have shown and by luck did not: things that it shows
+once there stand for those that it shows not at all (Good, Biometrika 1953), weighted as their pages are.
+
 The belief behind the estimate is that a thing's reward depends on what stands above it, not on what stands below.
 """
 
@@ -73,7 +76,7 @@ class Support:
     place: int  # from 1
     effective: float  # pages that the log is worth
     needed: float  # pages below which nothing is said
-    found: float  # share of what the candidate would show that the log has; about 1 where nothing is missing
+    found: float  # share of what the candidate would show that the log has or may lack by luck, at most; 1: all of it
     holds: bool
 
 
@@ -170,14 +173,18 @@ def estimate(
             first.append((_told(one, halves[0], places, seed).difference.low, one))
         except Undecidable as problem:
             refused[one.name] = str(problem)
-    if not first:
-        raise Undecidable("; ".join(f"{name}: {why}" for name, why in refused.items()))
     first.sort(key=lambda pair: -pair[0])
-    out = []
-    for rank, (_, one) in enumerate(first):
-        told = _told(one, halves[1], places, seed)
-        notes = [*told.notes, "chosen by half of the people, judged on the other half"] if not rank else told.notes
-        out.append(replace(told, chosen=not rank, notes=tuple(notes)))
+    out = list[Told]()
+    for _, one in first:
+        try:
+            told = _told(one, halves[1], places, seed)
+        except Undecidable as problem:
+            refused[one.name] = str(problem)
+            continue
+        notes = told.notes if out else (*told.notes, "chosen by half of the people, judged on the other half")
+        out.append(replace(told, chosen=not out, notes=notes))
+    if not out:
+        raise Undecidable("; ".join(f"{name}: {why}" for name, why in refused.items()))
     lost = tuple(f"{name} is left out: {why}" for name, why in refused.items())
     return [replace(out[0], notes=(*out[0].notes, *lost)), *out[1:]]
 
@@ -254,10 +261,11 @@ class Asked:
         rules = RuleSet(withhold_seen=not comes_back)
         return replace(asked, rules=rules, k=traffic.items.shape[1])
 
-    def steps(self, traffic: Traffic) -> tuple[Array, Array]:
-        """float64[n, k]: its chance of each logged item given those above it; and int32[n, k]: the pages it would show
-        where it does not explore."""
-        requests, model, items = self.requests(traffic), self.fitted.model, traffic.items
+    def steps(self, traffic: Traffic, seed: int = 0) -> tuple[Array, Array]:
+        """float64[n, k]: its chance of each logged item given those above it; and int32[n, k]: the pages it would show,
+        one draw of each where it explores."""
+        draw = np.random.default_rng([seed, 71]).integers(0, 1 << 62, len(traffic.items)).astype(np.uint64)
+        requests, model, items = replace(self.requests(traffic), draw=draw), self.fitted.model, traffic.items
         out, pages = np.ones(items.shape), np.full(items.shape, -1, np.int32)
         length = items.shape[1] - (items[:, ::-1] >= 0).argmax(axis=1)
         for k in np.unique(length).tolist():  # asked for as many as were shown: what is drawn from may depend on it
@@ -284,15 +292,16 @@ def _told(asked: Asked, traffic: Traffic, places: int | None, seed: int) -> Told
     width = traffic.items.shape[1]
     if places is not None and not 1 <= places <= width:
         raise BadSetting(f"places is {places}; logged pages have {width}, so expected 1 to {width}")
-    steps, pages = asked.steps(traffic)
-    rows, notes = _telling(traffic, steps)
-    traffic, steps, pages = traffic.take(rows), steps[rows], pages[rows]
+    steps, pages = asked.steps(traffic, seed)
     weight = np.cumprod(steps / traffic.steps, axis=1)
-    support = _support(weight, traffic.who)
+    rows, notes = _telling(traffic, weight[:, 0], pages[:, 0])
+    traffic, steps, pages, weight = traffic.take(rows), steps[rows], pages[rows], weight[rows]
+    unseen = [_unseen(traffic, weight[:, place], pages[:, place], place) for place in range(width)]
+    support = _support(weight, unseen, traffic.who)
     deepest = next((s.place - 1 for s in support if not s.holds), width)
     wanted = places or max(deepest, 1)
     if deepest < wanted:
-        raise Undecidable(_why(asked, traffic, pages, support, wanted, deepest))
+        raise Undecidable(_why(asked, traffic, unseen, support, wanted, deepest))
     cut = slice(0, wanted)
     log = SlateLog(
         reward=traffic.pages.clicked[:, 0, cut].astype(np.float64), logged=Chances.stepwise(traffic.steps[:, cut]),
@@ -309,6 +318,13 @@ def _told(asked: Asked, traffic: Traffic, places: int | None, seed: int) -> Told
     )  # fmt: skip
     plain, answer = Terms.mean(log.reward.sum(axis=1)), terms[ANSWER]
     low, high = few(answer.value, effective, wanted)
+    place = max(range(wanted), key=lambda at: unseen[at].share)
+    if share := unseen[place].share:
+        chance = ", which may be chance" if share > MISSING else ""
+        notes.append(
+            f"{share:.1%} of what it would show at place {place + 1} was never shown there{chance}: "
+            f"{unseen[place].named}" + ("; no more at any other place" if wanted > 1 else "")
+        )
     if places is None and wanted < width:
         notes.append(
             f"the log cannot tell more than the {_places(wanted)}: further down it is worth "
@@ -333,53 +349,99 @@ def _around(one: Interval, other: Interval) -> Interval:
     return Interval(min(one.low, other.low), max(one.high, other.high))
 
 
-def _telling(traffic: Traffic, steps: Array) -> tuple[Array, list[str]]:
+@dataclass(frozen=True, kw_only=True)
+class Unseen:
+    """What a candidate would put at a place where the policy of the page never shows it."""
+
+    share: float  # of the pages
+    luck: float  # as much of them as chance may have left out, three standard errors included
+    items: tuple[str, ...]  # the most wanted first; where all are shown, those shown least for how much they are wanted
+
+    @property
+    def missing(self) -> float:
+        """The share that no luck explains."""
+        return max(self.share - self.luck, 0.0)
+
+    @property
+    def named(self) -> str:
+        return ", ".join(self.items)
+
+
+def _unseen(traffic: Traffic, weight: Array, wanted: Array, place: int) -> Unseen:
+    """Weights down to a place and what the candidate would put there, float64[n] and int32[n], against what is shown
+    there: page by page by the page's own policy."""
+    n, shown, pages = traffic.dataset.n_items, traffic.items[:, place], len(traffic.items)
+    never, short, luck, spread = np.zeros(n), np.zeros(n), 0.0, 0.0
+    for name in traffic.loggers:
+        rows = np.flatnonzero((traffic.policy == name) & (shown >= 0))
+        had, want = np.bincount(shown[rows], minlength=n), np.bincount(wanted[rows] + 1, minlength=n + 1)[1:]
+        never += np.where(had == 0, want, 0)
+        short += np.maximum(want - had, 0)
+        often = had[shown[rows]]
+        luck += float(weight[rows][often == 1].sum())
+        spread += float((weight[rows][often <= 2] ** 2).sum())  # variance of what is never shown, less that luck
+    lacking = never if never.any() else short
+    order = np.argsort(-lacking, kind="stable")[:NAMED]
+    return Unseen(
+        share=float(never.sum()) / pages, luck=(luck + 3 * spread**0.5) / pages,
+        items=tuple(str(traffic.dataset.items[int(i)]) for i in order if lacking[i]),
+    )  # fmt: skip
+
+
+def _telling(traffic: Traffic, weight: Array, wanted: Array) -> tuple[Array, list[str]]:
     """int64: the pages of policies that may say something about a candidate: those that leave nothing out of what it
-    would show first. Rewards play no part in this. All pages where none may."""
-    first, who = steps[:, 0] / traffic.steps[:, 0], traffic.who
+    would show first, by weights there (float64[n]) and what it would put there (int32[n]). Rewards play no part in
+    this. All pages where none may."""
     kept, lost = list[tuple[str, Array]](), list[tuple[str, Array]]()
     for name in traffic.loggers:
         rows = np.flatnonzero(traffic.policy == name)
-        found = _found(first[rows], who[rows])
+        own = traffic.take(rows)
+        found = _found(weight[rows], _unseen(own, weight[rows], wanted[rows], 0), own.who)
         (kept if found >= 1 - MISSING else lost).append((name, rows))
     if not kept or not lost:
-        return np.arange(len(steps)), []
+        return np.arange(len(weight)), []
     told = ", ".join(f"{name} ({len(rows):,} pages)" for name, rows in lost)
     note = f"pages by policies that never show some of what it would are left out: {told}"
     return np.sort(np.concatenate([rows for _, rows in kept])), [note]
 
 
-def _found(weight: Array, who: Array) -> float:
-    """The share of what a candidate would show that the log has, at most: weights whose mean is 1 find everything."""
+def _found(weight: Array, unseen: Unseen, who: Array) -> float:
+    """The share of what a candidate would show that the log has, at most: by weights, whose mean is 1 where everything
+    may be shown, and by what is never shown."""
     terms = Terms.mean(weight)
-    return min(terms.value + 3 * error(terms, who), 1.0) if terms.value < 1 else 1.0
+    weighed = min(terms.value + 3 * error(terms, who), 1.0) if terms.value < 1 else 1.0
+    return min(weighed, 1 - unseen.missing)
 
 
-def _support(weight: Array, who: Array) -> tuple[Support, ...]:
-    """Place by place: enough effective pages, and weights whose mean may be 1, there and everywhere above."""
+def _support(weight: Array, unseen: Sequence[Unseen], who: Array) -> tuple[Support, ...]:
+    """Place by place: enough effective pages, and nothing missing, there and everywhere above."""
     needed = max(FEWEST, SHARE * len(weight))
     out, holds = [], True
     for place in range(weight.shape[1]):
         own = weight[:, place]
         effective = float(own.sum() ** 2 / max(float((own**2).sum()), 1e-300))
-        found = _found(own, who)
+        found = _found(own, unseen[place], who)
         holds = holds and effective >= needed and found >= 1 - MISSING
         out.append(Support(place=place + 1, effective=effective, needed=needed, found=found, holds=holds))
     return tuple(out)
 
 
 def _why(
-    asked: Asked, traffic: Traffic, pages: Array, support: Sequence[Support], wanted: int, deepest: int
+    asked: Asked, traffic: Traffic, unseen: Sequence[Unseen], support: Sequence[Support], wanted: int, deepest: int
 ) -> str:  # fmt: skip
     """Why the log cannot tell, with what is missing."""
-    place, told = deepest, support[deepest]
+    place, told, never = deepest, support[deepest], unseen[deepest]
     sure = float((traffic.steps[:, place] >= 1 - 1e-9).mean())
     reasons = []
-    if told.found < 1 - MISSING:
-        never = _never(traffic, pages[:, place], place)
+    if never.missing > MISSING:
+        reasons.append(
+            f"{never.share:.1%} of what it would show at place {place + 1} was never shown there: {never.named}; show "
+            "that now and then, or ask about a recipe that leaves it out"
+        )
+    elif told.found < 1 - MISSING:
         reasons.append(
             f"about {1 - told.found:.0%} of what it would show at place {place + 1} was never shown there in such a "
-            "moment" + (f": {', '.join(never)}" if never else "")
+            "moment" + (f": {never.named}" if never.items else "")
         )
     if told.effective < told.needed:
         reasons.append(
@@ -394,20 +456,6 @@ def _why(
     about = f"what {asked.name} would have earned on the {_places(wanted)} of a page"
     said = f"the log cannot tell {about}: {'; '.join(reasons)}"
     return said + (f"; it can tell the {_places(deepest)}: ask for places={deepest}" if deepest else "")
-
-
-def _never(traffic: Traffic, wanted: Array, place: int) -> list[str]:
-    """Items that the candidate would put at a place and the log never shows there, the most wanted first; where it
-    shows all of them now and then, those that it shows least for how much they are wanted."""
-    n = traffic.dataset.n_items
-    want = np.bincount(wanted[wanted >= 0], minlength=n).astype(float)
-    shown = traffic.items[:, place]
-    had = np.bincount(shown[shown >= 0], minlength=n)
-    lacking = np.where(had == 0, want, 0.0)
-    if not lacking.any():
-        lacking = np.maximum(want - had, 0.0)
-    order = np.argsort(-lacking, kind="stable")[:NAMED]
-    return [str(traffic.dataset.items[int(i)]) for i in order if lacking[i] > 0]
 
 
 def _places(n: int) -> str:

@@ -28,8 +28,7 @@ def table(name: str, *, systems: Sequence[str] | None = None, beside: bool = Tru
     if not held:
         return f"*No record of bench `{name}` yet: `interplay bench {name}`.*"
     if page.kind in OWN:
-        module = importlib.import_module(OWN[page.kind])
-        return module.table(page, held, results_root()) if hasattr(module, "table") else _own_table(page, held)
+        return importlib.import_module(OWN[page.kind]).table(page, held, results_root())
     first = page.metrics[0]
     users = {}
     for entry in page.entries:
@@ -94,26 +93,6 @@ def _which(own: Sequence[Mapping[str, Any]]) -> str:
 def _seconds(own: Sequence[Mapping[str, Any]], of: str) -> str:
     """The mean over seeds; a mean for the processor / one for each GPU where a row has both."""
     return " / ".join(f"{np.mean([r['seconds'][of] for r in held]):.0f}" for held in _by_device(own).values())
-
-
-def _own_table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]]) -> str:
-    """Rows of figures, grouped; the sentence above says how they came about."""
-    newest = list(held.values())[-1]
-    published = any(entry.published for entry in page.entries)
-    head = ["row", *(m.replace("_", " ") for m in page.metrics), *(["published"] if published else []), "s"]
-    lines = [page.about, "", " ".join(f"{v}." for v in newest["protocol"].values()), ""]
-    lines += ["| " + " | ".join(head) + " |", "|" + "|".join("---" for _ in head) + "|"]
-    for group in page.columns():
-        lines += [f"| **{group}** |" + " |" * (len(head) - 1)] if group else []
-        for entry in page.entries:
-            own = [r for (label, _), r in held.items() if label == entry.label]
-            if entry.column == group and own:
-                told = [[r["metrics"][m] for r in own if m in r["metrics"]] for m in page.metrics]
-                cells = [short(float(np.mean(values))) if values else "" for values in told]
-                cells += [entry.published_text()] if published else []
-                spent = np.mean([r["seconds"]["all"] for r in own])
-                lines.append("| " + " | ".join([entry.shown, *cells, f"{spent:.0f}"]) + " |")
-    return "\n".join([*lines, "", page.note] if page.note else lines)
 
 
 def _told(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], counted: bool) -> str:

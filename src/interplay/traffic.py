@@ -1,7 +1,8 @@
 """The pages of a log that can be asked again: who was shown what, by what chance, and what came of it.
 
-What cannot be used is left out and counted in the notes: answers to searches, pages without chances, pages that show
-the same thing twice. Where nothing is left, what is missing is named.
+What cannot be used is left out and counted in the notes: answers to searches, pages of which nobody says whose they
+are, pages without chances, pages that show the same thing twice, what was never on a screen, and what was shown after
+the last event of the log. Where nothing is left, what is missing is named.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from interplay.data.store import schema as t
 from interplay.data.store.snapshot import Snapshot
 from interplay.data.store.store import Store
 from interplay.errors import BadData, BadSetting, Undecidable, UnknownName, nearest
-from interplay.types import Array, Dataset
+from interplay.types import Array, Dataset, Events
 
 SLICE = 0.5  # the newest share of the pages, on which candidates are judged
 
@@ -103,6 +104,12 @@ class Traffic:
                 + (f"nearest: {close}" if close else f"it has {events.kinds}")
             )
         plain, notes = _plain(store, data.tables["impressions"])
+        left, more = _unanswered(plain, events)
+        notes += more
+        if not left:
+            raise Undecidable(
+                f"no logged page is left to ask again: {'; '.join(notes)}. Ask once people have done more"
+            )
         pages = Pages.of(replace(data, tables={"impressions": plain}), (reward,)).line()
         assert pages.at is not None
         inside = window.of(pages.at)
@@ -122,11 +129,6 @@ class Traffic:
         if not known.all():
             notes.append(f"{int((~known).sum()):,} pages lack propensities and are left out: {_listed(whose[~known])}")
         pages, p, whose = pages.take(known), p[known], whose[known]
-        if (whose == "").any():
-            raise Undecidable(
-                f"{int((whose == '').sum()):,} pages do not say which policy showed them; a log is judged by policies "
-                "that are known"
-            )
         assert pages.at is not None
         older = data.where(events.time < int(pages.at.min())) if events.time is not None else data
         return Traffic(
@@ -152,12 +154,22 @@ class Traffic:
 
 
 def _plain(store: Store, shown: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Pages that a feed gives to anybody and that show everything once, and how many are none."""
+    """Pages that a feed gives to anybody, by a policy that is named, and that show everything once; and how many are
+    none."""
     plain, notes = shown.filter(~pl.col("request_id").is_in(list(_special(store)))), []
     if left := _pages(shown) - _pages(plain):
         notes.append(f"{left:,} pages answered searches or had rules of their own and are left out")
     if not len(plain):
         raise Undecidable("every logged page answered a search or had rules of its own; no feed is left to ask again")
+    nobodys = plain.filter(pl.col("policy") == "")["request_id"].unique()
+    if len(nobodys):
+        plain = plain.filter(~pl.col("request_id").is_in(nobodys.to_list()))
+        notes.append(f"{len(nobodys):,} pages do not say which policy showed them and are left out")
+    if not len(plain):
+        raise Undecidable(
+            f"all {len(nobodys):,} logged pages do not say which policy showed them, and a chance is somebody's; give "
+            "the column policy with the version of what showed each page"
+        )
     twice = plain.filter(pl.struct("request_id", "item_id").is_duplicated())["request_id"].unique()
     if len(twice):
         plain = plain.filter(~pl.col("request_id").is_in(twice.to_list()))
@@ -168,6 +180,22 @@ def _plain(store: Store, shown: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
             "that; mend what writes the log, or ingest pages on which every item stands once"
         )
     return plain, notes
+
+
+def _unanswered(shown: pl.DataFrame, events: Events) -> tuple[int, list[str]]:
+    """How many pages something can have come of, and what is left out: what was on no screen, and what was shown after
+    the last event."""
+    seen = shown.filter(pl.col("seen").fill_null(True))
+    met = shown.filter(pl.col("request_id").is_in(seen["request_id"].unique().to_list()))
+    last = None if events.time is None or not len(events) else int(events.time.max())
+    late = seen.clear() if last is None else seen.filter(pl.col("timestamp") > last)
+    counts = {
+        "pages never on a screen": _pages(shown) - _pages(met),
+        "places of other pages never on a screen": len(met) - len(seen),
+        "pages shown after the last event of the log": _pages(late),
+    }
+    left = _pages(seen) - counts["pages shown after the last event of the log"]
+    return left, [f"left out: {said} ({n:,})" for said, n in counts.items() if n]
 
 
 def _pages(shown: pl.DataFrame) -> int:

@@ -283,7 +283,8 @@ def test_several_loggers_are_weighed_by_their_mixture_or_by_their_errors():
 
 def test_a_candidate_beyond_the_loggers_support_is_refused_by_name():
     log, candidate, _, _, _ = everything()
-    never = Log(**{**vars(log), "chances": np.where(np.arange(3) == 2, 0.0, log.chances)})
+    without = np.where(np.arange(3) == 2, 0.0, log.chances)
+    never = Log(**{**vars(log), "chances": without / without.sum(axis=1, keepdims=True)})
     told = diagnosed(never, candidate, fewest=0, share=0.0)
     assert (
         told.missing == pytest.approx(float(candidate.chances[:, 2].mean()))
@@ -325,6 +326,9 @@ def test_what_is_wrong_with_a_log_is_said():
         ({"reward": np.array([np.nan, 0.5])}, "NaN"),
         ({"action": np.array([0, 2])}, "outside 0..1"),
         ({"who": np.array([0])}, "1 rows of who"),
+        ({"chances": np.array([[np.nan, 0.5], [0.5, 0.5]])}, r"logger's chances are no distributions in 1 of 2 rounds"),
+        ({"chances": np.array([[0.5, 0.6], [0.5, 0.6]])}, "no distributions in 2 of 2"),
+        ({"chances": np.ones((2, 3)) / 3}, r"logger's chances have shape \(2, 3\)"),
     ):
         with pytest.raises(BadData, match=said):
             Log(**{**good, **change})

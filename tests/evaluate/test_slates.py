@@ -141,3 +141,9 @@ def test_steps_of_a_log_make_prefixes_and_what_is_missing_is_named():
         SLATE_ESTIMATORS["iips"](log)
     with pytest.raises(BadData, match="had a chance"):
         SlateLog(reward=np.ones((1, 2)), logged=Chances.stepwise(np.array([[0.5, 0.0]])), candidate=told)
+    with pytest.raises(BadData, match="rewards of the slates are NaN"):
+        SlateLog(reward=np.array([[1.0, np.nan], [0.0, 0.0]]), logged=told, candidate=told)
+    for wrong in (1.5, -0.1, np.nan):
+        other = Chances(item=np.array([[0.5, wrong], [0.2, 1.0]]))
+        with pytest.raises(BadData, match=r"candidate's chances \(item\) are not in \[0, 1\]"):
+            SlateLog(reward=np.ones((2, 2)), logged=told, candidate=other)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import polars as pl
 import pytest
@@ -126,3 +128,34 @@ def test_every_bench_has_its_judge_and_every_row_its_estimator(monkeypatch):
             assert all(e.system in ESTIMATORS or e.system == hindsight.CONSTANT for e in page.entries), name
     with pytest.raises(UnknownName, match="offpolicy-digits"):
         hindsight.judge(BENCHES["gowalla"], BENCHES["gowalla"].entries[0], 0)
+
+
+def record(error: float, errors: list[float], **more) -> dict:
+    metrics = {"error": error, "sd": 0.1, "effective": 500.0}
+    return {"metrics": metrics, "facts": {"errors": errors, **more}, "protocol": {"judged": "the way"},
+            "seconds": {"all": 2.0}}  # fmt: skip
+
+
+def test_errors_are_compared_log_by_log_with_an_interval():
+    luck = np.random.default_rng(0).random(30)
+    held = {("dr", 0): record(0.5, (0.1 * luck).tolist()), ("dm", 0): record(0.7, (0.1 * luck + 0.2).tolist()),
+            ("ips", 0): record(0.6, (0.1 * luck[::-1]).tolist())}  # fmt: skip
+    lines = hindsight.table(BENCHES["offpolicy-digits"], held, None).splitlines()
+    assert "The way. One seed. Differences from `dr` are paired by log" in lines[2] and "seeds" not in lines[4]
+    cells = {line.split("`")[1]: line for line in lines if line.startswith("| `")}
+    assert "| +0.2000 (+0.2000 to +0.2000) |" in cells["dm"], "each log is off by as much more"
+    assert re.search(r"0\.0000 \(-0\.\d+ to \+0\.\d+\)", cells["ips"]), "as much in all, not log by log"
+    assert "(+" not in cells["dr"]
+
+
+def test_a_table_says_how_many_seeds_its_means_are_over():
+    page = BENCHES["offpolicy-slates"]
+    metrics = dict.fromkeys(page.metrics, 1.5)
+    one = {"metrics": metrics, "facts": {}, "protocol": {"judged": "Clicks"}, "seconds": {"all": 1.0}}
+    held = {("sips, cascade", 0): one, ("sips, cascade", 1): {**one, "metrics": {**metrics, "stacking": 2.5}},
+            ("rips, cascade", 0): one}  # fmt: skip
+    said = hindsight.table(page, held, None)
+    assert "Figures are means over seeds, ends of intervals too." in said
+    rows = [line for line in said.splitlines() if line.startswith("| `")]
+    assert "| 2.0000 |" in rows[0] and rows[0].endswith("| 2 | 1 |") and rows[1].endswith("| 1 | 1 |")
+    assert "1.6290 / 1.6920 (Open Bandit Pipeline's slate notebook, truth 1.6125 / 1.6893; another protocol)" in rows[0]

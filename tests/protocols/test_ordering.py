@@ -115,7 +115,7 @@ def test_tables_are_rendered_from_records(tmp_path):
     rows["random", 0] = {"metrics": m, "protocol": {"judged": "so"}}
     assert "| `random` | 0 | 0 | 0.500 (0.500 to 0.500) |" in lasting_logged.table(page, rows, tmp_path)
     simulators = {("interest", 0): {"metrics": {}, "facts": {"steps_a_second": 123_000}, "protocol": {"judged": "so"}}}
-    assert simulating.table(BENCHES["simulators"], simulators, tmp_path).endswith("| 123 | 1 |")
+    assert "| 123 | 1 |\n" in simulating.table(BENCHES["simulators"], simulators, tmp_path)
     worth = dict.fromkeys(ordering.POLICIES, 0.25)
     told = {f"{m}_{k}": 0.5 for m in ("found", "rated") for k in ("tau", "low", "high", "same")}
     record = {

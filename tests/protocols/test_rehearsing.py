@@ -38,12 +38,26 @@ def test_agents_answer_for_people_and_what_fell_back_is_told(folder):
     told = rehearse(fitted, data, world="agents", people=4, pages=3, model=Scripted(by=every_other))
     assert told.pages == 12 and told.spoken["fell_back"] == told.spoken["reasons"]["tired"] == 6
     assert told.counts["click"] == 6 and 0 < told.likeness["auc"] < 1
-    with pytest.raises(BadSetting, match="need a text model"):
-        rehearse(fitted, data, world="agents")
+    assert not told.mark
+    with pytest.raises(BadSetting, match="needs people and pages"):
+        rehearse(fitted, data, people=0)
     with pytest.raises(UnknownName):
         rehearse(fitted, data, world="learnt")
     with pytest.raises(Mismatch):
         rehearse(fitted, replace(data, items=data.items.extended(["new"])))
+
+
+def test_without_a_text_model_recorded_agents_stand_in_and_the_answer_is_marked(folder, monkeypatch):
+    fitted, data = Fitted.load(folder / "model"), load(folder / "log.csv")
+    told = rehearse(fitted, data, world="agents", people=10, pages=3)
+    assert told.mark.startswith("no text model is configured") and "recorded agents" in told.mark and not told.spoken
+    assert told.pages == 30 and told.counts["rate"] == told.counts["click"] <= told.counts["look"] <= 30 * 4
+    assert told.likeness["auc"] == pytest.approx(0.5, abs=0.1) and told.likeness["base"] > 1.2
+    monkeypatch.delenv("INTERPLAY_TEXT_MODEL_URL", raising=False)
+    arguments = ["rehearse", str(folder / "model"), "--data", str(folder / "log.csv"), "--world", "agents"]
+    said = CliRunner().invoke(app, arguments)
+    assert said.exit_code == 0 and "RECORDED AGENTS: no text model is configured" in said.output, said.output
+    assert "the recorded simulator on ratings it has not seen" in said.output
 
 
 def test_the_command_says_what_people_did_and_how_far_they_are_real(folder, monkeypatch):

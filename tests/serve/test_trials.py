@@ -21,7 +21,7 @@ from interplay.evaluate.experiments import assigned
 from interplay.fitted import Fitted
 from interplay.serve.app import create_app
 from interplay.serve.engine import Engine
-from interplay.serve.trials import results
+from interplay.serve.trials import results, shares
 from interplay.types import Run
 
 DATA = shop(60, 40)
@@ -227,6 +227,32 @@ def test_experiments_are_dumped_and_come_back(sold, tmp_path):
     learning.restore(other, tmp_path / "all.zip")
     assert other.experiments.list() == sold.experiments.list()
     other.close()
+
+
+def test_shares_that_are_left_to_chance_go_to_the_arm_that_is_likely_best(client, engine):
+    plan = begun(engine)
+    rng = np.random.default_rng(2)
+    for i in range(160):
+        answer = engine.answer(user=f"visitor-{i}", k=5)
+        rate = 0.5 if assigned("e", f"visitor-{i}", plan.shares) == "new" else 0.05
+        clicks(engine, answer, [item for item in answer.items if rng.random() < rate])
+    assert shares(engine.store, plan) == pytest.approx({"old": 0.05, "new": 0.95}, abs=1e-3)
+    told = client.post("/v1/experiments/e/shares", json={"floor": 0.2})
+    assert told.status_code == 200, told.text
+    now = {arm["name"]: arm["share"] for arm in told.json()["experiment"]["arms"]}
+    assert now == pytest.approx({"old": 0.2, "new": 0.8}, abs=1e-3)
+    moved = engine.store.experiments.get("e")
+    assert assigned("e", "anybody", moved.shares) in now and moved.moves[-1]["shares"] == now
+
+
+def test_shares_stay_even_while_arms_cannot_be_told_apart(engine):
+    plan = begun(engine)
+    rng = np.random.default_rng(3)
+    for i in range(160):
+        answer = engine.answer(user=f"visitor-{i}", k=5)
+        clicks(engine, answer, [item for item in answer.items if rng.random() < 0.3])
+    told = shares(engine.store, plan)
+    assert sum(told.values()) == pytest.approx(1.0) and min(told.values()) > 0.05
 
 
 def test_over_http_an_experiment_is_planned_started_read_and_stopped(client, engine):

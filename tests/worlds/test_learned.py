@@ -5,10 +5,24 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+import polars as pl
 import pytest
 
+from interplay.benches import BENCHES
 from interplay.errors import BadData, UnknownName
-from interplay.protocols.simulating import effects, turn_of, validated, where
+from interplay.metrics import auc, logloss
+from interplay.protocols.simulating import (
+    distances,
+    effects,
+    losses,
+    of_kinds,
+    reported,
+    resampled,
+    table,
+    turn_of,
+    validated,
+    where,
+)
 from interplay.types import Dataset, Events, Ids, Reply, Requests, Slates
 from interplay.worlds.check import checked, halves, swapped, walked
 from interplay.worlds.learned import (
@@ -187,8 +201,6 @@ def test_real_and_drawn_answers_that_follow_one_law_cannot_be_told_apart():
     x = rng.normal(size=(6000, 3))
     p = 1 / (1 + np.exp(-x[:, 0]))
     real, drawn, blind = (rng.random(6000) < p), (rng.random(6000) < p), rng.random(6000) < p.mean()
-    from interplay.metrics import auc
-
     assert auc(*told_apart(x, real.astype(float), drawn.astype(float))) == pytest.approx(0.5, abs=0.03)
     assert auc(*told_apart(x, real.astype(float), blind.astype(float))) > 0.57
 
@@ -225,3 +237,45 @@ def test_in_the_world_itself_places_count_what_is_liked_by_all_is_liked_and_noth
     told = effects(world(attention=0.5), np.bincount(e.item, e.value >= 4, 60))
     assert told["swap"] > 1.5 and told["best"] > 1.1 and told["twice"] < 0.7
     assert effects(world(attention=1.0), np.bincount(e.item, minlength=60))["twice"] == 0.0
+
+
+def test_distances_are_of_both_kinds_and_kinds_of_likes_are_counted_by_person():
+    assert distances("days", np.array([1.0, 1.0]), np.array([4.0, 4.0])) == {"days": 1.0, "days_w": 3.0}
+    shelves = [["tea"], ["tea", "tin"], [], ["tin", "pot"]]
+    nothing = ratings().events.where(np.zeros(len(ratings().events), bool))
+    made = Dataset(name="kinds", users=Ids(list("abc")), items=Ids(list("wxyz")), events=nothing,
+                   catalogue=pl.DataFrame({"categories": shelves}))  # fmt: skip
+    user, item = np.array([0, 0, 0, 1, 1]), np.array([0, 1, 3, 2, 3])
+    assert of_kinds(made, user, item, np.array([1.0, 1.0, 0.0, 1.0, 1.0])).tolist() == [2, 2, 0]
+    assert of_kinds(ratings(), user, item, np.ones(5))[:3].tolist() == [0, 0, 0], "nothing is told of these things"
+
+
+def test_recorded_agents_are_held_against_the_log_like_any_other():
+    told = resampled(ratings())
+    figures, facts = reported(ratings(), told, LearnedConfig(dim=2))
+    known, _ = validated(ratings(), LearnedConfig(dim=2))
+    assert set(figures) == set(known) and facts["rows"] == len(told.said)
+    assert figures["base"] > 1.5 and figures["logloss"] > known["logloss"] and figures["apart"] > 0.6
+
+
+def test_losses_are_kept_by_person_and_compared_with_an_interval_over_people(monkeypatch):
+    rng = np.random.default_rng(0)
+    user, true = np.repeat(np.arange(200), 5), (rng.random(1000) < 0.4).astype(float)
+    good, poor = np.where(true > 0, 0.6, 0.3), np.full(1000, 0.4)
+    kept = {"learned": losses(user, true, good), "item": losses(user, true, poor)}
+    assert kept["item"]["loss"].sum() / 1000 == pytest.approx(logloss(true, poor), rel=1e-5)
+    monkeypatch.setattr("interplay.protocols.simulating.read_users", lambda record: kept[record["users"]["file"]])
+    metrics = dict.fromkeys(BENCHES["simulators"].metrics, 0.5) | {"days_w": 3.0}
+    held = {
+        (label, seed): {"metrics": metrics, "facts": {"steps_a_second": 2000}, "protocol": {"judged": "Made"}}
+        | ({"users": {"file": label}} if label in kept else {})
+        for label in ("learned", "item", "global") for seed in (0, 1)
+    }  # fmt: skip
+    said = table(BENCHES["simulators"], held, None)
+    first, second = (part.splitlines() for part in said.split("\n\n") if part.startswith("| row"))
+    column = first[0].split(" | ").index("logloss, more than `learned`")
+    cells = {line.split("`")[1]: line.split(" | ")[column].strip() for line in first[2:]}
+    more, low, high = (float(x) for x in cells["item"].translate(str.maketrans("()", "  ")).replace("to", "").split())
+    assert more == pytest.approx(logloss(true, poor) - logloss(true, good), abs=1e-4) and 0 < low < more < high
+    assert cells["learned"] == cells["global"] == "", "itself; and a row whose records kept no losses"
+    assert ".5000 (3.0000)" in second[2]

@@ -288,14 +288,17 @@ def _ask_many(model: Path, users: str, out: Path, **asked: Any) -> None:
 def rehearse(
     model: Annotated[Path, typer.Argument(help="a model directory")],
     data: DataOption,
-    world: Annotated[str, typer.Option(help="learned, logistic, item, global; or agents, by a text model")] = "learned",
+    world: Annotated[str, typer.Option(help="learned, logistic, item, global; or agents")] = "learned",
     people: Annotated[int, typer.Option(help="how many of the log's people", min=1)] = 20,
     pages: Annotated[int, typer.Option(help="how many pages each is shown", min=1)] = 5,
     seed: Annotated[int, seed_option("decides who comes and what they do")] = 0,
     seconds: Annotated[float, number_option("agents: how long one answer may take")] = 30.0,
     time_unit: TimeUnitOption = None,
 ) -> None:
-    """Show a fitted system to simulated people of a log with ratings, and say how far they are like the real ones."""
+    """Show a fitted system to simulated people of a log with ratings, and say how far they are like the real ones.
+
+    Agents are spoken for by a text model (INTERPLAY_TEXT_MODEL_URL); without one, recorded agents stand in for them.
+    """
     from interplay.fitted import Fitted
     from interplay.llm import configured
     from interplay.protocols.rehearsing import rehearse as rehearsed
@@ -310,7 +313,9 @@ def rehearse(
               f"{told.spoken['fell_back']} by the learned simulator")  # fmt: skip
         for why, n in told.spoken["reasons"].items():
             print(f"  {n}: {why}")
-    like, of = told.likeness, "learned" if told.spoken else world
+    if told.mark:
+        print(f"RECORDED AGENTS: {told.mark}")
+    like, of = told.likeness, "recorded" if told.mark else "learned" if told.spoken else world
     print(f"the {of} simulator on ratings it has not seen: auc {like['auc']:.3f}, said over true {like['base']:.2f}")
     print(
         f"told apart from real answers with an AUC of {like['apart']:.2f}; .5 is best. No gain with real people follows"

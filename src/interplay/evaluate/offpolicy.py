@@ -27,6 +27,18 @@ FEWEST, SHARE = 100, 0.01  # effective rounds, and their share of all, below whi
 MISSING = 0.01  # share of the candidate's mass on actions that the logger never takes
 
 
+def _distributions(table: Array, shape: tuple[int, int], said: str) -> None:
+    """Refuse what is no distribution over actions in each round."""
+    if table.shape != shape:
+        raise BadData(f"{said} have shape {table.shape}; expected {shape}, rounds by actions")
+    wrong = ~np.isfinite(table).all(axis=1) | (table < 0).any(axis=1) | ~(np.abs(table.sum(axis=1) - 1) <= 1e-6)
+    if wrong.any():
+        raise BadData(
+            f"{said} are no distributions in {int(wrong.sum()):,} of {shape[0]:,} rounds (NaN, below 0 or another sum "
+            "than 1); leave those rounds out, or mend what writes them"
+        )
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Log:
     """n rounds, as columns: what was done, by what chance, and what came of it."""
@@ -59,6 +71,8 @@ class Log:
                 f"{int(wrong.sum())} of {n} logged propensities are not in (0, 1] (first: {p[wrong][0]}); a log "
                 "without the chance of what was done cannot be used"
             )
+        if self.chances is not None:
+            _distributions(self.chances, (n, self.n_actions), "the logger's chances")
 
     def __len__(self) -> int:
         return len(self.action)
@@ -93,10 +107,7 @@ class Candidate:
             if log.position is None:
                 raise BadData("the candidate differs by position and the log has none; give Log(position=...)")
             table = table[rows, :, log.position]
-        if table.shape != (len(log), log.n_actions):
-            raise BadData(f"the candidate's chances have shape {table.shape}; expected {(len(log), log.n_actions)}")
-        if not np.isfinite(table).all() or (table < 0).any() or (np.abs(table.sum(axis=1) - 1) > 1e-6).any():
-            raise BadData("the candidate's chances are no distributions; expected rows that are >= 0 and sum to 1")
+        _distributions(table, (len(log), log.n_actions), "the candidate's chances")
         return Candidate(chance=table[rows, log.action], chances=table)
 
     @staticmethod

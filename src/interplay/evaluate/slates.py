@@ -56,10 +56,18 @@ class SlateLog:
     who: Array | None = None  # int64[n]
 
     def __post_init__(self) -> None:
+        if not np.isfinite(self.reward).all():
+            raise BadData("some rewards of the slates are NaN or inf; leave those slates out, and say how many")
         for name in ("slate", "item", "prefix"):
             p = getattr(self.logged, name)
             if p is not None and not ((p > 0) & (p <= 1 + 1e-9)).all():
                 raise BadData(f"some logged chances ({name}) are not in (0, 1]; a logged slate had a chance")
+            q = getattr(self.candidate, name)
+            if q is not None and not ((q >= 0) & (q <= 1 + 1e-9)).all():
+                raise BadData(
+                    f"some of the candidate's chances ({name}) are not in [0, 1]; give its chance of what was logged, "
+                    "0 where it would not show it"
+                )
 
     def weight(self, name: str) -> Array:
         """pi_e / pi_b of "slate", "item" or "prefix"."""

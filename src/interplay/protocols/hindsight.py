@@ -12,7 +12,9 @@ Slates and the market are in hindsight_slates.py. Generators follow the Open Ban
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,8 @@ from interplay.models.policies import Policies, PoliciesConfig
 from interplay.ops.logistic import logistic
 from interplay.protocols.hindsight_recipes import RECIPE_BENCHES
 from interplay.protocols.hindsight_slates import SLATE_BENCHES
+from interplay.protocols.tables import Column, Held, grid, metric, seconds, seeds, values
+from interplay.results import short
 from interplay.types import Array, Run
 
 RUNS = {"offpolicy-digits": 30, "offpolicy-synthetic": 20}
@@ -155,7 +159,7 @@ def _repeated(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
         "metrics": {"error": np.mean(errors), "sd": np.std(errors, ddof=1), "effective": np.mean(effective)},
         "protocol": {
             "judged": f"Relative error |estimate - truth| / truth, mean and standard deviation over {len(errors)} logs",
-            "models": "the reward model is a ridge-logistic regression on context and action, cross-fitted in 3 folds; "
+            "models": "The reward model is a ridge-logistic regression on context and action, cross-fitted in 3 folds; "
                       "limits on weights are chosen by SLOPE",
         },
         "facts": {"errors": [round(e, 6) for e in errors], "limits": limits},
@@ -271,7 +275,7 @@ def _observed(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
         "protocol": {
             "judged": "Clicks per impression. `truth` is the mean of the other policy's own log, `noise` its standard "
                       "error relative to it: errors below some two of it cannot be told apart. `error` is relative",
-            "models": "the reward model is a ridge-logistic regression on person, item and position, cross-fitted in 3 "
+            "models": "The reward model is a ridge-logistic regression on person, item and position, cross-fitted in 3 "
                       "folds; `constant` is one number for everything",
         },
         "facts": {**told, "direction": entry.settings["direction"]},
@@ -333,3 +337,52 @@ def _covered(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
         },
         "facts": {"truth": truth, "largest_weight": largest, "sd": float(np.std(values) / truth)},
     }  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The table
+
+
+def table(page: Bench, held: Held, root: Path) -> str:
+    """Means over seeds, and how many there are where there are several; where records tell the error on every log, how
+    much it is more than the baseline's on the same logs."""
+    columns: list[Column] = [(name.replace("_", " "), _mean(held, name)) for name in page.metrics]
+    paired = any("errors" in record["facts"] for record in held.values())
+    columns += [(f"more than `{page.baseline}`", _more(held, page.baseline))] if paired else []
+    columns += [("published", Entry.published_text)] if any(entry.published for entry in page.entries) else []
+    several = max(Counter(label for label, _ in held).values()) > 1
+    columns += [*([seeds(held)] if several else []), seconds(held)]
+    said = [f"{v[:1].upper()}{v[1:]}." for v in list(held.values())[-1]["protocol"].values()]
+    ends = any(name.endswith("low") for name in page.metrics)
+    said.append(f"Figures are means over seeds{', ends of intervals too' * ends}." if several else "One seed.")
+    if paired:
+        said.append(
+            f"Differences from `{page.baseline}` are paired by log, with a bootstrap interval of 95 % over logs."
+        )
+    lines = [page.about, "", " ".join(said), "", *grid(page, held, columns)]
+    return "\n".join([*lines, "", page.note] if page.note else lines)
+
+
+def _mean(held: Held, name: str) -> Callable[[Entry], str]:
+    def cell(entry: Entry) -> str:
+        own = list(values(held, entry.label, metric(name)).values())
+        return short(float(np.mean(own))) if own else ""
+
+    return cell
+
+
+def _more(held: Held, baseline: str) -> Callable[[Entry], str]:
+    """How much more a row is off than the baseline, log by log."""
+
+    def off(label: str) -> Array:
+        own = [record["facts"]["errors"] for (row, _), record in sorted(held.items()) if row == label]
+        return np.concatenate([np.array(errors) for errors in own]) if own else np.zeros(0)
+
+    def cell(entry: Entry) -> str:
+        own, other = off(entry.label), off(baseline)
+        if entry.label == baseline or len(own) != len(other):
+            return ""
+        low, high = bootstrap(Terms.mean(own - other), resamples=10_000)
+        return f"{float(np.mean(own - other)):+.4f} ({low:+.4f} to {high:+.4f})"
+
+    return cell

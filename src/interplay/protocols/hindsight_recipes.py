@@ -47,6 +47,7 @@ RECIPES: Mapping[str, str] = {
     "timid": LOGGER.replace("0.5", "0.2"),
     "certain": LOGGER[: LOGGER.index("[explore]")] + LOGGER[LOGGER.index("[serving]") :],
     "taste": '[source.taste]\nsystem = "item-knn"\n',
+    "untried": '[source.untried]\nsystem = "ials"\n',
 }
 
 

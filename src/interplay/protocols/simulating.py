@@ -1,29 +1,35 @@
 """The bench of simulators: a learnt one and three that know next to nothing, held against a log they have not seen.
 
 Responses one step ahead and in closed loop, by how much people rate and how far into a visit; visits and the days
-between them, who of the people likes much, how popular what they like is, and whether a classifier tells drawn answers
-from real ones. Parts are cut by time: rates and models see nothing of what they are judged on. What happens when pages
-are turned upside down, hold what is popular, or come twice is tried in the world itself. How fast people are simulated
-is measured too, of these and of the stylised worlds, which have no log to be held against.
+between them, who of the people likes much, how popular and of how many kinds what they like is, and whether a
+classifier tells drawn answers from real ones. Parts are cut by time: rates and models see nothing of what they are
+judged on. What happens when pages are turned upside down, hold what is popular, or come twice is tried in the world
+itself. Recorded agents, who know nothing of the log, are held against it too. How fast people are simulated is measured
+of all of them, and of the stylised worlds, which have no log to be held against.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import ks_2samp, spearmanr
+import scipy.sparse as sp
+from scipy.stats import ks_2samp, spearmanr, wasserstein_distance
 
 from interplay.benches import Bench, Entry
 from interplay.configure import configured
 from interplay.data.read import load
 from interplay.errors import unknown
+from interplay.evaluate.intervals import Terms, bootstrap
 from interplay.metrics import auc, ece, logloss
-from interplay.protocols.tables import Held, above, grid, mean, metric, seeds, values
+from interplay.protocols.tables import PAIRED, Held, above, against, figure, grid, mean, metric, seeds, values
+from interplay.results import read_users
 from interplay.types import Array, Dataset, Events, Reply, Requests, Slates
+from interplay.worlds.agents import categories
 from interplay.worlds.check import Policy, halves, swapped, walked
 from interplay.worlds.learned import (
     SIMULATORS,
@@ -35,11 +41,14 @@ from interplay.worlds.learned import (
     parts_by_time,
     told_apart,
 )
+from interplay.worlds.recorded import PLACES, RecordedWorld, activity, likes, visited
 from interplay.worlds.stylised import MINUTE, Crowd, InterestWorld, OrganicWorld, TemptingWorld
 
 STYLISED: Mapping[str, type[Crowd]] = {
     "interest": InterestWorld, "tempting": TemptingWorld, "organic": OrganicWorld
 }  # fmt: skip
+RECORDED = "recorded"
+DISTANCES = ("visits", "days", "shares", "popularity", "kinds")
 TIMED = 20_000  # steps of people
 STEPS = (1, 5, 20)  # drawn answers behind a person, up to twice as many, at which the closed loop is judged
 VISIT = (1, 2, 6, 21)  # places in a visit from which a stretch of it begins
@@ -48,18 +57,27 @@ VISIT = (1, 2, 6, 21)  # places in a visit from which a stretch of it begins
 def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
     """One simulator's validation report as figures; of a stylised one its speed alone."""
     data = load(page.data)
+    train, valid, test = parts_by_time(data)
+    often = np.bincount(data.events.item[train | valid], minlength=data.n_items)
     figures: dict[str, float] = {}
+    facts: dict[str, Any] = {}
+    rows: dict[str, Array] = {}
+    world: Crowd
     if entry.system in STYLISED:
-        world: Crowd = STYLISED[entry.system](seed=seed)  # type: ignore[call-arg]
-        facts: dict[str, Any] = {}
-    elif entry.system in SIMULATORS:
-        config = configured(LearnedConfig, {"knows": entry.system}, entry.settings)
-        figures, facts = validated(data, config, seed=seed)
-        train, valid, _ = parts_by_time(data)
-        world = LearnedWorld(data, train, valid, config, seed=seed)
-        figures |= effects(world, np.bincount(data.events.item[train | valid], minlength=data.n_items), seed=seed)
+        world = STYLISED[entry.system](seed=seed)  # type: ignore[call-arg]
+    elif entry.system in (*SIMULATORS, RECORDED):
+        if entry.system == RECORDED:
+            config, told = LearnedConfig(places=PLACES), resampled(data, seed=seed)
+        else:
+            config = configured(LearnedConfig, {"knows": entry.system}, entry.settings)
+            told = foretold(data, config, seed=seed)
+        kind = RecordedWorld if entry.system == RECORDED else LearnedWorld
+        world = made = kind(data, train, valid, config, seed=seed)
+        figures, facts = reported(data, told, config, seed=seed)
+        figures |= effects(made, often, seed=seed)
+        rows = losses(data.events.user[test], liked(data, config)[test], told.said)
     else:
-        raise unknown("simulator", entry.system, (*SIMULATORS, *STYLISED))
+        raise unknown("simulator", entry.system, (*SIMULATORS, RECORDED, *STYLISED))
     facts = {**facts, "steps_a_second": round(speed(world, seed=seed))}  # no metric: it is another one each time
     return {
         "metrics": figures,
@@ -71,8 +89,9 @@ def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
                         "correlation of people's shares of likes, drawn against true; `apart` is the AUC of a "
                         "classifier of real against drawn answers (.5 is best); `visits`, `days`, `shares` and "
                         "`popularity` are Kolmogorov-Smirnov distances of visit lengths, of days between visits, of "
-                        "people's shares of likes and of how often rated what is liked is; a step is one person shown "
-                        "one page, in processor time on one core",
+                        "people's shares of likes and of how often rated what is liked is, `kinds` of how many "
+                        "categories somebody's likes are of, all with Wasserstein's in brackets (ratings, days, share, "
+                        "ratings, categories); a step is one person shown one page, in processor time on one core",
             "where": "`deciles` and `turns` are the mean gap between likes said and true over ten groups of people by "
                      "how much they rate, and over ratings 1, 2 to 5, 6 to 20 and later of a visit; `after k` is what "
                      "the closed loop adds to the logloss when k to 2k - 1 drawn answers are behind a person",
@@ -82,47 +101,122 @@ def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
                        "over those when it stands below; likes a look on pages of what is popular over pages by lot; "
                        "and likes of a page shown again over those of its first time",
         },
-        "facts": facts,
+        "facts": facts, **({"rows": rows} if rows else {}),
     }  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Foretold:
+    """What a simulator says of the judged part of a log, and does there: float64[m] each, but for the last two."""
+
+    seen: Array  # float64[m, f]: what is known of each answer's moment
+    said: Array  # chance of a like, one step ahead
+    looped: Array  # the same when every answer of this part was drawn and remembered
+    drawn: Array  # likes, one step ahead
+    lived: Array  # likes, in closed loop
+    lengths: Array  # int64[v]: ratings in each of some visits
+    days: Array  # float64[d]: between visits
 
 
 def validated(data: Dataset, config: LearnedConfig, *, seed: int = 0) -> tuple[dict[str, float], dict[str, Any]]:
-    """Figures and facts of one simulator on the last part of a log."""
+    """Figures and facts of one learnt simulator on the last part of a log."""
+    return reported(data, foretold(data, config, seed=seed), config, seed=seed)
+
+
+def liked(data: Dataset, config: LearnedConfig) -> Array:
+    """float64[m]: whether each rating is a like."""
+    assert data.events.value is not None
+    return (data.events.value >= config.liked).astype(float)
+
+
+def foretold(data: Dataset, config: LearnedConfig, *, seed: int = 0) -> Foretold:
+    """By a simulator that is learnt from the earlier parts."""
     train, valid, test = parts_by_time(data)
-    e, rng = data.events, np.random.default_rng([seed, 61])
-    assert e.value is not None
-    like = (e.value >= config.liked).astype(float)
+    e, rng, like = data.events, np.random.default_rng([seed, 61]), liked(data, config)
     answers = Answers(config).fit(data, train, valid)
     x = answers.along(e, like, data.n_users)[test]
-    said, true = answers.chances(x), like[test]
+    said = answers.chances(x)
     drawn = (rng.random(len(said)) < said).astype(float)
-    label, score = told_apart(x, true, drawn, seed=seed)
     own = like.copy()
     looped = answers.chances(answers.along(e, own, data.n_users, drawn=test, luck=rng)[test])
-    user = e.user[test]
-    many = np.flatnonzero(np.bincount(user, minlength=data.n_users) >= 10)
-    total = np.maximum(np.bincount(user, minlength=data.n_users), 1)
-    shares = [(np.bincount(user, a, data.n_users) / total)[many] for a in (own[test], true)]
-    flat = config.knows != "learned"
-    visits = Visits.of(e, like, train | valid, config.pause, flat=flat)
-    lengths, real = visits.lengths(2000, float(true.mean()), rng), lengths_of(e, test, config.pause)
-    again = Visits.of(e, like, test, config.pause).days
+    visits = Visits.of(e, like, train | valid, config.pause, flat=config.knows != "learned")
+    return Foretold(
+        seen=x, said=said, looped=looped, drawn=drawn, lived=own[test],
+        lengths=visits.lengths(2000, float(like[test].mean()), rng), days=visits.days,
+    )  # fmt: skip
+
+
+def resampled(data: Dataset, *, seed: int = 0) -> Foretold:
+    """By recorded agents, who like so much of what they watch whatever it is; days are the log's own."""
+    train, valid, test = parts_by_time(data)
+    config, e, rng = LearnedConfig(), data.events, np.random.default_rng([seed, 61])
+    like, user = liked(data, config), e.user[test]
+    active = activity(np.bincount(e.user[train | valid], minlength=data.n_users))
+    said = likes(config.liked)[active[user]]
+    drawn, lived = ((rng.random(len(said)) < said).astype(float) for _ in range(2))
+    return Foretold(
+        seen=Answers(config).fit(data, train, valid).along(e, like, data.n_users)[test], said=said, looped=said,
+        drawn=drawn, lived=lived, lengths=visited(active[rng.choice(np.unique(user), 2000)], rng),
+        days=Visits.of(e, like, train | valid, config.pause).days,
+    )  # fmt: skip
+
+
+def reported(
+    data: Dataset, told: Foretold, config: LearnedConfig, *, seed: int = 0
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Figures and facts of what a simulator foretold."""
+    train, valid, test = parts_by_time(data)
+    e, like = data.events, liked(data, config)
+    said, true, user = told.said, like[test], e.user[test]
+    label, score = told_apart(told.seen, true, told.drawn, seed=seed)
+    total = np.bincount(user, minlength=data.n_users)
+    many = np.flatnonzero(total >= 10)
+    shares = [(np.bincount(user, a, data.n_users) / np.maximum(total, 1))[many] for a in (told.lived, true)]
+    real, again = lengths_of(e, test, config.pause), Visits.of(e, like, test, config.pause).days
+    often = np.bincount(e.item[train | valid], minlength=data.n_items)[e.item[test]]
     figures = {
         "auc": auc(true, said), "logloss": logloss(true, said), "ece": ece(true, said),
-        "base": float(said.mean() / true.mean()), "closed": logloss(true, looped),
-        "people": float(spearmanr(*shares).statistic) if len(many) > 2 else 0.0, "apart": auc(label, score),
-        "visits": float(ks_2samp(lengths, real).statistic), "days": float(ks_2samp(visits.days, again).statistic),
-        "shares": float(ks_2samp(*shares).statistic) if len(many) > 2 else 0.0,
+        "base": float(said.mean() / true.mean()), "closed": logloss(true, told.looped),
+        "people": float(spearmanr(*shares).statistic) if len(many) > 2 and np.ptp(shares[0]) else 0.0,
+        "apart": auc(label, score), **distances("visits", told.lengths, real), **distances("days", told.days, again),
+        **where(said, true, often, user, turn_of(e, config.pause)[test]),
+        **distances("popularity", often[told.drawn > 0], often[true > 0]),
     }  # fmt: skip
-    often = np.bincount(e.item[train | valid], minlength=data.n_items)[e.item[test]]
-    told = where(said, true, often, user, turn_of(e, config.pause)[test])
-    figures |= told | {"popularity": float(ks_2samp(often[drawn > 0], often[true > 0]).statistic)}
+    if len(many) > 2:
+        figures |= distances("shares", *shares)
+        kinds = [of_kinds(data, user, e.item[test], a)[many] for a in (told.lived, true)]
+        figures |= distances("kinds", *kinds) if kinds[1].any() else {}
     behind = np.arange(len(user)) - np.searchsorted(user, user)  # events are sorted by person and time
     for k in STEPS:
         now = (behind >= k) & (behind < 2 * k)
         if now.any():
-            figures[f"after_{k}"] = logloss(true[now], looped[now]) - logloss(true[now], said[now])
+            figures[f"after_{k}"] = logloss(true[now], told.looped[now]) - logloss(true[now], said[now])
     return figures, {"rows": len(true), "people": len(many), "visits": len(real), "days": len(again)}
+
+
+def distances(name: str, own: Array, real: Array) -> dict[str, float]:
+    """Kolmogorov and Smirnov's and, as `name_w`, Wasserstein's."""
+    return {name: float(ks_2samp(own, real).statistic), f"{name}_w": float(wasserstein_distance(own, real))}
+
+
+def of_kinds(data: Dataset, user: Array, item: Array, like: Array) -> Array:
+    """int64[people]: of how many categories what somebody liked is; all 0 where the catalogue tells none."""
+    kinds = categories(data)
+    number = {kind: i for i, kind in enumerate(dict.fromkeys(k for own in kinds for k in own))}
+    of = [(i, number[kind]) for i, own in enumerate(kinds) for kind in own]
+    row, column = np.array(of, np.int64).reshape(-1, 2).T
+    held = sp.csr_array((np.ones(len(row)), (row, column)), shape=(data.n_items, max(len(number), 1)))
+    mine = sp.csr_array((like, (user, item)), shape=(data.n_users, data.n_items))
+    return np.asarray(((mine @ held) > 0).sum(axis=1)).ravel()
+
+
+def losses(user: Array, true: Array, said: Array) -> dict[str, Array]:
+    """Of every judged person: the sum of logarithmic losses, and how many ratings it is of."""
+    p = np.clip(said, 1e-15, 1 - 1e-15)
+    whose, place = np.unique(user, return_inverse=True)
+    loss = np.bincount(place, -(true * np.log(p) + (1 - true) * np.log(1 - p)))
+    return {"user": whose.astype(np.float32), "loss": loss.astype(np.float32),
+            "ratings": np.bincount(place).astype(np.float32)}  # fmt: skip
 
 
 def turn_of(e: Events, pause: float) -> Array:
@@ -181,7 +275,7 @@ def effects(world: LearnedWorld, often: Array, *, seed: int = 0, steps: int = 2)
         kinds = np.concatenate(
             [e.kind for *_, e in walked(world, policy, seed=seed, steps=steps) if e.kind is not None]
         )
-        looks, likes = np.bincount(kinds, minlength=2)
+        looks, likes = np.bincount(kinds, minlength=2)[:2]
         return float(likes / max(looks, 1))
 
     below = halves(walked(world, popular, seed=seed, steps=steps), "like")[1]
@@ -212,12 +306,47 @@ def speed(world: Crowd, *, seed: int = 0, least: int = TIMED) -> float:
 
 
 def table(page: Bench, held: Held, root: Path) -> str:
-    """Means over seeds, and thousands of steps a second."""
-    told = [(m.replace("_", " "), mean(held, metric(m))) for m in page.metrics]
+    """Means over seeds, thousands of steps a second, and what each is worse than the baseline by; distances apart."""
+    names = [m for m in page.metrics if m not in DISTANCES]
+    told = [(m.replace("_", " "), mean(held, metric(m))) for m in names]
+    told.insert(names.index("logloss") + 1, (f"logloss, more than `{page.baseline}`", _more(held, page.baseline)))
+    at = [name for name, _ in told].index("apart") + 1
+    told.insert(at, (f"apart, more than `{page.baseline}`", against(held, page.baseline, metric("apart"))))
 
     def fast(entry: Entry) -> str:
         own = values(held, entry.label, lambda record: record["facts"]["steps_a_second"] / 1000)
         return f"{np.mean(list(own.values())):.0f}"
 
-    lines = [*above(page, held), *grid(page, held, [*told, ("thousand steps a second", fast), seeds(held)])]
+    def both(name: str) -> Callable[[Entry], str]:
+        ks, w = mean(held, metric(name)), mean(held, metric(f"{name}_w"))
+        return lambda entry: f"{ks(entry)} ({w(entry)})"
+
+    judged = replace(page, entries=tuple(e for e in page.entries if values(held, e.label, metric("auc"))))
+    lines = [
+        *above(page, held),
+        f"More logloss than `{page.baseline}` is paired by person, with a bootstrap interval of 95 % over people; more "
+        f"of `apart` is paired over {PAIRED}.",
+        "",
+        *grid(page, held, [*told, ("thousand steps a second", fast), seeds(held)]),
+        "",
+        *grid(judged, held, [(name, both(name)) for name in DISTANCES]),
+    ]
     return "\n".join([*lines, "", page.note] if page.note else lines)
+
+
+def _more(held: Held, baseline: str) -> Callable[[Entry], str]:
+    """How much more logloss a row has than the baseline, with an interval over people; seeds are averaged."""
+
+    def kept(label: str) -> dict[str, Array]:
+        each = [read_users(record) for (row, _), record in sorted(held.items()) if row == label and "users" in record]
+        return {} if not each else {**each[0], "loss": np.mean([own["loss"] for own in each], axis=0)}
+
+    def cell(entry: Entry) -> str:
+        own, other = kept(entry.label), kept(baseline)
+        if entry.label == baseline or not own or not other:
+            return ""
+        terms = Terms.ratio((own["loss"] - other["loss"]).astype(np.float64), own["ratings"].astype(np.float64))
+        low, high = bootstrap(terms, resamples=10_000)
+        return f"{figure(terms.value, signed=True)} ({figure(low, signed=True)} to {figure(high, signed=True)})"
+
+    return cell

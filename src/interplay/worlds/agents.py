@@ -238,7 +238,7 @@ class Personas:
         mean = np.bincount(e.item, e.value, dataset.n_items) / np.maximum(n, 1)
         count = np.bincount(e.user, minlength=dataset.n_users)
         off = np.bincount(e.user, np.abs(e.value - mean[e.item]), dataset.n_users) / np.maximum(count, 1)
-        self.kinds = _categories(dataset)
+        self.kinds = categories(dataset)
         pairs = {(u, c) for u, i in zip(e.user.tolist(), e.item.tolist(), strict=True) for c in self.kinds[i]}
         wide = np.bincount([u for u, _ in pairs], minlength=dataset.n_users)
         self.traits = {
@@ -265,7 +265,8 @@ class Personas:
         }  # fmt: skip
 
 
-def _categories(dataset: Dataset) -> list[list[str]]:
+def categories(dataset: Dataset) -> list[list[str]]:
+    """Of every item; empty where the catalogue has none."""
     frame = dataset.catalogue
     if frame is None or "categories" not in frame.columns:
         return [[] for _ in range(dataset.n_items)]

@@ -130,7 +130,7 @@ def _shown(store: Store, frame: pl.DataFrame, part: Part, report: Report) -> int
         )  # fmt: skip
         checked.set("propensity", p)
     kept = checked.kept()
-    return len(kept) - impressions.keep(store, kept.drop(ROW), policy=part.file.stem)
+    return len(kept) - impressions.keep(store, kept.drop(ROW))
 
 
 def _named(row: Mapping[str, Any]) -> str:
