@@ -66,7 +66,7 @@ add(
             )
             for name, label, settings, column, figures in _FRAPPE
         ),
-        note="Trials: settings tried on validation for the row, the published ones among them, which are the best of the "
+        note="Trials: settings tried on validation for the row, the published among them, which are the best of the "
         "benchmark's own search of tens of settings for each model. 0: those of `optinter` taken over. `optinter` had "
         "four, beside the narrow networks that every fit of it tries. `dcn-v2` (ridge .05 published, .98456 on "
         "validation with seed 0, .1 .98548, .025 .98462) and `fm` (5e-6 .97001, 1e-5 .97031, 2e-6 .96980) left the "
