@@ -23,9 +23,10 @@ from scipy.stats import ks_2samp, spearmanr, wasserstein_distance
 from interplay.benches import Bench, Entry
 from interplay.configure import configured
 from interplay.data.read import load
-from interplay.errors import unknown
+from interplay.errors import BadData, unknown
 from interplay.evaluate.intervals import Terms, bootstrap
 from interplay.metrics import auc, ece, logloss
+from interplay.protocols.looks import folder
 from interplay.protocols.tables import PAIRED, Held, above, against, figure, grid, mean, metric, seeds, values
 from interplay.results import read_users
 from interplay.types import Array, Dataset, Events, Reply, Requests, Slates
@@ -41,13 +42,13 @@ from interplay.worlds.learned import (
     parts_by_time,
     told_apart,
 )
-from interplay.worlds.recorded import PLACES, RecordedWorld, activity, likes, visited
+from interplay.worlds.recorded import LAST, PLACES, STARS, WATCHED, RecordedWorld, activity, counts, likes, visited
 from interplay.worlds.stylised import MINUTE, Crowd, InterestWorld, OrganicWorld, TemptingWorld
 
 STYLISED: Mapping[str, type[Crowd]] = {
     "interest": InterestWorld, "tempting": TemptingWorld, "organic": OrganicWorld
 }  # fmt: skip
-RECORDED = "recorded"
+RECORDED, RECORDING = "recorded", "agent4rec_ml1m"
 DISTANCES = ("visits", "days", "shares", "popularity", "kinds")
 TIMED = 20_000  # steps of people
 STEPS = (1, 5, 20)  # drawn answers behind a person, up to twice as many, at which the closed loop is judged
@@ -67,6 +68,9 @@ def judge(page: Bench, entry: Entry, seed: int) -> dict[str, Any]:
         world = STYLISED[entry.system](seed=seed)  # type: ignore[call-arg]
     elif entry.system in (*SIMULATORS, RECORDED):
         if entry.system == RECORDED:
+            held = zip(counts(folder(RECORDING)), (WATCHED, LAST, STARS), strict=True)
+            if not all(np.array_equal(own, known) for own, known in held):
+                raise BadData(f"{RECORDING} holds another recording than worlds/recorded.py resamples")
             config, told = LearnedConfig(places=PLACES), resampled(data, seed=seed)
         else:
             config = configured(LearnedConfig, {"knows": entry.system}, entry.settings)

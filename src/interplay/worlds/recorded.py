@@ -12,7 +12,10 @@ People, histories and the days between visits are those of the learned world (wo
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import polars as pl
 
 from interplay.errors import BadSetting
 from interplay.types import Array, Dataset
@@ -71,6 +74,22 @@ class RecordedWorld(LearnedWorld):
             np.concatenate([kind, 2 * n.astype(kind.dtype), 3 * n.astype(kind.dtype)]),
             np.concatenate([value, n, stars.astype(value.dtype)]),
         )  # fmt: skip
+
+
+def counts(folder: Path) -> tuple[Array, Array, Array]:
+    """WATCHED, LAST and STARS of a recording: personas.parquet (agent, activity 1-3) and llm_agent_log.parquet (agent,
+    page from 1, position from 0, watched, rating)."""
+    who = pl.read_parquet(folder / "personas.parquet").select("agent", "activity")
+    log = pl.read_parquet(folder / "llm_agent_log.parquet").join(who, on="agent")
+    bit = pl.col("watched").cast(pl.Int64) * 2 ** pl.col("position").cast(pl.Int64)
+    pages = log.group_by("agent", "activity", "page").agg(bit.sum().alias("seen"))
+    agents = log.group_by("agent", "activity").agg(pl.col("page").max())
+    rated = log.filter(pl.col("watched"))
+    watched, last, stars = np.zeros_like(WATCHED), np.zeros_like(LAST), np.zeros_like(STARS)
+    np.add.at(watched, (pages["activity"].to_numpy() - 1, pages["seen"].to_numpy()), 1)
+    np.add.at(last, (agents["activity"].to_numpy() - 1, agents["page"].to_numpy() - 1), 1)
+    np.add.at(stars, (rated["position"].to_numpy(), rated["rating"].to_numpy() - 3), 1)
+    return watched, last, stars
 
 
 def activity(count: Array) -> Array:
