@@ -10,7 +10,7 @@ for _name, _version, _rows, _about in (
      "**Speed on Gowalla**, beside implicit and RecBole in the same run."),
     ("ingest", 1, ("ingest",), "**Ingestion** of 50 million generated rows."),
     ("page", 2, ("page",), "**The page** in Chromium: paints, shifts, a command from key to feed, on the market"),
-    ("service", 2, ("requests", "ranked", "memory", "kills"),
+    ("service", 2, ("requests", "ranked", "narrow", "narrow-100", "memory", "kills"),
      "**The service** over 100,000 items and 1,000,000 events on SQLite: 100 requests a second, open loop."),
 ):  # fmt: skip
     add(Bench(

