@@ -156,29 +156,30 @@ class Traffic:
 def _plain(store: Store, shown: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     """Pages that a feed gives to anybody, by a policy that is named, and that show everything once; and how many are
     none."""
-    plain, notes = shown.filter(~pl.col("request_id").is_in(list(_special(store)))), []
-    if left := _pages(shown) - _pages(plain):
-        notes.append(f"{left:,} pages answered searches or had rules of their own and are left out")
-    if not len(plain):
-        raise Undecidable("every logged page answered a search or had rules of its own; no feed is left to ask again")
-    nobodys = plain.filter(pl.col("policy") == "")["request_id"].unique()
-    if len(nobodys):
-        plain = plain.filter(~pl.col("request_id").is_in(nobodys.to_list()))
-        notes.append(f"{len(nobodys):,} pages do not say which policy showed them and are left out")
-    if not len(plain):
-        raise Undecidable(
-            f"all {len(nobodys):,} logged pages do not say which policy showed them, and a chance is somebody's; give "
-            "the column policy with the version of what showed each page"
-        )
-    twice = plain.filter(pl.struct("request_id", "item_id").is_duplicated())["request_id"].unique()
-    if len(twice):
-        plain = plain.filter(~pl.col("request_id").is_in(twice.to_list()))
-        notes.append(f"{len(twice):,} pages show an item twice, which has no chance to be told, and are left out")
-    if not len(plain):
-        raise Undecidable(
-            f"all {len(twice):,} logged pages show an item twice, and no policy can be asked how likely it is to do "
-            "that; mend what writes the log, or ingest pages on which every item stands once"
-        )
+    notes: list[str] = []
+
+    def without(told: pl.DataFrame, odd: list[str], said: str, mend: str) -> pl.DataFrame:
+        left = told.filter(~pl.col("request_id").is_in(odd))
+        gone = _pages(told) - _pages(left)
+        if gone:
+            notes.append(f"{gone:,} pages {said} and are left out")
+        if not len(left):
+            raise Undecidable(f"no feed is left to ask again: {'; '.join(notes)}. {mend}")
+        return left
+
+    plain = without(
+        shown, list(_special(store)), "answered searches or had rules of their own", "Ask once feeds have been shown"
+    )
+    nobodys = plain.filter(pl.col("policy") == "")["request_id"].unique().to_list()
+    plain = without(
+        plain, nobodys, "do not say which policy showed them",
+        "A chance is somebody's; give the column policy with the version of what showed each page",
+    )  # fmt: skip
+    twice = plain.filter(pl.struct("request_id", "item_id").is_duplicated())["request_id"].unique().to_list()
+    plain = without(
+        plain, twice, "show an item twice, which has no chance to be told",
+        "Mend what writes the log, or ingest pages on which every item stands once",
+    )  # fmt: skip
     return plain, notes
 
 
