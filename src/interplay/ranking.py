@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from interplay.data.examples import parts_of
 from interplay.data.features import FeatureView
+from interplay.data.labelled import parts_of
 from interplay.data.split import split
 from interplay.data.tables import SPOKEN
 from interplay.errors import BadData, BadSetting, Mismatch, unknown

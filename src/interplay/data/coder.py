@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from interplay.data.examples import ITEM, USER, Examples
+from interplay.data.examples import Examples
 from interplay.data.keyed import MISSING, keyed
+from interplay.data.labelled import ITEM, USER
 from interplay.errors import BadData
 from interplay.types import EMPTY, Array, Ragged, State
 

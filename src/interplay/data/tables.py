@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from interplay.data import checks, examples
+from interplay.data import checks
 from interplay.data.files import ROW, SUFFIXES, TEXTUAL, frame, read_table, recovered, row_numbers, typed, written_whole
+from interplay.data.labelled import mentioned
 from interplay.data.report import Report, log
 from interplay.errors import BadData
 from interplay.types import EMPTY, TEST, TRAIN, VALID, Array, Dataset, Events, Ids
@@ -89,8 +90,8 @@ def assembled(
         log.warning("%s: %d of %d rows refused; the first: %s", name, report.refused, report.rows, report.problems[0])
 
     labelled = frame(tables["examples"]) if "examples" in tables else None
-    item_ids, events = _space(events, things, "item_id", called["items"], report, examples.mentioned(labelled, "item"))
-    user_ids, events = _space(events, people, "user_id", called["users"], report, examples.mentioned(labelled, "user"))
+    item_ids, events = _space(events, things, "item_id", called["items"], report, mentioned(labelled, "item"))
+    user_ids, events = _space(events, people, "user_id", called["users"], report, mentioned(labelled, "user"))
     if logged and not len(events):
         report.note(f"{called['interactions']} has no events; nothing can be learnt from behaviour")
     kept, user_vectors = _vectors(vectors, things, item_ids, report)

@@ -23,8 +23,9 @@ from torch import Tensor, nn
 from interplay import metrics
 from interplay.configure import Count, NotNegative, Size
 from interplay.data.coder import Coded, Coder
-from interplay.data.examples import USER, Examples
+from interplay.data.examples import Examples
 from interplay.data.features import FeatureView
+from interplay.data.labelled import USER
 from interplay.errors import BadData
 from interplay.learn.descend import Descent, descend, seeded, shuffled
 from interplay.learn.ranked import divided, ranked, sigmoid, temperature, weights_of

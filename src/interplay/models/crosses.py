@@ -30,8 +30,9 @@ from torch import Tensor, nn
 
 from interplay.configure import NotNegative, PartShare, Size
 from interplay.data.coder import Coder
-from interplay.data.examples import ITEM, USER, Examples
+from interplay.data.examples import Examples
 from interplay.data.features import FeatureView
+from interplay.data.labelled import ITEM, USER
 from interplay.errors import BadSetting, unknown
 from interplay.learn.layers import mlp
 from interplay.learn.tabular import Batch, Tables, Tabular, TabularConfig, learn, usual

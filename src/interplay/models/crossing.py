@@ -37,8 +37,9 @@ from torch import Tensor, nn
 
 from interplay.configure import Count, NotNegative, PartShare, Positive, Share, Size
 from interplay.data.coder import Coded, Coder
-from interplay.data.examples import USER, Examples, candidates
+from interplay.data.examples import Examples, candidates
 from interplay.data.features import FeatureView
+from interplay.data.labelled import USER
 from interplay.errors import unknown
 from interplay.learn.crossed import Crossed
 from interplay.learn.descend import Descent, seeded

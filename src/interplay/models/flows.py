@@ -31,8 +31,9 @@ from torch import Tensor, nn
 
 from interplay.configure import Count, PartShare, Positive, Size
 from interplay.data.coder import Coder
-from interplay.data.examples import ITEM, Examples, candidates
+from interplay.data.examples import Examples, candidates
 from interplay.data.features import FeatureView
+from interplay.data.labelled import ITEM
 from interplay.errors import BadSetting, unknown
 from interplay.learn.descend import Descent
 from interplay.learn.experts import Heads

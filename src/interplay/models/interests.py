@@ -29,8 +29,9 @@ from torch import Tensor, nn
 
 from interplay.configure import Count, NotNegative, PartShare, Positive, Size
 from interplay.data.coder import Coded, Coder
-from interplay.data.examples import ITEM, USER, Examples, candidates
+from interplay.data.examples import Examples, candidates
 from interplay.data.features import FeatureView
+from interplay.data.labelled import ITEM, USER
 from interplay.errors import unknown
 from interplay.learn.descend import Descent
 from interplay.learn.experts import Experts

@@ -23,8 +23,9 @@ from torch import Tensor, nn
 
 from interplay.configure import PartShare, Positive, Size
 from interplay.data.coder import Coder
-from interplay.data.examples import ITEM, Examples
+from interplay.data.examples import Examples
 from interplay.data.features import FeatureView
+from interplay.data.labelled import ITEM
 from interplay.errors import unknown
 from interplay.learn.descend import Descent
 from interplay.learn.experts import Experts, Gates, Heads

@@ -23,8 +23,9 @@ import numpy as np
 
 from interplay.configure import Count, NotNegative, Positive, Several, Size
 from interplay.data.coder import Coded, Coder
-from interplay.data.examples import ITEM, USER, Examples
+from interplay.data.examples import Examples
 from interplay.data.features import FeatureView
+from interplay.data.labelled import ITEM, USER
 from interplay.errors import BadData, extra
 from interplay.learn.crossed import Crossed
 from interplay.learn.ranked import divided, logit, ranked, sigmoid, temperature, weights_of
