@@ -172,6 +172,32 @@ def test_simulated_people_use_this_very_api_and_stand_under_their_banner(browser
         expect(page.get_by_role("region", name="Events by type")).to_contain_text("click")
 
 
+def test_a_list_that_has_the_focus_does_not_stop_the_panel_and_an_open_one_does(browser, small_market):
+    with opened(browser, small_market, "p-00004", "/operate/people") as page:
+        page.get_by_role("button", name="Let them in").click()
+        home, chosen = page.get_by_role("button", name="Send them home"), page.get_by_label("Look at")
+        expect(home).to_be_visible()
+        chosen.focus()
+        chosen.select_option(index=3)
+        person = chosen.input_value()
+        expect(page.locator("#who-of:open")).to_have_count(0)
+        httpx.post(small_market + "/v1/operate/crowd", json={"walking": False})  # somebody else sends them home
+        expect(home).to_have_count(0)
+        expect(chosen).to_be_focused()
+        expect(chosen).to_have_value(person)
+        chosen.press("Alt+ArrowDown")
+        expect(page.locator("#who-of:open")).to_have_count(1)
+        httpx.post(small_market + "/v1/operate/crowd", json={"walking": True})
+        with page.expect_response(lambda said: said.url.endswith("/v1/operate/crowd")):
+            pass
+        page.wait_for_timeout(500)
+        expect(page.locator("#who-of:open")).to_have_count(1)
+        page.keyboard.press("Escape")
+        expect(home).to_be_visible()
+        home.click()
+        expect(page.get_by_role("button", name="Let them in")).to_be_visible()
+
+
 def test_a_slow_press_is_not_lost_to_a_panel_that_draws_itself_anew(browser, small_market):
     with opened(browser, small_market, "p-00003", "/operate/people") as page:
         page.get_by_role("button", name="Let them in").click()

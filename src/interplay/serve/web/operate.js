@@ -281,7 +281,8 @@ const SHOW = {
   },
 };
 let who = null;
-let pressed = false; // a panel drawn anew under a finger would lose what it presses
+let pressed = false; // a panel drawn anew under a finger would lose what it presses, and an open list its choice
+const LIST = CSS.supports('selector(:open)') ? 'select:open' : 'select:focus';
 addEventListener('pointerdown', () => { pressed = true; }, true);
 for (const over of ['pointerup', 'pointercancel', 'blur']) addEventListener(over, () => setTimeout(() => { pressed = false; }), true);
 
@@ -302,7 +303,7 @@ async function show(quiet) {
   if (panel !== name || asking !== here('new') || mine !== turn) return; // an older answer never covers a newer one
   if (markup) {
     const held = document.activeElement, found = held && place.contains(held) ? mark(held) : null;
-    if (!quiet || !pressed && document.activeElement?.tagName !== 'SELECT') {
+    if (!quiet || !pressed && !$(LIST, place)) {
       made = fresh;
       place.innerHTML = markup;
       draw();
@@ -373,7 +374,7 @@ $('#operate').addEventListener('click', (e) => {
 });
 $('#operate').addEventListener('submit', (e) => { e.preventDefault(); send(e.target); });
 $('#operate').addEventListener('change', (e) => {
-  if (e.target.id === 'who-of') { who = e.target.value; e.target.blur(); show(true).then(() => $('#who-of')?.focus()); }
+  if (e.target.id === 'who-of') { who = e.target.value; show(true); }
   if ('paste' in e.target.dataset) $('[data-pasted]', e.target.form).hidden = e.target.value !== '';
 });
 new ResizeObserver(() => { if (panel) draw(); }).observe($('#operate'));
