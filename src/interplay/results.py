@@ -243,7 +243,7 @@ def run_row(name: str, label: str, seed: int, *, device: str = "cpu", keep: bool
             "all": round(end - begun, 2),
         },
         "data": fitted.manifest["data"],
-        **_circumstances(device),
+        **circumstances(device),
     }  # fmt: skip
     if keep:
         print(f"  {label} has read the test part {nth} times" + _warned(name, label, seed))
@@ -293,7 +293,7 @@ def _own(page: Bench, entry: Entry, seed: int, *, keep: bool) -> dict[str, Any]:
         "metrics": {k: round(float(v), 6) for k, v in told["metrics"].items()},
         "config": {"settings": dict(entry.settings)}, "protocol": told["protocol"], "facts": told["facts"],
         "command": f"interplay bench {page.name} --systems {entry.label} --seeds {seed}",
-        "seconds": {"all": round(time.perf_counter() - begun, 2)}, **_circumstances(),
+        "seconds": {"all": round(time.perf_counter() - begun, 2)}, **circumstances(),
     }  # fmt: skip
     if keep:
         if "rows" in told:  # one value for each judged row, for paired tests
@@ -302,7 +302,7 @@ def _own(page: Bench, entry: Entry, seed: int, *, keep: bool) -> dict[str, Any]:
     return record
 
 
-def _circumstances(device: str = "cpu") -> dict[str, Any]:
+def circumstances(device: str = "cpu") -> dict[str, Any]:
     """What else a record needs to be read later: packages, machine, memory, commit, date."""
     machine = {"cpu": platform.machine(), "cores": os.cpu_count(), "threads": os.environ.get("OMP_NUM_THREADS")}
     return {

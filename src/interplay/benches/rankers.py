@@ -35,6 +35,13 @@ _FRAPPE: tuple[tuple[str, str, dict[str, Any], str, tuple[float, float] | None],
     ("optinter", "optinter-floor2", {**_PAIRS, "cross_floor": 2}, _CROSSED, None),
     ("optinter", "optinter-floor5", {**_PAIRS, "cross_floor": 5}, _CROSSED, None),
 )
+_NEURAL = {"ridge": "0.005..0.5 log", "descent.rate": "0.0002..0.005 log", "dropout": "0..0.5"}
+_SPACES: dict[str, dict[str, str]] = {  # label -> what is searched; rows without one take over what `optinter` has
+    "lightgbm": {"leaves": "15..255 log", "rate": "0.01..0.2 log", "least": "5..500 log", "smooth": "1..100 log"},
+    "lr": {"ridge": "1e-8..0.001 log", "descent.rate": "0.0002..0.03 log"},
+    "fm": {"ridge": "1e-7..0.0001 log", "descent.rate": "0.0002..0.01 log", "dim": "5..40 log"},
+    **dict.fromkeys(("dnn", "deepfm", "dcn-v2", "autoint", "finalmlp", "optinter"), _NEURAL),
+}
 _VALID, _KEPT = ("auc_valid", "logloss_valid"), ("rows", "parameters", "epochs", "ms")
 add(
     Bench(
@@ -63,6 +70,7 @@ add(
                 published={} if figures is None else dict(zip(("auc", "logloss"), figures, strict=True)),
                 source="" if figures is None else "BARS, Frappe_x1",
                 trials=_TRIED.get(label, 0),
+                space=_SPACES.get(label, {}),
             )
             for name, label, settings, column, figures in _FRAPPE
         ),

@@ -27,6 +27,7 @@ class Entry:
     source: str = ""  # table the published figure came from
     same: bool = True  # whether the published figure has the same protocol
     trials: int | None = None  # settings tried on validation for this row, as the docs tell; None: not counted
+    space: Mapping[str, str] = field(default_factory=dict)  # what `interplay bench NAME --search` searches
 
     def __post_init__(self) -> None:
         if not self.label:

@@ -200,12 +200,20 @@ def bench(
     table: Annotated[bool, typer.Option(help="print the table of what is recorded, run nothing")] = False,
     verify: Annotated[bool, typer.Option(help="rerun one recorded row, drawn at random")] = False,
     workers: Annotated[int, typer.Option(help="rows at once, over Ray; 0: one after the other", min=0)] = 0,
+    search: Annotated[
+        float | None, typer.Option(help="search the rows' settings on validation, so many CPU minutes each")
+    ] = None,
     device: DeviceOption = "cpu",
 ) -> None:
     """Run a bench and append its records to results/, or print its table, or check a record."""
     from interplay import reporting, results
 
     rows, drawn = names(systems), seeds_of(seeds)
+    if search is not None:
+        from interplay import searches
+
+        searches.search(name, search, systems=rows)
+        return
     if verify:
         if not results.verify(name, systems=rows):
             raise typer.Exit(3)

@@ -46,6 +46,7 @@ def tune(
     *,
     specs: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
+    first: Mapping[str, Any] | None = None,
     metric: str | None = None,
     minutes: float | None = None,
     trials: int | None = None,
@@ -60,6 +61,7 @@ def tune(
 
     specs      what is searched, as `ridge=1..100 log`; by default the row's own space (tuning/spaces.py)
     settings   what is set and not searched
+    first      what is searched, as the first trial has it where that is not as it stands, such as published settings
     metric     by default ndcg@20; for a set of texts and queries ndcg-linear@10; for rankers auc
     minutes    of processor time, over all workers; a trial that is under way may finish
     trials     how many, failed ones among them
@@ -72,17 +74,21 @@ def tune(
     axes = asked(
         system, specs, settings or {}, minutes=minutes, trials=trials, people=people, sampler=sampler, metric=metric
     )
+    first = flattened(first or {})
+    for key in first:
+        if key not in axes:
+            raise unknown("searched setting", key, axes)
     judging, recipe = judge(system, parts, metric, people), recipe_of(system)
     about = {
         "system": system, "settings": flattened(settings or {}), "space": {k: str(a) for k, a in axes.items()},
         "metric": judging.metric, "people": people, "seed": seed, "sampler": sampler, "data": parts.dataset.name,
         "split": {"rule": parts.rule, "seed": parts.seed, "hash": parts.hash},
         "recipe": recipe and hashlib.sha256(recipe.text.encode()).hexdigest(),
-    }  # fmt: skip
+    } | ({"first": first} if first else {})  # fmt: skip
     search = _Search(
         task=_Task(
             system=system, settings=dict(settings or {}), seed=seed, judge=judging, said=None if workers else progress,
-        ), axes=axes,
+        ), axes=axes, first=first,
         sampler=Sampler(axes, method=sampler, seed=seed, sign=sign(judging.metric)),
         seconds=None if minutes is None else 60 * minutes, most=trials, log=Log.at(out, about), said=progress,
     )  # fmt: skip
@@ -181,6 +187,7 @@ class _Search:
 
     task: _Task
     axes: Mapping[str, Axis]
+    first: Mapping[str, Any]
     sampler: Sampler
     seconds: float | None
     most: int | None
@@ -228,7 +235,7 @@ class _Search:
     def _next(self, number: int) -> Mapping[str, Any] | None:
         task = self.task
         if number == 0:
-            return {key: standing(task.system, key, task.settings) for key in self.axes}
+            return {key: standing(task.system, key, task.settings) for key in self.axes} | self.first
         return self.sampler.next(number, self.trials, list(self.running.values()))
 
     def _over(self) -> str:
