@@ -17,7 +17,7 @@ FLOORS = {
     "models": 3, "cascade": 3, "dialogue": 3, "worlds": 3, "evaluate": 3,
     "systems": 4, "recipe": 4, "fitted": 4, "ranking": 4, "experiment": 4, "results": 4, "reporting": 4, "learning": 4,
     "estimating": 4, "traffic": 4,
-    "errands": 4, "watching": 4, "cluster": 4, "tuning": 4, "answering": 4, "benches": 4, "protocols": 4,
+    "errands": 4, "watching": 4, "cluster": 4, "tuning": 4, "searches": 4, "answering": 4, "benches": 4, "protocols": 4,
     "serve": 5, "cli": 5,
 }  # fmt: skip
 WINGS = {room for room, floor in FLOORS.items() if floor == 3}

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from interplay.cli import app
 from interplay.data.store.happened import Happened
-from interplay.data.store.impressions import keep
+from interplay.data.store.impressions import impressions, keep
 from interplay.data.store.store import Store
 from interplay.errands import Errands
 from interplay.errors import Undecidable, UnknownName
@@ -104,3 +104,24 @@ def test_the_command_prints_the_grid_and_the_same_for_machines(tmp_path):
     assert plain.exit_code == 0 and "looked at" in plain.output and "place 1 is looked at most" in plain.output
     told = json.loads(CliRunner().invoke(app, ["looks", "--store", where, "--json"]).stdout)
     assert told["said"] in plain.output and len(told["grid"][0]) == 2 and told["pages"] == 300
+
+
+def test_looks_are_told_of_whole_pages_where_a_page_is_made_of_several_answers(store, tmp_path):
+    true = np.array([1.0, 0.5])[:, None] * np.array([1.0, 0.6, 0.35])
+    source = filled(Store.open(tmp_path / "plain.db"), true.tolist(), pages=900)
+    shown, clicks = impressions(source), source.tail()
+    answer = pl.format("{}-{}", "request_id", "row")  # each row of a page is an answer of its own
+    keep(store, shown.with_columns(
+        request_id=answer, page=pl.format("{}-0", "request_id"), shelf="row", place="slot", row=pl.lit(0),
+    ))  # fmt: skip
+    stood = {(r, i): row for r, i, row in shown.select("request_id", "item_id", "row").rows()}
+    store.append([
+        Happened(event_id=e.event_id, user_id=e.user_id, item_id=e.item_id, event_type="click", time=e.time,
+                 request_id=f"{e.request_id}-{stood[e.request_id, e.item_id]}") for e in clicks
+    ])  # fmt: skip
+    assert watch(store).grid == watch(source).grid
+    alone = shown.head(40).with_columns(pl.format("alone-{}", "request_id").alias("request_id"))
+    keep(store, alone)
+    seen = watch(store)
+    assert seen.grid == watch(source).grid
+    assert seen.notes[0].startswith(f"{alone['request_id'].n_unique()} answers that stood alone are left out")

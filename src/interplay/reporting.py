@@ -14,6 +14,7 @@ import numpy as np
 from interplay.benches import Bench
 from interplay.evaluate.compare import compare, describe
 from interplay.evaluate.panel import markdown
+from interplay.protocols.tables import searched, tried
 from interplay.results import OWN, bench, read_users, reads, recorded, results_root, short
 
 
@@ -37,7 +38,8 @@ def table(name: str, *, systems: Sequence[str] | None = None, beside: bool = Tru
             users[entry.label] = [read_users(r) for r in own]
     rows = compare(users, metrics=page.metrics, baseline=page.baseline if page.baseline in users else next(iter(users)))
     some, read = next(iter(held.values())), reads(name)
-    counted = any(e.trials is not None for e in page.entries if e.label in users)
+    searches = searched(page, results_root())
+    counted = any(e.trials is not None or e.label in searches for e in page.entries if e.label in users)
     apart = [g for g in ("warm", "cold") if _worth(some.get("groups", {}))]
     head = [
         "system", *page.metrics, f"95 % of {first}", *(f"{first}, {g}" for g in apart), f"against {rows.baseline}",
@@ -66,7 +68,7 @@ def table(name: str, *, systems: Sequence[str] | None = None, beside: bool = Tru
             cells += [short(np.mean([r["groups"][g][first] for r in own])) for g in apart]
             cells.append("" if entry.label == rows.baseline else f"{row.verdict} ({row.difference[first]:+.4f})")
             cells.append(entry.published_text())
-            cells += [("" if entry.trials is None else str(entry.trials))] if counted else []
+            cells += [tried(entry, searches.get(entry.label))] if counted else []
             cells.append(str(read[entry.label]))
             cells += [_seconds(own, "fit"), _seconds(own, "all")]
             cells.append(f"{max(r['peak_memory'] for r in own) / 2**30:.1f}")

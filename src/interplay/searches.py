@@ -47,7 +47,7 @@ def search(
     for entry in rows:
         new.append(_searched(page, entry, parts, minutes, said))
         best = new[-1]["trials"][new[-1]["best"]]
-        said(f"{name} {entry.label}: {new[-1]['metric']} {best['value']:.5f} by {best['settings']}, {_effort(new[-1])}")
+        said(f"{name} {entry.label}: {new[-1]['metric']} {best['value']:.5f} by {best['settings']}")
     return new
 
 
@@ -89,14 +89,3 @@ def _searched(
 def _plain(trial: Trial) -> dict[str, Any]:
     kept = ("number", "settings", "status", "value", "error", "epochs", "cpu", "said")
     return {k: v for k, v in asdict(trial).items() if k in kept and v not in (None, "")}
-
-
-def searched(name: str) -> dict[str, dict[str, Any]]:
-    """label -> the newest search of each row of a bench."""
-    path = results_root() / "searches" / f"{name}.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return {record["label"]: record for record in map(json.loads, lines)}
-
-
-def _effort(record: Mapping[str, Any]) -> str:
-    return f"{len(record['trials'])} trials in {record['minutes']:g} CPU minutes"

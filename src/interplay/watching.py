@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from interplay.data.pages import Pages
+from interplay.data.pages import Pages, placed
 from interplay.data.store.snapshot import snapshot
 from interplay.data.store.store import Store
 from interplay.errors import Undecidable, UnknownName, nearest
@@ -29,6 +29,7 @@ from interplay.types import Array, Dataset, Run
 
 PAGES = 20_000  # the newest that are asked
 CELLS = 1_500_000  # of all pages together: wide pages are asked less often, so that an answer takes seconds
+WHOLE = 100  # pages of several answers from which on looks are told of them, and not of answers alone
 SHOWN = 20  # a place that was shown less often says nothing, and is left out at the end of a page
 CLICKS = 200  # below which the answer calls itself a guess
 JUDGED = 5  # one part in so many is judged
@@ -114,10 +115,9 @@ def watch(
     does not know.
     """
     progress("read", {"said": "the pages of the log"})
-    pages = _pages(store, snapshot(store, shown=True).dataset, kind)
+    pages, notes = _pages(store, snapshot(store, shown=True).dataset, kind)
     assert pages.user is not None
     who = np.where(pages.user >= 0, pages.user, -1 - np.arange(len(pages)))  # every stranger is somebody else
-    notes = []
     unit = np.unique(who, return_inverse=True)[1]
     people = int(unit.max()) + 1
     if people < 2 * JUDGED:
@@ -152,8 +152,8 @@ def watch(
     )  # fmt: skip
 
 
-def _pages(store: Store, data: Dataset, kind: str) -> Pages:
-    """The newest pages, without the places at their end that hardly anybody was shown."""
+def _pages(store: Store, data: Dataset, kind: str) -> tuple[Pages, list[str]]:
+    """The newest pages, without the places at their end that hardly anybody was shown, and what is to be noted."""
     shown, times = data.tables.get("impressions"), data.events.time
     if shown is None:
         raise Undecidable(
@@ -167,12 +167,13 @@ def _pages(store: Store, data: Dataset, kind: str) -> Pages:
         known = f"nearest: {close}" if close else f"it has {data.events.kinds}"
         raise UnknownName(f"the log has no events of type {kind!r}; {known}")
     assert times is not None
-    shown = shown.filter(pl.col("timestamp") <= int(times.max()))
+    shown = placed(shown.filter(pl.col("timestamp") <= int(times.max())))
     if not len(shown):
         raise Undecidable(
             "nothing has happened since the first page of the log was shown, so it is not known what became of any; "
             "log for longer and ask again"
         )
+    shown, alone = _alike(shown)
     shown = _newest(shown, PAGES)
     often = shown.group_by("row", "slot").len().filter(pl.col("len") >= SHOWN)
     rows, places = (int(often[c].to_numpy().max(initial=-1)) for c in ("row", "slot"))
@@ -183,19 +184,32 @@ def _pages(store: Store, data: Dataset, kind: str) -> Pages:
         )
     shown = shown.filter(pl.col("row") <= rows, pl.col("slot") <= places)
     shown = _newest(shown, CELLS // ((rows + 1) * (places + 1)))  # a grid takes its room, filled or not
-    pages = Pages.of(replace(data, tables={"impressions": shown}), (kind,))
+    pages = Pages.of(replace(data, tables={"impressions": shown}), (kind,), whole=True)
     if not pages.clicked.any():
         raise Undecidable(
             f"none of the {len(pages):,} newest pages has an event of type {kind!r} that names it; send the request_id "
             "of an answer along with what follows from it"
         )
-    return replace(pages, request=None, propensity=None)
+    notes = [f"{alone:,} answers that stood alone are left out: these are looks at whole pages"] if alone else []
+    return replace(pages, request=None, propensity=None), notes
+
+
+def _alike(shown: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """What was shown on whole pages, where there are enough of them, and how many answers alone are left out; where
+    there are too few, everything that was shown on answers alone."""
+    if "page" not in shown.columns:
+        return shown, 0
+    whole = shown.filter(pl.col("page").is_not_null() & pl.col("shelf").is_not_null())
+    alone = shown.filter(pl.col("page").is_null())
+    if whole["on"].n_unique() >= WHOLE or not len(alone):
+        return whole, alone["on"].n_unique()
+    return alone, 0
 
 
 def _newest(shown: pl.DataFrame, n: int) -> pl.DataFrame:
     """What was shown on the newest n pages."""
-    pages = shown.group_by("request_id").agg(pl.col("timestamp").max())
-    return shown.join(pages.sort("timestamp", "request_id", descending=True).head(n), on="request_id", how="semi")
+    pages = shown.group_by("on").agg(pl.col("timestamp").max())
+    return shown.join(pages.sort("timestamp", "on", descending=True).head(n), on="on", how="semi")
 
 
 def _moved(pages: Pages) -> float:

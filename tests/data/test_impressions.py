@@ -99,3 +99,24 @@ def test_what_cannot_be_impressions_is_refused(store):
         keep(store, SHOWN.drop("slot"))
     with pytest.raises(BadData, match="2 of 4 propensities"):
         keep(store, SHOWN.with_columns(pl.Series("propensity", [0.5, 0.0, 1.5, None])))
+
+
+def test_places_on_a_page_and_chances_of_shelves_are_kept_and_bad_ones_refused(store, tmp_path):
+    there = SHOWN.with_columns(
+        page=pl.Series(["q1", "q1", "q1", None], dtype=pl.String), shelf=pl.Series([0, 0, 1, None], dtype=pl.Int32),
+        place=pl.Series([1, 0, 0, None], dtype=pl.Int32), shelf_propensity=pl.Series([1.0, 1.0, 0.25, None]),
+    )  # fmt: skip
+    there.write_csv(tmp_path / "shown.csv")
+    assert ingest(store, tmp_path / "shown.csv").refused == 0
+    columns = ["page", "shelf", "place", "shelf_propensity"]
+    assert impressions(store).select(columns).equals(there.select(columns))
+    store.append([click("a", "tea", "q2")])
+    data = snapshot(store, shown=True).dataset
+    whole = Pages.of(data, whole=True)
+    names = [[[data.items[i] for i in row if i >= 0] for row in page] for page in whole.items]
+    assert names == [[["tea", "lamp"]], [["fern"]]], "the tea of the second row was not seen"
+    wrong = there.with_columns(shelf_propensity=pl.Series([1.0, 1.0, 2.0, None]), request_id=pl.lit("q9"))
+    wrong.write_csv(tmp_path / "wrong.csv")
+    assert ingest(store, tmp_path / "wrong.csv").refused == 1
+    with pytest.raises(BadData, match=r"1 of 4 propensities of shelves are not in \(0, 1\]"):
+        keep(store, wrong)

@@ -344,7 +344,7 @@ def test_an_address_that_nobody_answers_is_said_in_a_sentence():
         Store.open("postgresql://ada:secret@localhost:9/shop")
 
 
-@pytest.mark.parametrize("earlier", ["0001", "0002"])
+@pytest.mark.parametrize("earlier", ["0001", "0002", "0003"])
 def test_a_store_of_an_earlier_schema_is_brought_up_to_date_with_all_it_holds(place, earlier, monkeypatch):
     from alembic.script import ScriptDirectory
 

@@ -16,6 +16,7 @@ from interplay.recipe import Recipe, load_recipe
 from interplay.serve.app import create_app
 from interplay.serve.engine import Engine
 from interplay.serve.feed import feed
+from interplay.serve.layout import Layout
 from interplay.serve.shelves import MOST, Shelving
 from interplay.serve.steering import Steering
 from interplay.types import Arrangement, Run
@@ -112,7 +113,7 @@ def test_one_thing_left_or_none_is_a_page_all_the_same(engine):
 
 
 def test_a_shelf_that_ends_up_empty_or_has_no_name_gives_way_to_the_next(engine):
-    shelving = Shelving(engine=engine, user="u3", live=[], state=State(), used=[], relaxed=())
+    shelving = Shelving(engine=engine, user="u3", live=[], state=State(), used=[], relaxed=(), layout=Layout())
     empty = {"origin": "near", "of": 3, "items": [], "slot": 0.0}
     nameless = {"origin": "kind", "of": 1, "items": [0, 1], "slot": 0.0}
     whole = {"origin": "kind", "of": 1, "items": [1, 5], "slot": 0.0}

@@ -86,9 +86,11 @@ class Pages:
         return Requests(user=user, history=history, at=self.at)
 
     @staticmethod
-    def of(dataset: Dataset, kinds: Sequence[str] = ("click",)) -> Pages:
+    def of(dataset: Dataset, kinds: Sequence[str] = ("click",), *, whole: bool = False) -> Pages:
         """The pages of the table `impressions`; clicked is what has an event of `kinds` with the page's request_id.
 
+        A page is one answer, in its own rows and slots; with `whole` the answers that made up one page are one, with
+        its shelves as rows (`placed`). Chances are those of items within their answers in both.
         Where the log knows none of `kinds`, every kind counts. Pages after the last event are left out: what became of
         them is not in this part of the log. So is what is known not to have been seen (column `seen`): that it was not
         clicked says nothing. An item that stands twice on a page counts where it stands first.
@@ -101,6 +103,7 @@ class Pages:
                 raise BadData(f"impressions have no column {column}; they have {shown.columns}")
         if "row" not in shown.columns:
             shown = shown.with_columns(pl.lit(0).alias("row"))
+        shown = placed(shown) if whole else shown.with_columns(pl.col("request_id").alias("on"))
         if "seen" in shown.columns:
             shown = shown.filter(pl.col("seen").cast(pl.Boolean).fill_null(True))
         times, met = dataset.events.time, len(shown)
@@ -118,8 +121,8 @@ class Pages:
             raise BadData(
                 f"{dataset.name!r} has no impressions of things that it knows; nothing can be learnt from them"
             )
-        named = shown["request_id"].unique(maintain_order=True)
-        page = _numbers(shown["request_id"], named)
+        named = shown["on"].unique(maintain_order=True)
+        page = _numbers(shown["on"], named)
         row, slot = (shown[c].cast(pl.Int64).to_numpy() for c in ("row", "slot"))
         order = np.lexsort((slot, row, page))
         first = np.unique(page[order] * dataset.n_items + item[order], return_index=True)[1]
@@ -129,7 +132,7 @@ class Pages:
         items = np.full((n, int(row.max()) + 1, int(slot.max()) + 1), -1, np.int32)
         items[page, row, slot] = item
         clicked = np.zeros(items.shape, bool)
-        done = _done(dataset, kinds, named)
+        done = _done(dataset, kinds, shown["request_id"], page)
         clicked[page, row, slot] = np.isin(page * dataset.n_items + item, done)
         one = np.unique(page, return_index=True)[1]  # a cell of each page, for what all its cells share
         user = np.full(n, -1, np.int32)
@@ -195,8 +198,22 @@ def _numbers(names: pl.Series, distinct: pl.Series) -> Array:
     return found.fill_null(-1).to_numpy()
 
 
-def _done(dataset: Dataset, kinds: Sequence[str], named: pl.Series) -> Array:
-    """page * n_items + item of everything that was clicked on one of the pages."""
+def placed(shown: pl.DataFrame) -> pl.DataFrame:
+    """Impressions with the column `on`, the page on which each thing stood, and with their row and slot there.
+
+    Where several answers made up one page that is `page`, `shelf` and `place`; an answer alone is a page of its own.
+    """
+    if "page" not in shown.columns:
+        return shown.with_columns(pl.col("request_id").alias("on"))
+    alone = pl.col("page").is_null()
+    return shown.with_columns(
+        pl.coalesce("page", "request_id").alias("on"),
+        *(pl.when(alone).then(own).otherwise(there).alias(own) for own, there in (("row", "shelf"), ("slot", "place"))),
+    )
+
+
+def _done(dataset: Dataset, kinds: Sequence[str], shown: pl.Series, on: Array) -> Array:
+    """page * n_items + item of everything that was clicked; `shown` are answers, `on` the page of each."""
     events = dataset.events
     if "request_id" not in events.context:
         raise BadData(
@@ -206,10 +223,12 @@ def _done(dataset: Dataset, kinds: Sequence[str], named: pl.Series) -> Array:
     own = [i for i, kind in enumerate(events.kinds) if kind in kinds]
     kept = np.isin(events.kind, own) if own and events.kind is not None else np.ones(len(events), bool)
     request = pl.Series(events.context["request_id"][kept])
-    if request.dtype != named.dtype:
-        request = request.cast(named.dtype, strict=False)
-    page = _numbers(request, named)
-    return page[page >= 0] * dataset.n_items + events.item[kept][page >= 0]
+    if request.dtype != shown.dtype:
+        request = request.cast(shown.dtype, strict=False)
+    of = pl.DataFrame({"name": shown, "on": on}).unique("name")
+    page = pl.DataFrame({"name": request}).join(of, on="name", how="left", maintain_order="left")["on"]
+    known = page.is_not_null().to_numpy()
+    return page.drop_nulls().to_numpy() * dataset.n_items + events.item[kept][known]
 
 
 def _propensity(shown: pl.DataFrame, items: Array, page: Array, row: Array, slot: Array) -> Array | None:

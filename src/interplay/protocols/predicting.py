@@ -23,7 +23,7 @@ from interplay.data.fetch import cache
 from interplay.data.read import load
 from interplay.evaluate.labelled import JudgedExamples, parse
 from interplay.learn.ranked import logit, sigmoid
-from interplay.protocols.tables import figure, ruled
+from interplay.protocols.tables import figure, ruled, searched, tried
 from interplay.ranking import METRICS, divide, fit_ranker, judge_ranker, milliseconds
 from interplay.types import TEST, TRAIN, VALID, Array
 
@@ -143,6 +143,7 @@ def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: 
     head += [*(f"AUC against `{base}`" for base in bases), "published", "trials", "fit s"]
     lines = [page.about, "", " ".join(f"{v}." for v in newest["protocol"].values()) + f" {READ}", ""]
     lines += ruled(head)
+    searches = searched(page, root)
     for group in page.columns():
         lines += [f"| **{group}** |" + " |" * (len(head) - 1)] if group else []
         for entry in page.entries:
@@ -154,7 +155,7 @@ def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: 
             for base in bases:
                 compared = entry.label != base and base in (page.baseline, page.rivals.get(group))
                 cells.append(_gap(drawn[entry.label], drawn[base]) if compared else "")
-            cells += [entry.published_text(), "" if entry.trials is None else str(entry.trials)]
+            cells += [entry.published_text(), tried(entry, searches.get(entry.label))]
             cells.append(f"{float(np.mean([r['facts']['fit'] for r in own])):.0f}")
             lines.append("| " + " | ".join(cells) + " |")
     for entry in page.entries:

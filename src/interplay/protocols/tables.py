@@ -6,8 +6,10 @@ Student's, at 95 %, over these seeds.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -134,6 +136,22 @@ def above(page: Bench, held: Held) -> list[str]:
     """What stands above a table: what it is about, and how its figures came about."""
     newest = list(held.values())[-1]
     return [page.about, "", " ".join(f"{v}." for v in newest["protocol"].values()), ""]
+
+
+def searched(page: Bench, root: Path) -> dict[str, dict[str, Any]]:
+    """label -> the newest search of settings for each row of a bench, as `interplay bench NAME --search` kept it."""
+    path = root / "searches" / f"{page.name}.jsonl"
+    told = map(json.loads, path.read_text().splitlines() if path.exists() else ())
+    return {record["label"]: record for record in told if record["version"] == page.version}
+
+
+def tried(entry: Entry, search: Mapping[str, Any] | None) -> str:
+    """How many settings were tried for a row: by hand before, as far as they were counted, and by a recorded search."""
+    by_hand = "" if entry.trials is None else str(entry.trials)
+    if search is None:
+        return by_hand
+    told = f"{len(search['trials'])} in {search['minutes']:g} min"
+    return f"{by_hand} + {told}" if entry.trials else told
 
 
 def figure(value: float, *, signed: bool = False) -> str:

@@ -26,6 +26,7 @@ from interplay.fitted import Fitted
 from interplay.recipe import LearningConfig, ServingConfig
 from interplay.serve.answers import Answer, Answers, NotHere
 from interplay.serve.between import Between, told
+from interplay.serve.layout import Layout
 from interplay.serve.leaning import leaning
 from interplay.serve.nearness import near, nearest_told
 from interplay.serve.past import Pasts, fresh, withheld
@@ -285,9 +286,13 @@ class Engine:
         query: str | None = None,
         exclude: Sequence[Id] = (),
         seconds: float | None = None,
+        layout: Layout | None = None,
         **asked: Any,
     ) -> Answer:
-        """The answer to one request, asked for as in `request`; a source later than `seconds` is left out of it."""
+        """The answer to one request, asked for as in `request`; a source later than `seconds` is left out of it.
+
+        What it shows is logged now, or with the rest of the page that `layout` is of.
+        """
         started = time.perf_counter()
         at = self.now() if asked.get("at") is None else asked["at"]
         requests = self.request(user=user, history=history, query=query, exclude=exclude, **{**asked, "at": at})
@@ -314,6 +319,7 @@ class Engine:
         return self._remember(
             requests, slates, trace, started, user=user, at=at, query=query, notes=tuple(notes),
             asked={**again, **asked, "at": None}, policy="holdout" if held_out else policies or scene.name,
+            layout=layout,
         )  # fmt: skip
 
     def _newcomers(self, scene: Scene, requests: Requests, slates: Slates, trace: Trace) -> tuple[Slates, Trace]:
@@ -361,6 +367,7 @@ class Engine:
     def _remember(
         self, requests: Requests, slates: Slates, trace: Trace, started: float, *, user: Id | None, at: int,
         query: str | None, notes: tuple[str, ...], asked: Mapping[str, Any], policy: str | Sequence[str],
+        layout: Layout | None,
     ) -> Answer:  # fmt: skip
         assert requests.draw is not None
         request_id, shown = secrets.token_hex(8), slates.row(0)
@@ -381,6 +388,7 @@ class Engine:
         same = {
             "request_id": request_id, "row": 0, "time": at, "temperature": None,
             "candidate_hash": hashlib.blake2b(np.packbits(allowed).tobytes(), digest_size=8).hexdigest(), "seen": None,
+            "page": None, "shelf": None, "place": None, "shelf_propensity": None,
         }  # fmt: skip
         rows = [
             {
@@ -393,7 +401,10 @@ class Engine:
             }
             for slot, (item, _) in enumerate(shown)
         ]
-        self.store.answered.shown(rows, user=answer.user)
+        if layout is None:
+            self.store.answered.shown(rows, user=answer.user)
+        else:
+            layout.wait(rows)
         return answer
 
     def _counts(self, allowed: int, trace: Trace, shown: int, unread: int = 0) -> dict[str, int]:
@@ -441,8 +452,9 @@ class Engine:
     # --------------------------------------------------------------------------------------------------- similar
 
     def similar(
-        self, item: Id, *, user: Id | None = None, k: int = 10, exclude: Sequence[Id] = (), where: str | None = None
-    ) -> Answer:
+        self, item: Id, *, user: Id | None = None, k: int = 10, exclude: Sequence[Id] = (), where: str | None = None,
+        layout: Layout | None = None,
+    ) -> Answer:  # fmt: skip
         """Items near one item, never the item itself; an unknown item is refused with the nearest names."""
         started, at = time.perf_counter(), self.now()
         index = self.item(item)
@@ -454,7 +466,7 @@ class Engine:
         slates, by, trace = nearest_told(self.scene, index, k, self._allowed(requests), requests, ruled)
         return self._remember(
             requests, slates, trace, started, user=user, at=at, query=None, notes=(), policy=f"similar by {by}",
-            asked={"item": item, "user": user, "k": k, "exclude": list(exclude), "where": where},
+            asked={"item": item, "user": user, "k": k, "exclude": list(exclude), "where": where}, layout=layout,
         )  # fmt: skip
 
     def item(self, name: Id) -> int:

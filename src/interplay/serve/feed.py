@@ -18,6 +18,7 @@ from interplay.dialogue.state import Standing, State, chip
 from interplay.serve.answers import Answer
 from interplay.serve.composing import compared, composition
 from interplay.serve.engine import Engine
+from interplay.serve.layout import Layout
 from interplay.serve.shelves import Shelving, let_go, obeys, tastes
 from interplay.serve.views import cards
 from interplay.serve.window import Facet
@@ -108,24 +109,31 @@ def feed(engine: Engine, user: Id | None, *, draw: int | None = None, arranged: 
     first = Arrangement(rails=arranged, arranger=arranged) if composes else None
     later = None if arranged else first
     shelved = Arrangement(arranger=False) if composes else None  # their own order stands
-    lead = engine.answer(user=user, k=LEAD, draw=draw, arrangement=first)
+    layout = Layout(user=user)
+    lead = engine.answer(user=user, k=LEAD, draw=draw, arrangement=first, layout=layout)
     rows, told = cards(engine, lead), composition(lead)
     heroes = _different(rows, HEROES) if told is None else rows[:HEROES]
     state = State() if user is None else standing(engine.told(user), engine.now())
     relaxed = let_go(lead)
     shelving = Shelving(
         engine=engine, user=user, live=[] if user is None else engine.touched(user), state=state, relaxed=relaxed,
-        used=[card["item_id"] for card in rows], arrangement=shelved, draw=draw, known=bool(who["events"]),
+        used=[card["item_id"] for card in rows], arrangement=shelved, layout=layout, draw=draw,
+        known=bool(who["events"]),
     )  # fmt: skip
     rest = [card for card in rows if card not in heroes]
     rails = None if told is None else told.get("rails")
     tried = rails is not None and any(rail["propensity"] < 1 for rail in rails["chosen"])  # also beside the rule's
     chosen = rails is not None and (rails["by"] == "policy" or tried)
     shelves = shelving.chosen(rails, rest) if rails is not None and chosen else shelving.by_rule(rest)
-    grid = engine.answer(user=user, k=GRID, exclude=shelving.used, draw=draw, arrangement=later)
+    grid = engine.answer(user=user, k=GRID, exclude=shelving.used, draw=draw, arrangement=later, layout=layout)
     allowed = (lead.counts or {}).get("allowed", engine.dataset.n_items)
     whole = obeys(grid, relaxed)  # where what obeys is used up, the page ends
     below = cards(engine, grid) if whole else []
+    layout.row(heroes)
+    for shelf in shelves:
+        layout.row(shelf["items"], shelf.get("propensity", 1.0))
+    layout.row(below)
+    layout.keep(engine)
     every = [*heroes, *(card for shelf in shelves for card in shelf["items"]), *below]
     return {
         "request_id": lead.request_id, "person": who, "title": _title(who, allowed, state, bool(relaxed)),

@@ -18,6 +18,7 @@ import numpy as np
 from interplay.dialogue.state import State
 from interplay.serve.answers import Answer
 from interplay.serve.engine import Engine
+from interplay.serve.layout import Layout
 from interplay.serve.views import cards
 from interplay.types import Arrangement, Id, Wish
 
@@ -39,6 +40,7 @@ class Shelving:
     used: list[Id]  # what stands on the page already
     relaxed: Sequence[Mapping[str, Any]]  # wishes that the first answer had to let go of
     arrangement: Arrangement | None = None  # how the answers are arranged
+    layout: Layout
     draw: int | None = None
     known: bool = True  # whether anything is known of the person
 
@@ -73,7 +75,12 @@ class Shelving:
         """What is like one thing, for anybody."""
         engine = self.engine
         answer = engine.similar(
-            engine.dataset.items[item], user=self.user, k=SHELF, exclude=[*self.used, *self.seen()], where=self.musts()
+            engine.dataset.items[item],
+            user=self.user,
+            k=SHELF,
+            exclude=[*self.used, *self.seen()],
+            where=self.musts(),
+            layout=self.layout,
         )
         near = self.taken(answer)
         if near is None:
@@ -170,8 +177,9 @@ class Shelving:
 
     def answer(self, **asked: Any) -> Answer:
         return self.engine.answer(
-            user=self.user, k=SHELF, exclude=self.used, draw=self.draw, arrangement=self.arrangement, **asked
-        )
+            user=self.user, k=SHELF, exclude=self.used, draw=self.draw, arrangement=self.arrangement,
+            layout=self.layout, **asked,
+        )  # fmt: skip
 
     def taken(self, answer: Answer, relaxed: Sequence[Mapping[str, Any]] | None = None) -> list[dict[str, Any]] | None:
         """The cards of an answer, from now on used; None of too few, or where it let go of more than the first had."""

@@ -28,7 +28,7 @@ from interplay.errors import BadData, InterplayError, Mismatch, Unavailable, ext
 
 log = logging.getLogger("interplay.store")
 T = TypeVar("T")
-HEAD = "0003"  # the schema that this program writes: the newest file of migrations/versions
+HEAD = "0004"  # the schema that this program writes: the newest file of migrations/versions
 BUSY = 30_000  # milliseconds that SQLite waits for another process's write
 GATHER = 0.05  # seconds that what nobody waits for may stay in memory
 MOST = 256  # writes in one transaction

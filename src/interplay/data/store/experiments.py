@@ -210,6 +210,7 @@ def tally(store: Store, plan: Experiment, event: str, *, steps: int = 1, days: f
     i, e, u = t.impressions.c, t.events.c, t.users.c
     shown = [store.mine(t.impressions), i.policy.in_(list(arms)), i.user.is_not(None), i.time >= started]
     shown += [] if plan.stopped_at is None else [i.time <= plan.stopped_at]
+    shown += [i.seen.is_distinct_from(False)]
     undone = sa.select(e.undoes).where(store.mine(t.events), e.event_type == "undo", e.undoes.is_not(None))
     with store.database.read() as connection:
         last = connection.execute(sa.select(sa.func.max(i.time)).where(*shown)).scalar() or started

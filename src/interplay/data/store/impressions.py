@@ -5,6 +5,8 @@
     keep(store, frame)                 # rows from elsewhere: another engine's log, a file, the built-in market
 
 A row says who was shown what, where, under which policy and by what chance; events that followed carry its request_id.
+`row` and `slot` are places of the answer; where several answers made up one page, `page`, `shelf` and `place` say where
+on it the thing stood, and `shelf_propensity` by what chance its shelf did.
 A policy that is not told stays "": nobody's name is put in its place, and such pages are not judged (traffic.py).
 """
 
@@ -26,9 +28,11 @@ from interplay.errors import BadData
 SCHEMA = {
     "request_id": pl.String, "user": pl.Int32, "timestamp": pl.Int64, "policy": pl.String, "candidate_hash": pl.String,
     "row": pl.Int32, "slot": pl.Int32, "item": pl.Int32, "propensity": pl.Float64, "temperature": pl.Float64,
-    "explored": pl.Boolean, "seen": pl.Boolean,
+    "explored": pl.Boolean, "seen": pl.Boolean, "page": pl.String, "shelf": pl.Int32, "place": pl.Int32,
+    "shelf_propensity": pl.Float64,
 }  # fmt: skip
 ROWS = 50_000
+CHANCES = {"propensity": "propensities", "shelf_propensity": "propensities of shelves"}
 
 
 def impressions(store: Store, *, after: int | None = None) -> pl.DataFrame:
@@ -41,10 +45,8 @@ def impressions(store: Store, *, after: int | None = None) -> pl.DataFrame:
 def read(store: Store, connection: sa.Connection, *, after: int | None = None) -> pl.DataFrame:
     """The same within a transaction. What was shown to somebody who was merged into another belongs to that other."""
     c, u = t.impressions.c, t.users.c
-    query = sa.select(
-        c.request_id, c.user, c.time, c.policy, c.candidate_hash, c.row, c.slot, c.item, c.propensity, c.temperature,
-        c.explored, c.seen,
-    ).where(store.mine(t.impressions))  # fmt: skip
+    columns = (c["time" if name == "timestamp" else name] for name in SCHEMA)
+    query = sa.select(*columns).where(store.mine(t.impressions))
     if after is not None:
         query = query.where(c.time > after)
     held = connection.execute(query.order_by(c.time, c.request_id, c.row, c.slot))
@@ -83,13 +85,14 @@ def keep(store: Store, frame: pl.DataFrame) -> int:
     missing = [c for c in SHOWN if c not in frame.columns]
     if missing:
         raise BadData(f"impressions lack {', '.join(missing)}; they have {frame.columns}")
-    if "propensity" in frame.columns:
-        p = frame["propensity"].cast(pl.Float64)
-        wrong = int((~((p > 0) & (p <= 1 + 1e-9)) & p.is_not_null()).sum())
-        if wrong:
-            raise BadData(
-                f"{wrong} of {len(frame)} propensities are not in (0, 1]; leave a cell empty where it is not known"
-            )
+    for name, said in CHANCES.items():
+        if name in frame.columns:
+            p = frame[name].cast(pl.Float64)
+            wrong = int((~((p > 0) & (p <= 1 + 1e-9)) & p.is_not_null()).sum())
+            if wrong:
+                raise BadData(
+                    f"{wrong} of {len(frame)} {said} are not in (0, 1]; leave a cell empty where it is not known"
+                )
     kept = 0
     for rows in _told(store, frame):
 
@@ -124,6 +127,7 @@ def _told(store: Store, frame: pl.DataFrame) -> Iterator[list[dict[str, Any]]]:
         "candidate_hash": [str(h) for h in column("candidate_hash", "")], "item": column("item_id", None),
         "propensity": column("propensity", None), "temperature": column("temperature", None),
         "explored": [bool(e) for e in column("explored", False)], "seen": column("seen", None),
+        **{name: column(name, None) for name in ("page", "shelf", "place", "shelf_propensity")},
     }  # fmt: skip
     if any(i is None for i in columns["item"]):
         raise BadData("some impressions name no item; leave those rows out")

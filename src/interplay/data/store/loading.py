@@ -122,13 +122,13 @@ def _shown(store: Store, frame: pl.DataFrame, part: Part, report: Report) -> int
         checked.ids("user_id", optional=True)
     if "timestamp" in frame.columns:
         checked.times("timestamp", part.unit)
-    if "propensity" in frame.columns:
-        p = frame["propensity"].cast(pl.Float64, strict=False)
+    for name in [c for c in impressions.CHANCES if c in frame.columns]:
+        p = frame[name].cast(pl.Float64, strict=False)
         checked.refuse(
-            ~((p > 0) & (p <= 1)) & frame["propensity"].is_not_null(), "propensity",
+            ~((p > 0) & (p <= 1)) & frame[name].is_not_null(), name,
             lambda v: f"{v} is no chance; expected a number above 0, at most 1, or nothing where it is not known",
         )  # fmt: skip
-        checked.set("propensity", p)
+        checked.set(name, p)
     kept = checked.kept()
     return len(kept) - impressions.keep(store, kept.drop(ROW))
 

@@ -26,6 +26,8 @@ from interplay.errors import BadData, UnknownName
 from interplay.llm.recorded import recordings
 from interplay.types import Id
 
+SHOWN = ("request_id", "row", "slot", "time", "policy", "propensity", "explored", "seen", "page", "shelf", "place",
+         "shelf_propensity")  # of an impression, what its person is told  # fmt: skip
 NOTHING = {"events": 0, "impressions": 0, "traces": 0}
 Forget = Callable[[Path, Sequence[int]], None]  # a model directory without the per-user rows of these positions
 
@@ -52,7 +54,7 @@ def export_person(store: Store, user_id: Id) -> dict[str, Any]:
         )
         other = [row[0] for row in names]
         shown = connection.execute(
-            sa.select(s.request_id, s.row, s.slot, s.time, s.policy, i.name, s.propensity, s.explored, s.seen)
+            sa.select(i.name, *(s[name] for name in SHOWN))
             .select_from(t.impressions)
             .outerjoin(t.items, (i.tenant == s.tenant) & (i.position == s.item))
             .where(store.mine(t.impressions), s.user.in_(at))

@@ -116,6 +116,10 @@ impressions = Table(
     Column("temperature", Float),
     Column("explored", Boolean, nullable=False),
     Column("seen", Boolean),  # NULL: not known
+    Column("page", Text),  # request_id of the first answer of the page that several make up; NULL: an answer alone
+    Column("shelf", Integer),  # which row of that page, from 0; NULL where it stood in none
+    Column("place", Integer),  # which place in that row, from 0
+    Column("shelf_propensity", Float),  # chance of the row there, given those before it
     PrimaryKeyConstraint("tenant", "request_id", "row", "slot"),
     Index("impressions_by_user", "tenant", "user"),
     Index("impressions_by_time", "tenant", "time"),

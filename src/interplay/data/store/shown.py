@@ -43,7 +43,8 @@ def pages_between(store: Store, after: int, upto: int) -> list[Page]:
 
 def _read(store: Store, *which: sa.ColumnElement[bool]) -> list[Page]:
     c = t.impressions.c
-    query = sa.select(c.request_id, c.user, c.time, c.policy, c.item).where(store.mine(t.impressions), *which)
+    met = c.seen.is_distinct_from(False)  # what stood on no page was passed over by nobody
+    query = sa.select(c.request_id, c.user, c.time, c.policy, c.item).where(store.mine(t.impressions), met, *which)
     return _gathered(store.database.rows(query.order_by(c.request_id, c.row, c.slot)))
 
 

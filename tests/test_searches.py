@@ -1,0 +1,84 @@
+"""Searches for the settings of a bench's rows: one budget, from the settings as they stand, kept beside the records."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from interplay import reporting, results, searches
+from interplay.benches import BENCHES, Bench, Entry
+from interplay.cli import app
+from interplay.configure import flattened
+from interplay.data.tables import write_directory
+from interplay.errors import BadSetting, Unsupported
+from interplay.protocols.tables import searched
+from interplay.tuning.spaces import standing
+from small import crowd
+
+SMALL = "a-searched-bench"
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    write_directory(crowd(), tmp_path / "crowd")
+    entries = (
+        Entry(system="ease", settings={"ridge": 10.0, "precision": "float32"}, space={"ridge": "1..100 log"}, trials=3),
+        Entry(system="item-knn", space={"k": "2..50"}),
+        Entry(system="popular"),
+    )
+    page = Bench(
+        name=SMALL, version=1, about="**Small**.", data=str(tmp_path / "crowd"), entries=entries, split="last-out",
+        metrics=("recall@5", "ndcg@5"), select="ndcg@5",
+    )  # fmt: skip
+    monkeypatch.setitem(BENCHES, SMALL, page)
+    monkeypatch.setenv("INTERPLAY_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("INTERPLAY_CACHE", str(tmp_path / "cache"))
+    return page
+
+
+def test_every_row_with_a_space_is_searched_from_its_own_settings_and_the_table_counts_it(bench):
+    lines: list[str] = []
+    ease, knn = searches.search(SMALL, 0.02, said=lines.append)
+    assert [r["label"] for r in (ease, knn)] == ["ease", "item-knn"]
+    assert ease["trials"][0]["settings"] == {"ridge": 10.0} and len(ease["trials"]) > 1
+    assert ease["settings"] == {"ridge": 10.0, "precision": "float32"}
+    assert knn["trials"][0]["settings"] == {"k": standing("item-knn", "k", {})}
+    for record in (ease, knn):
+        assert record["minutes"] == 0.02 and record["metric"] == "ndcg@5"
+        spent = [t["cpu"] for t in record["trials"]]
+        assert sum(spent[:-1]) < 1.2, "the last trial begins within the budget"
+        assert sum(spent) >= 1.2 or "nothing that was not tried is left" in record["ended"]
+        values = [t["value"] for t in record["trials"]]
+        assert values[record["best"]] == max(values)
+    assert any("item-knn: ndcg@5" in line for line in lines)
+    assert searched(bench, results.results_root()) == json.loads(json.dumps({"ease": ease, "item-knn": knn}))
+    for label in ("popular", "ease"):
+        results.run_row(SMALL, label, 0)
+    row = next(line for line in reporting.table(SMALL).splitlines() if line.startswith("| `ease`"))
+    assert f"3 + {len(ease['trials'])} in 0.02 min" in row
+
+
+def test_a_search_that_was_cut_off_goes_on(bench):
+    (short,) = searches.search(SMALL, 0.001, systems=["ease"], said=lambda line: None)
+    (longer,) = searches.search(SMALL, 0.05, systems=["ease"], said=lambda line: None)
+    assert longer["trials"][: len(short["trials"])] == short["trials"] and len(longer["trials"]) > len(short["trials"])
+
+
+def test_what_cannot_be_searched_says_so(bench):
+    with pytest.raises(BadSetting, match="no row of bench 'a-searched-bench' that was asked for has a space"):
+        searches.search(SMALL, 1, systems=["popular"])
+    with pytest.raises(Unsupported, match=r"judged by a protocol of their own \(slating\)"):
+        searches.search("slates", 1)
+    said = CliRunner().invoke(app, ["bench", SMALL, "--search", "0"])
+    assert said.exit_code == 2 and "expected more than nothing" in said.output
+
+
+@pytest.mark.parametrize("name", sorted({p.stem for p in (results.results_root() / "searches").glob("*.jsonl")}))
+def test_the_settings_of_a_searched_row_are_what_its_search_found(name):
+    page = BENCHES[name]
+    for label, record in searched(page, results.results_root()).items():
+        entry, best = page.entry(label), record["trials"][record["best"]]["settings"]
+        told = flattened(entry.settings)
+        assert {key: told.get(key, standing(entry.system, key, {})) for key in best} == best, label
