@@ -120,8 +120,13 @@ def test_looks_are_told_of_whole_pages_where_a_page_is_made_of_several_answers(s
                  request_id=f"{e.request_id}-{stood[e.request_id, e.item_id]}") for e in clicks
     ])  # fmt: skip
     assert watch(store).grid == watch(source).grid
+    keep(store, shown.filter(row=0, slot=0).select(
+        pl.format("{}-more", "request_id").alias("request_id"), "user_id", "timestamp", slot=pl.lit(0),
+        page=pl.format("{}-0", "request_id"), shelf=pl.lit(2), place=pl.lit(0), item_id=pl.lit("another"),
+    ))  # fmt: skip
+    assert [len(row) for row in watch(store).grid] == [3, 3, 1], "a row is as long as it ever was"
     alone = shown.head(40).with_columns(pl.format("alone-{}", "request_id").alias("request_id"))
     keep(store, alone)
     seen = watch(store)
-    assert seen.grid == watch(source).grid
+    assert [len(row) for row in seen.grid] == [3, 3, 1]
     assert seen.notes[0].startswith(f"{alone['request_id'].n_unique()} answers that stood alone are left out")

@@ -222,6 +222,7 @@ def _moved(pages: Pages) -> float:
 
 
 def _grid(pages: Pages, looks: Array) -> tuple[tuple[Cell, ...], ...]:
+    """Rows of cells, each as far as anything was ever shown in it."""
     shown, clicks = (pages.items >= 0).sum(axis=0), pages.clicked.sum(axis=0)
     best = float(looks[shown > 0].max())
 
@@ -233,7 +234,8 @@ def _grid(pages: Pages, looks: Array) -> tuple[tuple[Cell, ...], ...]:
             interval=None if rate is None else few(rate, n, 1), shown=n,
         )  # fmt: skip
 
-    return tuple(tuple(cell(row, place) for place in range(shown.shape[1])) for row in range(shown.shape[0]))
+    ends = [int(np.flatnonzero(row).max(initial=-1)) + 1 for row in shown]
+    return tuple(tuple(cell(row, place) for place in range(end)) for row, end in enumerate(ends))
 
 
 def _rows(pages: Pages, model: Clicks) -> tuple[tuple[Reason, ...], str]:
