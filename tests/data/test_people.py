@@ -7,11 +7,13 @@ import threading
 import zipfile
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from interplay.data.store import database
 from interplay.data.store import schema as t
 from interplay.data.store.dumping import dump
 from interplay.data.store.happened import Happened
@@ -21,7 +23,7 @@ from interplay.data.store.snapshot import load, snapshot
 from interplay.data.store.store import Store
 from interplay.data.store.upkeep import compact, retain
 from interplay.dialogue.modelled import Command
-from interplay.errors import BadData, Mismatch, UnknownName
+from interplay.errors import BadData, Mismatch, Unavailable, UnknownName
 from interplay.fitted import Fitted
 from interplay.learning import erase, install, restore
 from interplay.llm import Scripted
@@ -134,6 +136,36 @@ def test_no_table_of_postgresql_holds_an_erased_name(postgres, tmp_path, people,
     assert holding(data / "base" / str(mine), NAME)
     erase(store, NAME)
     assert holding(data / "base" / str(mine), NAME, VISITOR) == [] == holding(tmp_path, NAME, VISITOR)
+    store.close()
+
+
+def test_erasing_waits_for_who_still_sees_what_is_erased_and_says_so_where_nobody_goes(postgres, tmp_path, monkeypatch):
+    monkeypatch.setenv("INTERPLAY_FILES", str(tmp_path / "files"))
+    store = Store.open(postgres())
+    store.append([did("a", NAME)])
+    store.database.compact()
+
+    def looking() -> Any:
+        """A reader in the middle of something, as a dump is or the database's own housekeeping."""
+        reader = store.database.engine.connect().execution_options(isolation_level="REPEATABLE READ")
+        reader.exec_driver_sql("SELECT 1")
+        return reader
+
+    with store.database.read() as connection:
+        data = Path(connection.exec_driver_sql("SHOW data_directory").scalar())
+        mine = connection.exec_driver_sql("SELECT oid FROM pg_database WHERE datname = current_database()").scalar()
+    reader = looking()
+    leaving = threading.Timer(0.5, reader.close)
+    leaving.start()
+    erase(store, NAME)
+    leaving.join()
+    assert holding(data / "base" / str(mine), NAME) == []
+    monkeypatch.setattr(database, "PATIENCE", 0.2)
+    reader = looking()
+    with pytest.raises(Unavailable, match="what was deleted stays in its files"):
+        store.database.compact()
+    reader.close()
+    store.database.compact()
     store.close()
 
 

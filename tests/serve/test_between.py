@@ -102,13 +102,14 @@ def test_a_click_over_http_changes_the_belief_and_the_next_chances():
     engine.close()
 
 
-def test_what_was_not_clicked_counts_once_the_log_goes_on(engine: Engine):
+def test_what_was_not_clicked_counts_once_the_log_goes_on():
+    engine = Engine.of(fitted(RECIPE.replace("wait = 0.2", "wait = 1.5")))  # the click comes before
     answer = engine.answer(user="u3", k=8, draw=5)
     clicked(engine, answer, 3)
     engine.between.catch_up()
     assert engine.scene.learnt.pages == 1
     seen = engine.cascade.explore.policy.belief.arrays["a"]
-    time.sleep(0.25)
+    time.sleep(1.55)
     assert tell(engine, [{"user_id": "u9", "item_id": "tea-1", "event_type": "keep"}]).accepted == 1
     engine.between.catch_up()
     assert engine.scene.learnt.pages == 2 and engine.scene.learnt.closed >= answer.at
@@ -118,6 +119,7 @@ def test_what_was_not_clicked_counts_once_the_log_goes_on(engine: Engine):
         clicked(engine, answer, 3)
         engine.between.catch_up()
         assert np.array_equal(weights(engine), held)
+    engine.close()
 
 
 def test_a_page_learnt_in_parts_is_a_page_learnt_at_once():

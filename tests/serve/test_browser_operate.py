@@ -286,7 +286,7 @@ def test_the_log_is_asked_what_a_pasted_recipe_would_have_earned(browser, logged
         page.get_by_label("Its text").fill(RECIPE)
         panel.get_by_role("button", name="Ask").click()
         expect(panel).to_contain_text("mine.toml is being asked.")
-        expect(panel).to_contain_text("mine.toml would have earned", timeout=60_000)
+        expect(panel).to_contain_text("mine.toml would have earned", timeout=300_000)
         label = page.locator('[data-chart="values0"] svg').get_attribute("aria-label") or ""
         assert label.startswith("what was shown: ") and "snrips: " in label
         expect(panel.get_by_role("region", name="Estimators for mine.toml").get_by_role("row")).to_have_count(5)
@@ -305,7 +305,7 @@ def test_the_log_is_asked_where_people_look_and_answers_with_a_heat_map(browser,
         expect(page.get_by_label("What answers a page")).to_have_value("click")
         panel.get_by_role("button", name="Ask").click()
         expect(panel).to_contain_text("The log is being asked.")
-        expect(panel).to_contain_text("is looked at most", timeout=60_000)
+        expect(panel).to_contain_text("is looked at most", timeout=300_000)
         heat = page.locator('[data-chart="heat"] svg')
         expect(heat).to_be_visible()
         label = heat.get_attribute("aria-label") or ""

@@ -45,7 +45,7 @@ def client(tmp_path_factory) -> Client:
 
 def ended(client: Client, asked: dict) -> dict:
     """An estimate when it has come to its end."""
-    for _ in range(600):
+    for _ in range(3000):
         told = client.estimated(asked["estimate"]["errand_id"])["estimate"]
         if told["ended_at"] is not None:
             return told

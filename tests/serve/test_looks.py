@@ -17,7 +17,7 @@ from test_watching import filled
 
 
 def ended(client: Client, asked: dict) -> dict:
-    for _ in range(600):
+    for _ in range(3000):
         told = client.looked(asked["look"]["errand_id"])["look"]
         if told["ended_at"] is not None:
             return told

@@ -32,6 +32,7 @@ HEAD = "0004"  # the schema that this program writes: the newest file of migrati
 BUSY = 30_000  # milliseconds that SQLite waits for another process's write
 GATHER = 0.05  # seconds that what nobody waits for may stay in memory
 MOST = 256  # writes in one transaction
+PATIENCE = 30  # seconds that a clean-up waits for readers that still see what was deleted
 BACKLOG = 5000  # of what nobody waits for; above it whoever adds to it waits after all
 Work = Callable[[sa.Connection], Any]
 
@@ -358,10 +359,25 @@ class Database:
                 free = connection.execution_options(isolation_level="AUTOCOMMIT")
                 from interplay.data.store.schema import metadata
 
+                self._unseen(free)
                 for table in metadata.tables:
                     free.exec_driver_sql(f'VACUUM (FULL, ANALYZE) "{table}"')
                 with suppress(DBAPIError):  # for who may; whoever may not has an administrator whose clock does
                     free.exec_driver_sql("CHECKPOINT")
+
+    def _unseen(self, free: sa.Connection) -> None:
+        """Wait until nobody can see any more what was deleted before now: PostgreSQL keeps it for whoever can, and its
+        own housekeeping is among them."""
+        now = free.exec_driver_sql("SELECT pg_current_xact_id()::xid::text").scalar()
+        older = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+            f"AND backend_xmin IS NOT NULL AND age(backend_xmin) >= age('{now}'::xid)"
+        )
+        for _ in range(round(PATIENCE * 20)):
+            if not free.exec_driver_sql(older).scalar():
+                return
+            time.sleep(0.05)
+        raise Unavailable(f"{self.said} is being read without end; what was deleted stays in its files. Try again")
 
     def _checkpoint(self, raw: Any) -> None:
         """Empty the write-ahead log; a reader in the middle of something is waited for."""

@@ -281,7 +281,7 @@ const SHOW = {
   },
 };
 let who = null;
-let pressed = false; // a panel drawn anew under a finger would lose what it presses, and an open list its choice
+let pressed = false; // what is pressed or open is not drawn anew
 const LIST = CSS.supports('selector(:open)') ? 'select:open' : 'select:focus';
 addEventListener('pointerdown', () => { pressed = true; }, true);
 for (const over of ['pointerup', 'pointercancel', 'blur']) addEventListener(over, () => setTimeout(() => { pressed = false; }), true);
@@ -290,7 +290,7 @@ const draw = () => charts.drawn($('#panel'), made);
 
 const EVERY = { live: 5000, ingestion: 5000, experiments: 10000, people: 2000 }; // milliseconds
 
-/** How the thing that has the focus is found again. */
+/** Finds what has the focus again. */
 function mark(held) {
   const data = Object.entries(held.dataset ?? {}).map(([k, v]) => `[data-${k}="${CSS.escape(v)}"]`).join('');
   return held.id ? `#${held.id}` : data || (held.pathname ? `a[href="${CSS.escape(held.getAttribute('href'))}"]` : null);
@@ -335,7 +335,7 @@ async function trace(id) {
   if (told.items.length) why.open(id, told.items[0].item_id); else say('Nothing was shown in that answer.');
 }
 
-/** Of a button: title, words, the button's word, the call, what is said then. */
+/** title, words, the button's word, the call, what is said then */
 const DEEDS = {
   start: ({ name }) => [`Let people into ${name}?`, 'From now on people are answered by its arms.', 'Start it', () => change('POST', at(name, '/start')), 'It runs.'],
   stop: ({ name }) => [`Stop ${name}?`, 'The live model answers everybody again. It cannot be started a second time.', 'Stop it', () => change('POST', at(name, '/stop')), 'It is stopped.'],
