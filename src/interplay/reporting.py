@@ -68,7 +68,7 @@ def table(name: str, *, systems: Sequence[str] | None = None, beside: bool = Tru
             cells += [short(np.mean([r["groups"][g][first] for r in own])) for g in apart]
             cells.append("" if entry.label == rows.baseline else f"{row.verdict} ({row.difference[first]:+.4f})")
             cells.append(entry.published_text())
-            cells += [tried(entry, searches.get(entry.label))] if counted else []
+            cells += [tried(entry, searches)] if counted else []
             cells.append(str(read[entry.label]))
             cells += [_seconds(own, "fit"), _seconds(own, "all")]
             cells.append(f"{max(r['peak_memory'] for r in own) / 2**30:.1f}")

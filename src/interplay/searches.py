@@ -4,7 +4,8 @@
 
 A search sees the train and validation parts and no test row. Its first trial is the row's settings as they stood, which
 may be published ones. One record for each search is appended to `results/searches/`; a search that was cut off goes on.
-What was chosen becomes the row's settings by hand, in `benches/`, and a test holds the two against each other.
+Settings that were found better get a row of their own in `benches/`, LABEL-searched; a test holds the two against each
+other.
 """
 
 from __future__ import annotations

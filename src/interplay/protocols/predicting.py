@@ -155,7 +155,7 @@ def table(page: Bench, held: Mapping[tuple[str, int], Mapping[str, Any]], root: 
             for base in bases:
                 compared = entry.label != base and base in (page.baseline, page.rivals.get(group))
                 cells.append(_gap(drawn[entry.label], drawn[base]) if compared else "")
-            cells += [entry.published_text(), tried(entry, searches.get(entry.label))]
+            cells += [entry.published_text(), tried(entry, searches)]
             cells.append(f"{float(np.mean([r['facts']['fit'] for r in own])):.0f}")
             lines.append("| " + " | ".join(cells) + " |")
     for entry in page.entries:

@@ -145,8 +145,10 @@ def searched(page: Bench, root: Path) -> dict[str, dict[str, Any]]:
     return {record["label"]: record for record in told if record["version"] == page.version}
 
 
-def tried(entry: Entry, search: Mapping[str, Any] | None) -> str:
-    """How many settings were tried for a row: by hand before, as far as they were counted, and by a recorded search."""
+def tried(entry: Entry, searches: Mapping[str, Mapping[str, Any]]) -> str:
+    """How many settings were tried for a row: by hand before, as far as they were counted, and by a recorded search,
+    its own or that of the row which it stands beside."""
+    search = searches.get(entry.label.removesuffix("-searched"))
     by_hand = "" if entry.trials is None else str(entry.trials)
     if search is None:
         return by_hand
