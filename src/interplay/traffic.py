@@ -1,8 +1,8 @@
 """The pages of a log that can be asked again: who was shown what, by what chance, and what came of it.
 
 What cannot be used is left out and counted in the notes: answers to searches, pages of which nobody says whose they
-are, pages without chances, pages that show the same thing twice, what was never on a screen, and what was shown after
-the last event of the log. Where nothing is left, what is missing is named.
+are, pages without chances, pages that show the same thing twice, pages that were never on a screen, and those shown
+after the last event of the log. Where nothing is left, what is missing is named.
 """
 
 from __future__ import annotations
@@ -104,9 +104,9 @@ class Traffic:
                 + (f"nearest: {close}" if close else f"it has {events.kinds}")
             )
         plain, notes = _plain(store, data.tables["impressions"])
-        left, more = _unanswered(plain, events)
+        plain, more = _answered(plain, events)
         notes += more
-        if not left:
+        if not len(plain):
             raise Undecidable(
                 f"no logged page is left to ask again: {'; '.join(notes)}. Ask once people have done more"
             )
@@ -183,20 +183,23 @@ def _plain(store: Store, shown: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     return plain, notes
 
 
-def _unanswered(shown: pl.DataFrame, events: Events) -> tuple[int, list[str]]:
-    """How many pages something can have come of, and what is left out: what was on no screen, and what was shown after
-    the last event."""
+def _answered(shown: pl.DataFrame, events: Events) -> tuple[pl.DataFrame, list[str]]:
+    """The pages that something can have come of, and what is left out: pages that were on no screen, and those shown
+    after the last event. Of the others every place stays, since a page is asked again as it was asked; a place that was
+    on no screen has earned nothing."""
     seen = shown.filter(pl.col("seen").fill_null(True))
     met = shown.filter(pl.col("request_id").is_in(seen["request_id"].unique().to_list()))
     last = None if events.time is None or not len(events) else int(events.time.max())
-    late = seen.clear() if last is None else seen.filter(pl.col("timestamp") > last)
-    counts = {
+    late = met.clear() if last is None else met.filter(pl.col("timestamp") > last)
+    kept = met.join(late, on="request_id", how="anti")
+    gone = {
         "pages never on a screen": _pages(shown) - _pages(met),
-        "places of other pages never on a screen": len(met) - len(seen),
         "pages shown after the last event of the log": _pages(late),
     }
-    left = _pages(seen) - counts["pages shown after the last event of the log"]
-    return left, [f"left out: {said} ({n:,})" for said, n in counts.items() if n]
+    notes = [f"left out: {said} ({n:,})" for said, n in gone.items() if n]
+    hidden = int((~kept["seen"].fill_null(True)).sum())
+    notes += [f"places never on a screen have earned nothing ({hidden:,})"] if hidden else []
+    return kept.with_columns(pl.lit(None, pl.Boolean).alias("seen")), notes
 
 
 def _pages(shown: pl.DataFrame) -> int:
