@@ -235,7 +235,7 @@ class _Search:
     def _next(self, number: int) -> Mapping[str, Any] | None:
         task = self.task
         if number == 0:
-            return {key: standing(task.system, key, task.settings) for key in self.axes} | self.first
+            return {**{key: standing(task.system, key, task.settings) for key in self.axes}, **self.first}
         return self.sampler.next(number, self.trials, list(self.running.values()))
 
     def _over(self) -> str:
