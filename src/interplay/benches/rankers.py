@@ -12,6 +12,7 @@ _SAME = "published predictors: same batch and early stop, each with its own ridg
 _PAIRS: dict[str, Any] = {"ridge": 0.05}
 _GATED = {"ridge": 0.05, "layers": (400,), "dropout": 0.4, "heads": 5}  # as published for this set
 _FOUND: dict[str, dict[str, Any]] = {  # what `interplay bench frappe --search 15` found better
+    "lightgbm": {"leaves": 237, "rate": 0.0296, "least": 450, "smooth": 1.62},
     "fm": {"ridge": 3.16e-7, "dim": 35, "descent": {"rate": 0.00985}},
     "autoint": {"ridge": 0.442, "dropout": 0.489, "descent": {"rate": 0.000642}},
     "optinter": {"ridge": 0.0454, "dropout": 0.165, "descent": {"rate": 0.00378}},
