@@ -91,7 +91,7 @@ add(
         "Then rows were searched for the same 15 minutes of processor time each (`--search 15`, seed 0, on a machine "
         "where that is two to five trials of a network; `results/searches/`): `dnn` and `dcn-v2` kept their settings; "
         "`lr` (.93684 to .93963 on validation), `fm` (.97031 to .98222), `optinter` (.98757 to .98838), `lightgbm` "
-        "(.99063 to .99178) and `autoint` (.98417 to .98498, two trials; not judged on test yet, an epoch takes a minute) "
+        "(.99063 to .99178) and `autoint` (.98417 to .98498, two trials; not judged on test yet) "
         "found better ones. "
         "`deepfm` and `finalmlp` were not searched yet. "
         "New pairs are 20,516 of the test rows, 1,192 "
