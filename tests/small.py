@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from interplay.benches import Bench, Entry
+from interplay.data.tables import write_directory
 from interplay.types import Dataset, Events, Ids
 
 DAY = 86_400_000_000
@@ -81,3 +85,12 @@ def shop(n_items: int = 40) -> Dataset:
     assert data.catalogue is not None
     catalogue = data.catalogue.with_columns(author_id=pl.Series([f"maker {i % 7}" for i in range(n_items)]))
     return replace(data, name="shop", events=events, catalogue=catalogue, tables={"impressions": impressions})
+
+
+def small_bench(name: str, folder: Path, entries: Sequence[Entry]) -> Bench:
+    """A bench of these rows over the crowd, which is written into the folder."""
+    write_directory(crowd(), folder / "crowd")
+    return Bench(
+        name=name, version=1, about="**Small**.", data=str(folder / "crowd"), entries=tuple(entries), split="last-out",
+        metrics=("recall@5", "ndcg@5"), select="ndcg@5",
+    )  # fmt: skip

@@ -10,22 +10,17 @@ import numpy as np
 import pytest
 
 from interplay import reporting, results
-from interplay.benches import BENCHES, Bench, Entry
-from interplay.data.tables import write_directory
+from interplay.benches import BENCHES, Entry
 from interplay.errors import BadSetting
-from small import crowd
+from small import small_bench
 
 SMALL = "a-small-bench"
 
 
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
-    write_directory(crowd(), tmp_path / "crowd")
     entries = (Entry(system="popular"), Entry(system="ease", settings={"ridge": 10.0}), Entry(system="item-knn"))
-    page = Bench(
-        name=SMALL, version=1, about="**Small**.", data=str(tmp_path / "crowd"), entries=entries, split="last-out",
-        metrics=("recall@5", "ndcg@5"), select="ndcg@5",
-    )  # fmt: skip
+    page = small_bench(SMALL, tmp_path, entries)
     monkeypatch.setitem(BENCHES, SMALL, page)
     monkeypatch.setenv("INTERPLAY_RESULTS", str(tmp_path / "results"))
     return page

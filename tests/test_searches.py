@@ -8,30 +8,25 @@ import pytest
 from typer.testing import CliRunner
 
 from interplay import reporting, results, searches
-from interplay.benches import BENCHES, Bench, Entry
+from interplay.benches import BENCHES, Entry
 from interplay.cli import app
 from interplay.configure import flattened
-from interplay.data.tables import write_directory
 from interplay.errors import BadSetting, Unsupported
 from interplay.protocols.tables import searched
 from interplay.tuning.spaces import standing
-from small import crowd
+from small import small_bench
 
 SMALL = "a-searched-bench"
 
 
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
-    write_directory(crowd(), tmp_path / "crowd")
     entries = (
         Entry(system="ease", settings={"ridge": 10.0, "precision": "float32"}, space={"ridge": "1..100 log"}, trials=3),
         Entry(system="item-knn", space={"k": "2..50"}),
         Entry(system="popular"),
     )
-    page = Bench(
-        name=SMALL, version=1, about="**Small**.", data=str(tmp_path / "crowd"), entries=entries, split="last-out",
-        metrics=("recall@5", "ndcg@5"), select="ndcg@5",
-    )  # fmt: skip
+    page = small_bench(SMALL, tmp_path, entries)
     monkeypatch.setitem(BENCHES, SMALL, page)
     monkeypatch.setenv("INTERPLAY_RESULTS", str(tmp_path / "results"))
     monkeypatch.setenv("INTERPLAY_CACHE", str(tmp_path / "cache"))

@@ -26,7 +26,7 @@ from interplay.fitted import Fitted
 from interplay.recipe import LearningConfig, ServingConfig
 from interplay.serve.answers import Answer, Answers, NotHere
 from interplay.serve.between import Between, told
-from interplay.serve.layout import Layout
+from interplay.serve.layout import Layout, impressions
 from interplay.serve.leaning import leaning
 from interplay.serve.nearness import near, nearest_told
 from interplay.serve.past import Pasts, fresh, withheld
@@ -383,24 +383,7 @@ class Engine:
         for heard in self.listeners:
             heard(answer)
         self.answers.hold(answer)
-        held, tried = slates.columns.get("propensity"), slates.columns.get("explored")
-        by = [policy] * len(shown) if isinstance(policy, str) else [*policy, *[policy[-1]] * len(shown)]
-        same = {
-            "request_id": request_id, "row": 0, "time": at, "temperature": None,
-            "candidate_hash": hashlib.blake2b(np.packbits(allowed).tobytes(), digest_size=8).hexdigest(), "seen": None,
-            "page": None, "shelf": None, "place": None, "shelf_propensity": None,
-        }  # fmt: skip
-        rows = [
-            {
-                **same,
-                "slot": slot,
-                "item": item,
-                "policy": by[slot],
-                "propensity": 1.0 if held is None else float(held[0, slot]),
-                "explored": tried is not None and bool(tried[0, slot]),
-            }
-            for slot, (item, _) in enumerate(shown)
-        ]
+        rows = impressions(answer, policy, allowed)
         if layout is None:
             self.store.answered.shown(rows, user=answer.user)
         else:

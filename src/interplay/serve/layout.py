@@ -12,13 +12,41 @@ person met it. What an answer holds and the page does not is logged as not seen:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
+    from interplay.serve.answers import Answer
     from interplay.serve.engine import Engine
-    from interplay.types import Id
+    from interplay.types import Array, Id
+
+
+def impressions(answer: Answer, policy: str | Sequence[str], allowed: Array) -> list[dict[str, Any]]:
+    """What one answer shows, as `schema.impressions` has it: by one policy or by one for each place; `allowed` is
+    bool[n_items], what it could show. Where on a page of several answers it stands is not known here."""
+    shown, columns = answer.slates.row(0), answer.slates.columns
+    held, tried = columns.get("propensity"), columns.get("explored")
+    by = [policy] * len(shown) if isinstance(policy, str) else [*policy, *[policy[-1]] * len(shown)]
+    same = {
+        "request_id": answer.request_id, "row": 0, "time": answer.at, "temperature": None,
+        "candidate_hash": hashlib.blake2b(np.packbits(allowed).tobytes(), digest_size=8).hexdigest(), "seen": None,
+        "page": None, "shelf": None, "place": None, "shelf_propensity": None,
+    }  # fmt: skip
+    return [
+        {
+            **same,
+            "slot": slot,
+            "item": item,
+            "policy": by[slot],
+            "propensity": 1.0 if held is None else float(held[0, slot]),
+            "explored": tried is not None and bool(tried[0, slot]),
+        }
+        for slot, (item, _) in enumerate(shown)
+    ]
 
 
 @dataclass(kw_only=True, eq=False)
